@@ -1,0 +1,24 @@
+"""Demonstrations: what an expert saw and did."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnit.mlp import PolicyInterface
+
+
+@dataclass(frozen=True)
+class Demos:
+    """Expert transitions of whole episodes, one after the other.
+
+    Labels are the expert's clean actions; the executed actions had noise added (DART, Laskey
+    et al. 2017, arXiv:1703.09327), so that the data holds recoveries.
+    """
+
+    observations: np.ndarray  # (N, obs_dim) float32, raw
+    actions: np.ndarray  # (N, act_dim) float32, in [-1, 1]
+    episode_ends: np.ndarray  # (E,) int64, cumulative; the last is N
+    success_once: np.ndarray  # (E,) bool, of the noisy episode
+    success_at_end: np.ndarray  # (E,) bool
+    seeds: np.ndarray  # (E,) int64, reset seed of each episode
+    interface: PolicyInterface

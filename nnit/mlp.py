@@ -1,0 +1,180 @@
+"""Multi-layer perceptrons as data: their shape, and where each weight lies in a flat vector.
+
+The flat order is that of ``torch.nn.Sequential(Linear, act, Linear, ...).parameters()``:
+weight ``(fan_out, fan_in)`` row by row, then bias, layer after layer from the input.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from nnit.errors import UsageError
+
+Architecture = tuple[int, ...]  # hidden widths from the input to the output
+MAX_WIDTH = 65_536  # a typing error, not a policy, beyond this
+
+
+class LayerShape(NamedTuple):
+    """The shape of one linear layer."""
+
+    fan_out: int
+    fan_in: int
+
+    @property
+    def num_parameters(self) -> int:
+        """Weights and biases."""
+        return self.fan_out * (self.fan_in + 1)
+
+
+@dataclass(frozen=True)
+class MlpSpec:
+    """The shape of an MLP: ``obs_dim -> hidden_dims -> act_dim`` with one activation between.
+
+    Raises:
+        UsageError: a dimension below 1, a width above ``MAX_WIDTH`` or no hidden layer.
+    """
+
+    obs_dim: int
+    act_dim: int
+    hidden_dims: Architecture
+    activation: str = "relu"
+
+    def __post_init__(self) -> None:
+        if not self.hidden_dims:
+            raise UsageError("architecture: no hidden layer; give at least one width, as in 64,64")
+        for width in (self.obs_dim, self.act_dim, *self.hidden_dims):
+            if not 1 <= width <= MAX_WIDTH:
+                raise UsageError(
+                    f"architecture {format_architecture(self.hidden_dims)}: width {width} is not "
+                    f"within 1 to {MAX_WIDTH}"
+                )
+
+    @property
+    def layers(self) -> tuple[LayerShape, ...]:
+        """The linear layers from the input to the output."""
+        dims = (self.obs_dim, *self.hidden_dims, self.act_dim)
+        return tuple(LayerShape(fan_out, fan_in) for fan_in, fan_out in pairwise(dims))
+
+    @property
+    def depth(self) -> int:
+        """The number of hidden layers."""
+        return len(self.hidden_dims)
+
+    @property
+    def num_parameters(self) -> int:
+        """Weights and biases of all layers: the length of the flat vector."""
+        return sum(layer.num_parameters for layer in self.layers)
+
+
+class LayerWeights(NamedTuple):
+    """The weights of one linear layer, as views into the flat vector."""
+
+    weight: np.ndarray  # (fan_out, fan_in)
+    bias: np.ndarray  # (fan_out,)
+
+
+def split_layers(spec: MlpSpec, flat: np.ndarray) -> list[LayerWeights]:
+    """View a flat vector ``(num_parameters,)`` as the layers of ``spec``.
+
+    Raises:
+        ValueError: the vector's length is not ``spec.num_parameters``.
+    """
+    if flat.shape != (spec.num_parameters,):
+        raise ValueError(f"flat vector is {flat.shape}, spec needs ({spec.num_parameters},)")
+    layers, start = [], 0
+    for fan_out, fan_in in spec.layers:
+        middle, end = start + fan_out * fan_in, start + fan_out * (fan_in + 1)
+        layers.append(LayerWeights(flat[start:middle].reshape(fan_out, fan_in), flat[middle:end]))
+        start = end
+    return layers
+
+
+def join_layers(layers: list[LayerWeights]) -> np.ndarray:
+    """Inverse of ``split_layers``: one flat vector ``(num_parameters,)``."""
+    return np.concatenate([part.reshape(-1) for layer in layers for part in layer])
+
+
+def forward(layers: list[LayerWeights], x: np.ndarray) -> np.ndarray:
+    """Run a ReLU MLP on standardised observations ``(..., obs_dim)``; returns ``(..., act_dim)``."""
+    for layer in layers[:-1]:
+        x = np.maximum(x @ layer.weight.T + layer.bias, 0)
+    return x @ layers[-1].weight.T + layers[-1].bias
+
+
+def permute_hidden(
+    layers: list[LayerWeights], layer_index: int, permutation: np.ndarray
+) -> list[LayerWeights]:
+    """Reorder the units of one hidden layer; the function of the network stays the same.
+
+    Args:
+        layers: The network.
+        layer_index: The hidden layer, 0 for the first.
+        permutation: ``(width,)``: new unit ``i`` is old unit ``permutation[i]``.
+    """
+    permuted = list(layers)
+    here, after = layers[layer_index], layers[layer_index + 1]
+    permuted[layer_index] = LayerWeights(here.weight[permutation], here.bias[permutation])
+    permuted[layer_index + 1] = LayerWeights(after.weight[:, permutation], after.bias)
+    return permuted
+
+
+def format_architecture(hidden_dims: Architecture) -> str:
+    """Write an architecture as the command line does: ``128,256,128``."""
+    return ",".join(map(str, hidden_dims))
+
+
+def parse_architecture(text: str) -> Architecture:
+    """Read an architecture such as ``128,256,128``.
+
+    Raises:
+        UsageError: not a comma-separated list of positive integers.
+    """
+    if not text.strip():
+        raise UsageError("--arch: empty; give hidden widths, as in 128,256,128")
+    widths = []
+    for part in text.split(","):
+        if not part.strip().isascii() or not part.strip().isdigit() or int(part) < 1:
+            raise UsageError(
+                f"--arch {text}: {part.strip() or 'an empty width'!r} is not a positive integer; "
+                "give hidden widths, as in 128,256,128"
+            )
+        widths.append(int(part))
+    return tuple(widths)
+
+
+class PolicyInterface(NamedTuple):
+    """What surrounds a policy network: how observations go in and how actions come out.
+
+    ``action = clip(mlp(clip((obs - obs_mean) / obs_std, -obs_clip, obs_clip)), -1, 1)`` with
+    ``clip`` at ``action_clip``.
+    """
+
+    task: str
+    control_mode: str
+    obs_dim: int
+    act_dim: int
+    horizon: int  # control steps of an episode
+    obs_mean: tuple[float, ...]  # (obs_dim,)
+    obs_std: tuple[float, ...]  # (obs_dim,)
+    obs_clip: float = 10.0
+    action_clip: float = 1.0
+    activation: str = "relu"
+
+    def spec(self, hidden_dims: Architecture) -> MlpSpec:
+        """Return the shape of a policy with these hidden widths."""
+        return MlpSpec(self.obs_dim, self.act_dim, tuple(hidden_dims), self.activation)
+
+    def standardise(self, observations: np.ndarray) -> np.ndarray:
+        """Scale observations ``(..., obs_dim)`` to what the network sees, float32."""
+        mean = np.asarray(self.obs_mean, np.float32)
+        std = np.asarray(self.obs_std, np.float32)
+        return np.clip((observations - mean) / std, -self.obs_clip, self.obs_clip)
+
+
+class Network(NamedTuple):
+    """One MLP with its weights."""
+
+    hidden_dims: Architecture
+    weights: np.ndarray  # (num_parameters,) float32

@@ -1,0 +1,50 @@
+"""How long-running library code tells its caller where it is, and learns that it should stop.
+
+The terminal room has an implementation with a bar and an ETA; ``silent`` is for everybody else.
+"""
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """What long-running code reports to."""
+
+    def start(self, label: str, total: int, done: int = 0) -> None:
+        """Begin a part of the work: ``total`` units in all, ``done`` of them before (resumed)."""
+        ...
+
+    def advance(self, units: int = 1, **figures: float) -> None:
+        """``units`` more are finished; ``figures`` (a loss, say) are shown beside the bar."""
+        ...
+
+    def note(self, line: str) -> None:
+        """Show one line of information, such as the device that was chosen."""
+        ...
+
+    def stop_signal(self) -> int:
+        """Return the number of the signal that asks to stop, or 0.
+
+        Resumable work polls it after each unit, saves its state and raises
+        ``InterruptedRunError``.
+        """
+        ...
+
+
+class SilentProgress:
+    """Reports nothing and never asks to stop."""
+
+    def start(self, label: str, total: int, done: int = 0) -> None:
+        """Do nothing."""
+
+    def advance(self, units: int = 1, **figures: float) -> None:
+        """Do nothing."""
+
+    def note(self, line: str) -> None:
+        """Do nothing."""
+
+    def stop_signal(self) -> int:
+        """Return 0: go on."""
+        return 0
+
+
+silent = SilentProgress()
