@@ -1,0 +1,1 @@
+"""The pipeline: files in, files out, one module per command."""

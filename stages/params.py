@@ -1,0 +1,268 @@
+"""The parameters of every stage: the single home of defaults, and the checks on them.
+
+One model per stage; the section of ``params.yaml`` has the command's name in snake case.
+``stages.params_file`` reads the file; ``override`` lays command-line flags over a section.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
+
+from nnit.architectures import HELD_OUT_KINDS, TrainingRange, rule_fault
+from nnit.mlp import MAX_WIDTH, Architecture
+
+Count = Annotated[int, Strict(), Field(gt=0, le=10**9)]
+Index = Annotated[int, Strict(), Field(ge=0, lt=2**31)]
+Switch = Annotated[bool, Strict()]
+Rate = Annotated[float, Strict(), Field(gt=0, le=1, allow_inf_nan=False)]
+Width = Annotated[int, Strict(), Field(gt=0, le=MAX_WIDTH)]
+Widths = tuple[Width, ...]
+HiddenDims = Annotated[Widths, Field(min_length=1)]
+Precision = Literal["auto", "float32", "bfloat16"]
+Location = tuple[str | int, ...]  # keys and indices from the top of params.yaml
+
+
+class RulesError(ValueError):
+    """Faults that several keys make together, each with where it lies in its section."""
+
+    def __init__(self, faults: list[tuple[Location, str]]) -> None:
+        super().__init__("; ".join(message for _, message in faults))
+        self.faults = faults
+
+
+class Section(BaseModel):
+    """A part of ``params.yaml``: unknown keys are refused and values don't change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class HeldOutParams(Section):
+    """Architectures that no training may see, by kind (see ``nnit.architectures``)."""
+
+    unseen_combo: tuple[HiddenDims, ...] = Field(
+        default=((128, 256, 128), (64, 96), (192, 64, 32), (48, 144, 48, 96)),
+        description="trained widths in an order that no training network has",
+    )
+    unseen_width: tuple[HiddenDims, ...] = Field(
+        default=((40, 72), (100, 37), (104, 40, 104), (200, 100)),
+        description="at least one width that no training network has",
+    )
+    wider: tuple[HiddenDims, ...] = Field(
+        default=((320,), (288, 128), (320, 320), (384, 256)),
+        description="a width beyond the largest trained one, up to twice it",
+    )
+    deeper: tuple[HiddenDims, ...] = Field(
+        default=((64,) * 5, (96, 64, 96, 64, 96), (64,) * 6, (128, 96, 64, 64, 96, 128)),
+        description="more hidden layers than any training network",
+    )
+
+    def listed(self) -> tuple[Architecture, ...]:
+        """Return all of them, kind after kind."""
+        return tuple(dims for kind in HELD_OUT_KINDS for dims in getattr(self, kind))
+
+
+class ArchitecturesParams(Section):
+    """What training networks look like, and which architectures are held out."""
+
+    widths_min: Width = Field(default=16, description="smallest trained width")
+    widths_max: Width = Field(default=256, description="largest trained width")
+    width_step: Width = Field(default=4, description="distance between trained widths")
+    depth_min: Count = Field(default=1, description="fewest hidden layers of a training network")
+    depth_max: Annotated[Count, Field(le=64)] = Field(
+        default=4, description="most hidden layers of a training network"
+    )
+    held_out_widths: Widths = Field(
+        default=(40, 72, 100, 104, 200), description="widths in no training network at any layer"
+    )
+    held_out: HeldOutParams = Field(
+        default=HeldOutParams(), description="architectures that are evaluated and never trained on"
+    )
+
+    def training_range(self) -> TrainingRange:
+        """Return the same as the library's type."""
+        return TrainingRange(
+            self.widths_min,
+            self.widths_max,
+            self.width_step,
+            self.depth_min,
+            self.depth_max,
+            self.held_out_widths,
+            self.held_out.listed(),
+        )
+
+    @model_validator(mode="after")
+    def _follow_the_rules(self) -> Self:
+        faults = range_faults(self) or held_out_faults(self)
+        if faults:
+            raise RulesError(faults)
+        return self
+
+
+def range_faults(params: ArchitecturesParams) -> list[tuple[Location, str]]:
+    """Return what is wrong with the range of widths and depths."""
+    faults: list[tuple[Location, str]] = []
+    if params.widths_max < params.widths_min:
+        text = f"must be at least widths_min, {params.widths_min} (got {params.widths_max})"
+        faults.append((("widths_max",), text))
+    if params.depth_max < params.depth_min:
+        text = f"must be at least depth_min, {params.depth_min} (got {params.depth_max})"
+        faults.append((("depth_max",), text))
+    if faults:
+        return faults
+    training = params.training_range()
+    widths = training.trainable_widths()
+    if not widths:
+        return [(("held_out_widths",), "leaves no width to train on")]
+    for depth in range(params.depth_min, params.depth_max + 1):
+        held_out = {d for d in training.held_out if len(d) == depth and set(d) <= set(widths)}
+        if len(held_out) == len(widths) ** depth:
+            faults.append((("held_out",), f"leaves nothing of depth {depth} to train on"))
+    return faults
+
+
+def held_out_faults(params: ArchitecturesParams) -> list[tuple[Location, str]]:
+    """Return every held-out architecture that breaks the rule of its kind or is listed twice."""
+    training = params.training_range()
+    faults: list[tuple[Location, str]] = []
+    seen: set[Architecture] = set()
+    for kind in HELD_OUT_KINDS:
+        for index, hidden_dims in enumerate(getattr(params.held_out, kind)):
+            fault = rule_fault(hidden_dims, kind, training)
+            if hidden_dims in seen:
+                fault = "is listed twice"
+            seen.add(hidden_dims)
+            if fault:
+                faults.append((("held_out", kind, index), fault))
+    return faults
+
+
+class DemosParams(Section):
+    """``nnit demos``."""
+
+    episodes: Count = Field(default=300, description="episodes to collect")
+    noise: Annotated[float, Strict(), Field(ge=0, le=10, allow_inf_nan=False)] | None = Field(
+        default=None, description="standard deviation of the action noise; null: the task's own"
+    )
+    first_seed: Index = Field(default=10_000, description="reset seed of the first episode")
+
+
+class GhnTrainParams(Section):
+    """``nnit ghn-train``."""
+
+    steps: Count = Field(default=2500, description="optimiser steps")
+    architectures_per_step: Count = Field(
+        default=4, description="architectures drawn for each step"
+    )
+    batch_size: Count = Field(default=512, description="transitions for each architecture")
+    learning_rate: Rate = Field(default=1e-3, description="peak of the one-cycle schedule")
+    decoder: Literal["cnn", "pointwise"] = Field(
+        default="cnn",
+        description="cnn: neighbouring weights are made together; pointwise: each alone",
+    )
+    checkpoint_every: Count = Field(default=200, description="steps between checkpoints")
+    precision: Precision = Field(
+        default="auto", description="auto: float32 on a CPU, bfloat16 on a GPU"
+    )
+
+
+class ZooExportParams(Section):
+    """``nnit zoo-export``."""
+
+    branches: Count = Field(
+        default=4, description="copies of the GHN that are trained on separately"
+    )
+    branch_steps: Count = Field(default=600, description="optimiser steps of each branch")
+    networks: Count = Field(default=800, description="networks in the zoo")
+    fine_tune_steps: Index = Field(default=150, description="optimiser steps of each network alone")
+    fine_tune_learning_rate: Rate = Field(
+        default=1e-3, description="at the start; falls as a cosine"
+    )
+    batch_size: Count = Field(default=256, description="transitions in a fine-tuning batch")
+
+
+class TokenizeParams(Section):
+    """``nnit tokenize``."""
+
+    patch: Annotated[Count, Field(le=256)] = Field(default=16, description="side of a weight patch")
+
+
+class DiffuseTrainParams(Section):
+    """``nnit diffuse-train``."""
+
+    steps: Count = Field(default=2000, description="optimiser steps")
+    width: Count = Field(default=256, description="width of a token in the transformer")
+    depth: Count = Field(default=6, description="transformer blocks")
+    heads: Count = Field(default=4, description="attention heads; must divide width")
+    learning_rate: Rate = Field(default=1e-3, description="peak of the one-cycle schedule")
+    tokens_per_batch: Count = Field(default=3000, description="tokens in a batch, padding included")
+    ema_decay: Annotated[float, Strict(), Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
+        default=0.995, description="decay of the weight average that samples are drawn with"
+    )
+    checkpoint_every: Count = Field(default=200, description="steps between checkpoints")
+    precision: Precision = Field(
+        default="auto", description="auto: float32 on a CPU, bfloat16 on a GPU"
+    )
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> Self:
+        if self.width % self.heads:
+            raise RulesError([(("heads",), f"must divide width, {self.width} (got {self.heads})")])
+        return self
+
+
+class SampleParams(Section):
+    """``nnit sample``."""
+
+    steps: Count = Field(default=10, description="steps of the sampler from noise to weights")
+    samples: Count = Field(default=1, description="networks for each architecture")
+
+
+class RolloutParams(Section):
+    """``nnit rollout``."""
+
+    episodes: Count = Field(default=100, description="episodes for each network")
+    first_seed: Index = Field(default=0, description="reset seed of the first episode")
+    sim_backend: Literal["physx_cpu", "physx_cuda"] = Field(
+        default="physx_cpu", description="physics on the CPU, or many environments at once on a GPU"
+    )
+    ghn_baseline: Switch = Field(
+        default=True, description="also the GHN asked for each shape, given --ghn"
+    )
+    cloned_baseline: Switch = Field(
+        default=True, description="also a network of each shape cloned directly, given --demos"
+    )
+    clone_steps: Count = Field(
+        default=2000, description="optimiser steps of a directly cloned network"
+    )
+
+
+class Params(Section):
+    """All of ``params.yaml``."""
+
+    seed: Annotated[int, Strict(), Field(ge=0, lt=2**63)] = Field(
+        default=0, description="the seed that every random number comes from"
+    )
+    task: Annotated[str, Field(min_length=1)] = Field(
+        default="PushCube-v1", description="the ManiSkill task"
+    )
+    architectures: ArchitecturesParams = ArchitecturesParams()
+    demos: DemosParams = DemosParams()
+    ghn_train: GhnTrainParams = GhnTrainParams()
+    zoo_export: ZooExportParams = ZooExportParams()
+    tokenize: TokenizeParams = TokenizeParams()
+    diffuse_train: DiffuseTrainParams = DiffuseTrainParams()
+    sample: SampleParams = SampleParams()
+    rollout: RolloutParams = RolloutParams()
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a run is told beside its parameters; none of it but the seed changes a result."""
+
+    seed: int = 0
+    device: str = "auto"  # "auto", "cpu", "cuda" or "cuda:1"
+    workers: int = 0  # processes; 0: one per core
+    force: bool = False  # replace an output that exists
+    resume: bool = False  # go on from the last checkpoint where there is one
+    dry_run: bool = False  # say what would be done and write nothing
