@@ -1,0 +1,223 @@
+"""Work over processes: the same results in the same order, and no way to hang."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from nnit.errors import InterruptedRunError, ResourceError, UsageError
+from nnit.parallel import THREAD_VARIABLES, default_workers, map_units
+from nnit.progress import SilentProgress
+
+
+def _square(unit):
+    return unit * unit
+
+
+def _slower_first(unit):
+    time.sleep(0.3 if unit == 0 else 0.0)
+    return unit
+
+
+def _process_and_threads(_):
+    return os.getpid(), [os.environ[name] for name in THREAD_VARIABLES]
+
+
+def _torch_threads(_):
+    import torch
+
+    return torch.get_num_threads()
+
+
+def _fail_on_two(unit):
+    if unit == 2:
+        raise UsageError("unit two", "is impossible")
+    return unit
+
+
+def _kill_own_process(unit):
+    if unit == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return unit
+
+
+def _leave(_):
+    sys.exit(3)
+
+
+def _sleep_long(_):
+    time.sleep(600)
+
+
+def _write_process_id_and_sleep(folder):
+    (folder / str(os.getpid())).touch()
+    time.sleep(600)
+
+
+class _Recorder(SilentProgress):
+    def __init__(self, stop_after_s=None, signal_number=signal.SIGTERM):
+        self.advanced = []
+        self.stop_at = None if stop_after_s is None else time.monotonic() + stop_after_s
+        self.signal_number = signal_number
+
+    def advance(self, units=1, **figures):
+        self.advanced.append(units)
+
+    def stop_signal(self):
+        stopped = self.stop_at is not None and time.monotonic() > self.stop_at
+        return self.signal_number if stopped else 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_come_in_unit_order(workers):
+    """Results stand in the order of the units, however many workers there are."""
+    assert map_units(_square, range(7), workers) == [unit * unit for unit in range(7)]
+
+
+def test_a_unit_that_finishes_later_keeps_its_place():
+    """``on_result`` sees units as they finish, the returned list has them in order."""
+    seen = []
+    results = map_units(_slower_first, range(3), 2, on_result=lambda i, r: seen.append((i, r)))
+    assert results == [0, 1, 2]
+    assert sorted(seen) == [(0, 0), (1, 1), (2, 2)]
+    assert seen[0] != (0, 0)
+
+
+def test_no_unit_gives_no_result():
+    """An empty list of units needs no process."""
+    assert map_units(_square, [], 2) == []
+
+
+def test_one_worker_is_a_process_with_one_thread():
+    """A single worker is another process, pinned like any other; the parent stays as it was."""
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    ((process_id, threads),) = map_units(_process_and_threads, [0], 1)
+    assert process_id != os.getpid()
+    assert threads == ["1"] * len(THREAD_VARIABLES)
+    assert {name: os.environ.get(name) for name in THREAD_VARIABLES} == before
+
+
+def test_torch_computes_with_one_thread_in_a_worker():
+    """The pinning reaches torch."""
+    assert map_units(_torch_threads, [0], 1) == [1]
+
+
+def test_progress_counts_what_units_are_worth():
+    """Each finished unit advances the progress by its size."""
+    progress = _Recorder()
+    map_units(_square, [1, 2, 3], 1, progress, unit_sizes=[10, 10, 5])
+    assert progress.advanced == [10, 10, 5]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_in_a_worker_is_raised_here(workers):
+    """The type and the faults of a unit's error survive, with the worker's traceback as a note."""
+    with pytest.raises(UsageError, match="unit two") as caught:
+        map_units(_fail_on_two, range(5), workers)
+    assert caught.value.faults == ("unit two", "is impossible")
+    assert "_fail_on_two" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_worker_is_a_resource_error(workers):
+    """SIGKILL of a worker, as by the kernel's memory killer, is one line and no hang."""
+    with pytest.raises(ResourceError, match="killed by SIGKILL") as caught:
+        map_units(_kill_own_process, range(4), workers)
+    assert caught.value.exit_code == 6
+    assert "\n" not in str(caught.value)
+
+
+def test_a_worker_that_exits_is_an_error():
+    """A worker that ends by itself is our bug, not the machine's."""
+    with pytest.raises(RuntimeError, match="exit code 3"):
+        map_units(_leave, [0], 1)
+
+
+def test_zero_workers_are_refused():
+    """The number of workers is at least one."""
+    with pytest.raises(UsageError, match="--workers 0"):
+        map_units(_square, [1], 0)
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_a_request_to_stop_ends_running_units(signal_number):
+    """Once asked to stop, the call returns within seconds though its units would take minutes."""
+    started = time.monotonic()
+    with pytest.raises(InterruptedRunError) as caught:
+        map_units(
+            _sleep_long, range(4), 2, _Recorder(stop_after_s=0.5, signal_number=signal_number)
+        )
+    assert time.monotonic() - started < 10
+    assert caught.value.exit_code == 128 + signal_number
+
+
+PARENT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from nnit.parallel import map_units
+from test_parallel import _write_process_id_and_sleep
+if __name__ == "__main__":
+    map_units(_write_process_id_and_sleep, [Path({folder!r})] * 2, 2)
+"""
+
+
+def _start_parent(tmp_path):
+    """Run ``map_units`` in a process group of its own; return it and its workers' ids."""
+    folder = tmp_path / "workers"
+    folder.mkdir()
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT.format(tests=str(Path(__file__).parent), folder=str(folder)))
+    parent = subprocess.Popen(
+        [sys.executable, str(script)], start_new_session=True, stderr=subprocess.PIPE
+    )
+    _wait_until(lambda: len(list(folder.iterdir())) == 2)
+    return parent, [int(path.name) for path in folder.iterdir()]
+
+
+def _wait_until(condition, timeout_s=30.0):
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "timed out"
+        time.sleep(0.05)
+
+
+def _is_alive(process_id):
+    try:
+        stat = Path(f"/proc/{process_id}/stat").read_text()
+        return stat.rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_workers_die_with_a_killed_parent(tmp_path):
+    """After SIGKILL of the parent no worker is left, though each is in the middle of a unit."""
+    parent, workers = _start_parent(tmp_path)
+    assert all(map(_is_alive, workers))
+    parent.kill()
+    parent.communicate()
+    _wait_until(lambda: not any(map(_is_alive, workers)), timeout_s=5.0)
+
+
+def test_ctrl_c_reaches_the_parent_alone(tmp_path):
+    """SIGINT to the whole group makes one traceback, the parent's, and leaves no worker."""
+    parent, workers = _start_parent(tmp_path)
+    os.killpg(parent.pid, signal.SIGINT)
+    _, stderr = parent.communicate(timeout=20)
+    assert stderr.count(b"Traceback") == 1
+    assert b"KeyboardInterrupt" in stderr
+    _wait_until(lambda: not any(map(_is_alive, workers)), timeout_s=5.0)
+
+
+def test_default_workers_respects_the_affinity():
+    """The default is the number of cores that this process may use, not the machine's."""
+    allowed = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(allowed)})
+        assert default_workers() == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
