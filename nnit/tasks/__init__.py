@@ -1,0 +1,1 @@
+"""Simulated tasks: experts, demonstrations, and the physics behind them."""

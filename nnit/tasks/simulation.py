@@ -1,0 +1,113 @@
+"""ManiSkill3 environments: the official one, and a direct path through the same physics.
+
+The official ``env.step`` spends some 85 % of its time on torch tensors with a batch of one.
+``DirectSimulation`` makes the same calls into the physics engine and the same float32
+arithmetic without them; observations and success are equal to the bit, which a test holds.
+"""
+
+import functools
+import gc
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from nnit.errors import UsageError
+from nnit.tasks.controller import DisplacementController
+from nnit.tasks.direct_tasks import Observed, bind_observer
+from nnit.tasks.task import Task
+from nnit.tasks.vulkan import stand_in_for_materials
+
+
+@contextmanager
+def quiet_simulator() -> Iterator[None]:
+    """Silence two warnings that concern neither the user nor nnit.
+
+    sapien reports on import that the system has no libvulkan, but nothing is rendered;
+    ManiSkill's official ``step`` calls numpy on a torch tensor in a way that numpy 2 deprecates.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Failed to find system libvulkan", UserWarning)
+        warnings.filterwarnings("ignore", "__array_wrap__ must accept", DeprecationWarning)
+        yield
+
+
+@functools.cache
+def prepare_process() -> None:
+    """Import the simulator and take what exists by then out of garbage collection.
+
+    ManiSkill calls ``gc.collect()`` whenever it rebuilds a scene, which takes 80 ms with all of
+    torch to walk through and 2 ms without. Workers call this first; it works once a process.
+    """
+    with quiet_simulator():
+        import mani_skill.envs  # noqa: F401 - registers the tasks
+    stand_in_for_materials()
+    gc.collect()
+    gc.freeze()
+
+
+def make_environment(task: Task, sim_backend: str = "physx_cpu", num_envs: int = 1) -> Any:  # noqa: ANN401
+    """Make ManiSkill's own environment: state observations, no rendering, no reward.
+
+    Args:
+        task: The task.
+        sim_backend: ``physx_cpu``, or ``physx_cuda`` for many environments on a GPU.
+        num_envs: Environments stepped together; 1 with ``physx_cpu``.
+
+    Raises:
+        UsageError: ``physx_cpu`` with more than one environment.
+    """
+    if sim_backend == "physx_cpu" and num_envs != 1:
+        raise UsageError(f"physx_cpu simulates one environment at a time, not {num_envs}")
+    prepare_process()
+    import gymnasium
+
+    return gymnasium.make(
+        task.task_id,
+        obs_mode="state",
+        control_mode=task.control_mode,
+        reward_mode="none",
+        render_backend="none",
+        sim_backend=sim_backend,
+        num_envs=num_envs,
+    )
+
+
+class DirectSimulation:
+    """One episode of a task at a time, on the CPU, without the history of earlier ones.
+
+    Physics engines carry contact caches from one episode to the next, so that a plain reset
+    gives results that depend on what ran before. Every reset here rebuilds the scene, and an
+    episode depends on its seed and actions alone.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self._environment = make_environment(task).unwrapped
+
+    def reset(self, seed: int) -> np.ndarray:
+        """Rebuild the scene, place the objects by ``seed``; return the observation (obs_dim,)."""
+        import torch
+
+        with torch.inference_mode():
+            self._environment.reset(seed=seed, options={"reconfigure": True})
+        self._controller = DisplacementController(self._environment)
+        self._observe = bind_observer(self.task, self._environment)
+        self._physics_step = self._environment.scene.px.step
+        self._substeps = self._environment._sim_steps_per_control
+        return self._observe().observation
+
+    def step(self, action: np.ndarray) -> Observed:
+        """Simulate one control step (0.05 s) with an action ``(act_dim,)`` float32."""
+        self._controller.apply(action)
+        for _ in range(self._substeps):
+            self._physics_step()
+        return self._observe()
+
+
+@functools.cache
+def process_simulation(task: Task) -> DirectSimulation:
+    """Return this process's simulation of a task, built on the first call."""
+    return DirectSimulation(task)

@@ -1,0 +1,50 @@
+"""State-only simulation on a machine without Vulkan.
+
+With ``render_backend="none"`` ManiSkill attaches no render component to anything, yet the code
+of its tasks still builds ``RenderMaterial`` objects for the colours of cubes and goals, and
+their constructor fails with "failed to find a rendering device" where there is no Vulkan
+device. Nothing reads such a material, so one that remembers nothing does as well. Physics is
+untouched: trajectories are the same to the bit with and without it.
+"""
+
+from collections.abc import Callable
+
+
+class NullMaterial:
+    """Takes the place of ``sapien.render.RenderMaterial``; accepts and forgets everything."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        del args, kwargs
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        """Return a setter that does nothing; anything but a setter is missing."""
+        if not name.startswith("set_"):
+            raise AttributeError(name)
+        return lambda *_, **__: None
+
+
+def has_render_device() -> bool:
+    """Return whether sapien can build a render material, which takes a Vulkan device."""
+    import sapien.render
+
+    try:
+        sapien.render.RenderMaterial()
+    except RuntimeError:
+        return False
+    return True
+
+
+def stand_in_for_materials() -> None:
+    """Replace sapien's render material where there is no Vulkan device; else do nothing.
+
+    Must run before an environment is made. Tasks look the class up in ``sapien.render``, actor
+    builders in ``sapien.pysapien.render``, and the reader of robot files holds its own name.
+    """
+    if has_render_device():
+        return
+    import sapien.pysapien.render
+    import sapien.render
+    import sapien.wrapper.urdf_loader
+
+    for module in (sapien.render, sapien.pysapien.render, sapien.wrapper.urdf_loader):
+        module.RenderMaterial = NullMaterial  # pyright: ignore[reportAttributeAccessIssue]
