@@ -1,0 +1,1 @@
+"""Running policies in the simulator, and what is reported of it."""

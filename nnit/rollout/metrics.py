@@ -1,6 +1,7 @@
 """What is reported of episodes: success with a 95 % Wilson interval."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 Z_95 = 1.959963984540054  # the standard normal's 0.975 quantile
@@ -67,3 +68,15 @@ class Evaluation(NamedTuple):
         """95 % Wilson interval of ``success_once``."""
         successes = sum(episode.success_once for episode in self.episodes)
         return wilson_interval(successes, len(self.episodes))
+
+
+def summarise_episode(episode_ix: int, seed: int, success: Sequence[bool]) -> Episode:
+    """Report an episode by its success after each of its control steps."""
+    return Episode(
+        episode_ix=episode_ix,
+        seed=seed,
+        success_once=any(success),
+        success_at_end=bool(success[-1]),
+        episode_return=float(sum(success)),
+        episode_len=len(success),
+    )

@@ -1,0 +1,224 @@
+"""Evaluate policies in the simulator, over processes.
+
+An episode's result depends on its reset seed and policy alone: the scene is rebuilt at each
+reset and every worker computes with one thread. Episodes always run to the horizon, as with
+ManiSkill's ``ignore_terminations=True``; without it ``success_at_end`` means nothing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from nnit.errors import UsageError
+from nnit.mlp import Architecture, PolicyInterface
+from nnit.parallel import map_units
+from nnit.progress import Progress, silent
+from nnit.rollout.metrics import Episode, Evaluation, summarise_episode
+from nnit.rollout.policy import NumpyPolicy
+from nnit.tasks.seeds import EVALUATION_FIRST_SEED, seed_range
+from nnit.tasks.simulation import DirectSimulation, process_simulation
+from nnit.tasks.task import Task, get_task
+
+UNIT_EPISODES = 25
+
+Policy = Callable[[np.ndarray], np.ndarray]  # (obs_dim,) raw -> (act_dim,)
+
+
+class EvaluationRequest(NamedTuple):
+    """A network to evaluate; the labels are those of ``Evaluation``."""
+
+    name: str  # unique
+    source: str
+    hidden_dims: Architecture
+    kind: str
+    weights: np.ndarray  # (num_parameters,) float32
+
+
+class Trajectory(NamedTuple):
+    """One whole episode of ``T`` control steps."""
+
+    seed: int
+    observations: np.ndarray  # (T + 1, obs_dim) float32, the last after the last action
+    actions: np.ndarray  # (T, act_dim) float32
+    success: np.ndarray  # (T,) bool, after each action
+
+    def episode(self, episode_ix: int) -> Episode:
+        """Return what is reported of it."""
+        return summarise_episode(episode_ix, self.seed, self.success.tolist())
+
+
+class UnitKey(NamedTuple):
+    """Names a unit of work: up to ``UNIT_EPISODES`` episodes of one network."""
+
+    name: str
+    first_episode: int
+
+
+class UnitResult(NamedTuple):
+    """What a unit of work gives; ``trajectories`` is empty unless asked for."""
+
+    episodes: tuple[Episode, ...]
+    trajectories: tuple[Trajectory, ...] = ()
+
+
+class _Unit(NamedTuple):
+    key: UnitKey
+    task_id: str
+    seeds: range
+    network: tuple[PolicyInterface, Architecture, np.ndarray] | None  # None: the expert
+    record: bool
+
+
+def run_trajectory(
+    simulation: DirectSimulation, policy: Policy, seed: int, horizon: int
+) -> Trajectory:
+    """Run a policy from one initial state to the horizon and record everything."""
+    observations = [simulation.reset(seed)]
+    actions, successes = [], []
+    with np.errstate(over="ignore", invalid="ignore"):  # absurd weights are the policy's business
+        for _ in range(horizon):
+            action = policy(observations[-1])
+            observation, success = simulation.step(action)
+            observations.append(observation)
+            actions.append(action)
+            successes.append(success)
+    return Trajectory(seed, np.stack(observations), np.stack(actions), np.array(successes))
+
+
+def run_episode(
+    simulation: DirectSimulation, policy: Policy, seed: int, horizon: int, episode_ix: int = 0
+) -> Episode:
+    """Run a policy from one initial state to the horizon and report success."""
+    return run_trajectory(simulation, policy, seed, horizon).episode(episode_ix)
+
+
+def evaluate_networks(
+    networks: Sequence[EvaluationRequest],
+    interface: PolicyInterface,
+    num_episodes: int,
+    first_seed: int = EVALUATION_FIRST_SEED,
+    workers: int = 1,
+    progress: Progress = silent,
+    *,
+    on_unit: Callable[[UnitKey, UnitResult], None] | None = None,
+    done_units: Mapping[UnitKey, UnitResult] | None = None,
+    record: bool = False,
+) -> list[Evaluation]:
+    """Evaluate networks of one task, all on the same initial states.
+
+    Args:
+        networks: The networks; names are unique.
+        interface: The task, the scaling of observations and the horizon.
+        num_episodes: Episodes of each network.
+        first_seed: Reset seed of the first episode; the others follow.
+        workers: Processes; the result does not depend on their number.
+        progress: Counts episodes.
+        on_unit: Called with each finished unit, in any order; a place to save it.
+        done_units: Units that an earlier, interrupted run saved; they are not run again.
+        record: Give ``on_unit`` the trajectories too.
+
+    Returns:
+        One evaluation per network, in the order given.
+
+    Raises:
+        UsageError: unknown task, no episode, seeds out of range, a name that occurs twice.
+        ResourceError: a worker was killed.
+        InterruptedRunError: asked to stop; finished units went to ``on_unit``.
+    """
+    if len({network.name for network in networks}) < len(networks):
+        raise UsageError("networks to evaluate: two have the same name")
+    get_task(interface.task)
+    seeds = seed_range(first_seed, num_episodes)
+    units = [
+        _Unit(
+            UnitKey(network.name, start),
+            interface.task,
+            seeds[start : start + UNIT_EPISODES],
+            (interface, network.hidden_dims, network.weights),
+            record,
+        )
+        for network in networks
+        for start in range(0, num_episodes, UNIT_EPISODES)
+    ]
+    results = _run_units(units, done_units or {}, workers, progress, on_unit)
+    return [
+        Evaluation(
+            network.name,
+            network.source,
+            tuple(network.hidden_dims),
+            network.kind,
+            _episodes_of(network.name, units, results),
+        )
+        for network in networks
+    ]
+
+
+def evaluate_expert(
+    task: Task,
+    num_episodes: int,
+    first_seed: int = EVALUATION_FIRST_SEED,
+    workers: int = 1,
+    progress: Progress = silent,
+) -> Evaluation:
+    """Evaluate a task's scripted expert, without noise; errors as ``evaluate_networks``."""
+    seeds = seed_range(first_seed, num_episodes)
+    units = [
+        _Unit(
+            UnitKey("expert", start),
+            task.task_id,
+            seeds[start : start + UNIT_EPISODES],
+            network=None,
+            record=False,
+        )
+        for start in range(0, num_episodes, UNIT_EPISODES)
+    ]
+    results = _run_units(units, {}, workers, progress, None)
+    return Evaluation("expert", "expert", (), "", _episodes_of("expert", units, results))
+
+
+def _run_units(
+    units: list[_Unit],
+    done_units: Mapping[UnitKey, UnitResult],
+    workers: int,
+    progress: Progress,
+    on_unit: Callable[[UnitKey, UnitResult], None] | None,
+) -> dict[UnitKey, UnitResult]:
+    results = {unit.key: done_units[unit.key] for unit in units if _is_done(unit, done_units)}
+    todo = [unit for unit in units if unit.key not in results]
+    sizes = [len(unit.seeds) for unit in todo]
+    total = sum(len(unit.seeds) for unit in units)
+    progress.start("episodes", total, total - sum(sizes))
+
+    def keep(index: int, result: UnitResult) -> None:
+        results[todo[index].key] = result
+        if on_unit is not None:
+            on_unit(todo[index].key, result)
+
+    map_units(_run_unit, todo, workers, progress, unit_sizes=sizes, on_result=keep)
+    return results
+
+
+def _is_done(unit: _Unit, done_units: Mapping[UnitKey, UnitResult]) -> bool:
+    done = done_units.get(unit.key)
+    return done is not None and [episode.seed for episode in done.episodes] == list(unit.seeds)
+
+
+def _run_unit(unit: _Unit) -> UnitResult:
+    task = get_task(unit.task_id)
+    simulation = process_simulation(task)
+    policy = task.expert if unit.network is None else NumpyPolicy(*unit.network)
+    horizon = task.horizon if unit.network is None else unit.network[0].horizon
+    trajectories = tuple(run_trajectory(simulation, policy, seed, horizon) for seed in unit.seeds)
+    first = unit.key.first_episode
+    episodes = tuple(
+        trajectory.episode(first + index) for index, trajectory in enumerate(trajectories)
+    )
+    return UnitResult(episodes, trajectories if unit.record else ())
+
+
+def _episodes_of(
+    name: str, units: list[_Unit], results: Mapping[UnitKey, UnitResult]
+) -> tuple[Episode, ...]:
+    keys = [unit.key for unit in units if unit.key.name == name]
+    return tuple(episode for key in keys for episode in results[key].episodes)

@@ -1,0 +1,50 @@
+"""Run one MLP policy on one observation at a time, as fast as numpy can."""
+
+import numpy as np
+
+from nnit.errors import UsageError
+from nnit.mlp import Architecture, PolicyInterface, split_layers
+
+
+class NumpyPolicy:
+    """An MLP with its ``PolicyInterface``: raw observation in, action out.
+
+    Args:
+        interface: Scaling of observations and clipping of actions.
+        hidden_dims: Hidden widths.
+        weights: Flat weights ``(num_parameters,)``, in the order of ``nnit.mlp``.
+
+    Raises:
+        ValueError: the number of weights contradicts the architecture.
+        UsageError: the interface asks for an activation other than ReLU.
+    """
+
+    def __init__(
+        self, interface: PolicyInterface, hidden_dims: Architecture, weights: np.ndarray
+    ) -> None:
+        if interface.activation != "relu":
+            raise UsageError(f"activation {interface.activation}: only relu policies can be run")
+        layers = split_layers(interface.spec(hidden_dims), np.asarray(weights, np.float32))
+        self._hidden = [(np.ascontiguousarray(w.T), b.copy()) for w, b in layers[:-1]]
+        self._output = (np.ascontiguousarray(layers[-1].weight.T), layers[-1].bias.copy())
+        self._mean = np.asarray(interface.obs_mean, np.float32)
+        self._std = np.asarray(interface.obs_std, np.float32)
+        self._obs_clip = np.float32(interface.obs_clip)
+        self._action_clip = np.float32(interface.action_clip)
+
+    def __call__(self, observation: np.ndarray) -> np.ndarray:
+        """Return the action ``(act_dim,)`` float32 for a raw observation ``(obs_dim,)``.
+
+        An action that is not finite, as of a network with absurd weights, becomes 0: stand still.
+        """
+        x = (observation - self._mean) / self._std
+        np.minimum(np.maximum(x, -self._obs_clip, out=x), self._obs_clip, out=x)
+        for weight, bias in self._hidden:
+            x = np.dot(x, weight)
+            x += bias
+            np.maximum(x, 0, out=x)
+        weight, bias = self._output
+        x = np.dot(x, weight)
+        x += bias
+        np.minimum(np.maximum(x, -self._action_clip, out=x), self._action_clip, out=x)
+        return x if np.isfinite(x).all() else np.nan_to_num(x)

@@ -1,0 +1,60 @@
+"""The official environment gives what the direct path gives."""
+
+import pytest
+import torch
+
+from nnit.errors import InterruptedRunError, ResourceError, UsageError
+from nnit.progress import SilentProgress
+from nnit.rollout.batched import _Item, _network_slices, evaluate_batched
+from nnit.rollout.episodes import evaluate_networks
+
+pytestmark = pytest.mark.sim
+
+
+def test_batched_outcomes_equal_those_of_the_direct_path(cloned, idle, interface):
+    """Through ManiSkill's API and torch: the same episodes succeed, of every network."""
+    networks = [cloned, idle]
+    direct = evaluate_networks(networks, interface, 6, 3)
+    batched = evaluate_batched(networks, interface, 6, 3, sim_backend="physx_cpu", num_envs=1)
+    for expected, found in zip(direct, batched, strict=True):
+        assert found[:-1] == expected[:-1]
+        for first, second in zip(expected.episodes, found.episodes, strict=True):
+            assert second.success_once == first.success_once
+            assert second.success_at_end == first.success_at_end
+            assert (second.episode_ix, second.seed) == (first.episode_ix, first.seed)
+            assert second.episode_len == first.episode_len
+
+
+def test_neighbouring_environments_share_a_network():
+    """Each network gets one run of environments in a batch, and none is left over."""
+    batch = [_Item(network, 0, 0) for network in (3, 3, 4, 5, 5, 5)]
+    slices = _network_slices(batch)
+    assert slices == [(3, slice(0, 2)), (4, slice(2, 3)), (5, slice(3, 6))]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_a_missing_cuda_device_is_one_line(cloned, interface):
+    """Without a GPU the batched path says so before it builds anything."""
+    with pytest.raises(ResourceError, match="no CUDA device") as caught:
+        evaluate_batched([cloned], interface, 5)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_cpu_has_one_environment(cloned, interface):
+    """Many environments on the CPU backend are refused."""
+    with pytest.raises(UsageError, match="one environment"):
+        evaluate_batched([cloned], interface, 5, sim_backend="physx_cpu")
+
+
+def test_a_request_to_stop_interrupts(cloned, interface):
+    """The signal is heeded between batches."""
+
+    class Stopping(SilentProgress):
+        def stop_signal(self):
+            return 15
+
+    with pytest.raises(InterruptedRunError) as caught:
+        evaluate_batched(
+            [cloned], interface, 5, progress=Stopping(), sim_backend="physx_cpu", num_envs=1
+        )
+    assert caught.value.exit_code == 143
