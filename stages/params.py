@@ -7,10 +7,21 @@ One model per stage; the section of ``params.yaml`` has the command's name in sn
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model_validator
 
 from nnit.architectures import HELD_OUT_KINDS, TrainingRange, rule_fault
+from nnit.errors import UsageError
 from nnit.mlp import MAX_WIDTH, Architecture
+from nnit.tasks.task import get_task
+
+
+def known_task(task_id: str) -> str:
+    """Return a task's id where nnit knows it; the ValueError says which ones there are."""
+    try:
+        return get_task(task_id).task_id
+    except UsageError as error:
+        raise ValueError(str(error).partition(": ")[2]) from None
+
 
 Count = Annotated[int, Strict(), Field(gt=0, le=10**9)]
 Index = Annotated[int, Strict(), Field(ge=0, lt=2**31)]
@@ -243,7 +254,7 @@ class Params(Section):
     seed: Annotated[int, Strict(), Field(ge=0, lt=2**63)] = Field(
         default=0, description="the seed that every random number comes from"
     )
-    task: Annotated[str, Field(min_length=1)] = Field(
+    task: Annotated[str, AfterValidator(known_task)] = Field(
         default="PushCube-v1", description="the ManiSkill task"
     )
     architectures: ArchitecturesParams = ArchitecturesParams()

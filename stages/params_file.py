@@ -127,7 +127,9 @@ def _explained_inside(location: Location, faults: list[Fault]) -> bool:
 def _message(details: ErrorDetails) -> str:
     if details["type"] == "extra_forbidden":
         return _unknown_key(details["loc"])
-    words = PLAIN_WORDS.get(details["type"]) or details["msg"].replace("Input should", "must")
+    words = PLAIN_WORDS.get(details["type"]) or (
+        details["msg"].removeprefix("Value error, ").replace("Input should", "must")
+    )
     return f"{words} (got {_shown(details['input'])})"
 
 

@@ -95,6 +95,11 @@ def test_all_faults_come_at_once_with_line_and_column():
         ),
         ("demos: {noise: .nan}", "params.yaml:1:9: demos.noise: must be a finite number (got NaN)"),
         (
+            "task: PushCub-v1",
+            "params.yaml:1:1: task: unknown task; did you mean PushCube-v1? Known tasks: "
+            'PushCube-v1, PickCube-v1, StackCube-v1 (got "PushCub-v1")',
+        ),
+        (
             "diffuse_train: {heads: 3}",
             "params.yaml:1:17: diffuse_train.heads: must divide width, 256 (got 3)",
         ),

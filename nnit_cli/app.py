@@ -1,0 +1,63 @@
+"""The command line as a whole: which commands there are."""
+
+from typing import Annotated
+
+import typer
+
+from nnit import __version__
+from nnit_cli.commands.demos import demos_command
+from nnit_cli.commands.diffuse_train import diffuse_train_command
+from nnit_cli.commands.doctor import doctor_command
+from nnit_cli.commands.ghn_train import ghn_train_command
+from nnit_cli.commands.inspect import inspect_command
+from nnit_cli.commands.rollout import rollout_command
+from nnit_cli.commands.sample import sample_command
+from nnit_cli.commands.tokenize import tokenize_command
+from nnit_cli.commands.verify import verify_command
+from nnit_cli.commands.zoo_export import zoo_export_command
+
+PIPELINE = {
+    "demos": demos_command,
+    "ghn-train": ghn_train_command,
+    "zoo-export": zoo_export_command,
+    "tokenize": tokenize_command,
+    "diffuse-train": diffuse_train_command,
+    "sample": sample_command,
+    "rollout": rollout_command,
+}
+HELPERS = {"inspect": inspect_command, "verify": verify_command, "doctor": doctor_command}
+
+
+def build_app() -> typer.Typer:
+    """Return the Typer application with every command."""
+    app = typer.Typer(
+        name="nnit",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(root)
+    for name, command in PIPELINE.items():
+        app.command(name, rich_help_panel="Pipeline, in the order of use")(command)
+    for name, command in HELPERS.items():
+        app.command(name, rich_help_panel="Artifacts and the machine")(command)
+    return app
+
+
+def print_version(asked: bool) -> None:  # noqa: FBT001 - Typer calls it with the one value
+    """Answer ``--version`` and leave."""
+    if asked:
+        print(f"nnit {__version__}")
+        raise typer.Exit
+
+
+def root(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", "-V", callback=print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Generate the weights of neural networks of any width and depth."""

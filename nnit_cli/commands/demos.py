@@ -1,0 +1,43 @@
+"""``nnit demos``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nnit_cli.options import (
+    CountingRunFlags,
+    OutOption,
+    WorkersOption,
+    param_option,
+    with_run_flags,
+)
+from nnit_cli.session import open_session
+
+
+@with_run_flags
+def demos_command(
+    run: CountingRunFlags,
+    *,
+    out: OutOption = None,
+    task: Annotated[
+        str | None, typer.Option("--task", help="A ManiSkill task, as in PushCube-v1.")
+    ] = None,
+    episodes: Annotated[
+        int | None, param_option("--episodes", "-n", help="Episodes to collect.")
+    ] = None,
+    noise: Annotated[
+        float | None, param_option("--noise", help="Standard deviation of the action noise.")
+    ] = None,
+    first_seed: Annotated[
+        int | None, param_option("--first-seed", help="Reset seed of the first episode.")
+    ] = None,
+    workers: WorkersOption = 0,
+) -> None:
+    """Collect observations and actions of a scripted expert in the simulator."""
+    section = {"episodes": episodes, "noise": noise, "first_seed": first_seed}
+    session = open_session("demos", run, section, task=task, workers=workers)
+
+    from stages import demos
+
+    session.run(demos, demos.Inputs(), demos.Outputs(demos=out or Path("artifacts/demos")))

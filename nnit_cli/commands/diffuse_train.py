@@ -1,0 +1,65 @@
+"""``nnit diffuse-train``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nnit_cli.options import (
+    DeviceOption,
+    OutOption,
+    ResumeOption,
+    RunFlags,
+    beside,
+    param_option,
+    with_run_flags,
+)
+from nnit_cli.session import open_session
+
+
+@with_run_flags
+def diffuse_train_command(
+    run: RunFlags,
+    *,
+    tokens: Annotated[Path, typer.Argument(help="Tokens.")] = Path("artifacts/tokens"),
+    out: OutOption = None,
+    steps: Annotated[int | None, param_option("--steps", help="Optimiser steps.")] = None,
+    width: Annotated[int | None, param_option("--width", help="Width of a token.")] = None,
+    depth: Annotated[int | None, param_option("--depth", help="Transformer blocks.")] = None,
+    heads: Annotated[int | None, param_option("--heads", help="Attention heads.")] = None,
+    learning_rate: Annotated[
+        float | None, param_option("--learning-rate", help="Peak of the schedule.")
+    ] = None,
+    tokens_per_batch: Annotated[
+        int | None, param_option("--tokens-per-batch", help="Tokens, padding included.")
+    ] = None,
+    ema_decay: Annotated[
+        float | None, param_option("--ema-decay", help="Decay of the weight average.")
+    ] = None,
+    checkpoint_every: Annotated[
+        int | None, param_option("--checkpoint-every", help="Steps between checkpoints.")
+    ] = None,
+    precision: Annotated[
+        str | None, param_option("--precision", help="auto, float32 or bfloat16.")
+    ] = None,
+    device: DeviceOption = "auto",
+    resume: ResumeOption = False,
+) -> None:
+    """Train the diffusion transformer that generates networks."""
+    section = {
+        "steps": steps,
+        "width": width,
+        "depth": depth,
+        "heads": heads,
+        "learning_rate": learning_rate,
+        "tokens_per_batch": tokens_per_batch,
+        "ema_decay": ema_decay,
+        "checkpoint_every": checkpoint_every,
+        "precision": precision,
+    }
+    session = open_session("diffuse-train", run, section, device=device, resume=resume)
+
+    from stages import diffuse_train
+
+    outputs = diffuse_train.Outputs(generator=out or beside(tokens, "generator"))
+    session.run(diffuse_train, diffuse_train.Inputs(tokens=tokens), outputs)

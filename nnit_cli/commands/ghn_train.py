@@ -1,0 +1,61 @@
+"""``nnit ghn-train``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nnit_cli.options import (
+    DeviceOption,
+    OutOption,
+    ResumeOption,
+    RunFlags,
+    beside,
+    param_option,
+    with_run_flags,
+)
+from nnit_cli.session import open_session
+
+
+@with_run_flags
+def ghn_train_command(
+    run: RunFlags,
+    *,
+    demos: Annotated[Path, typer.Argument(help="Demonstrations.")] = Path("artifacts/demos"),
+    out: OutOption = None,
+    steps: Annotated[int | None, param_option("--steps", help="Optimiser steps.")] = None,
+    architectures_per_step: Annotated[
+        int | None, param_option("--architectures-per-step", help="Architectures in a step.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, param_option("--batch-size", help="Transitions for each architecture.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, param_option("--learning-rate", help="Peak of the schedule.")
+    ] = None,
+    decoder: Annotated[str | None, param_option("--decoder", help="cnn or pointwise.")] = None,
+    checkpoint_every: Annotated[
+        int | None, param_option("--checkpoint-every", help="Steps between checkpoints.")
+    ] = None,
+    precision: Annotated[
+        str | None, param_option("--precision", help="auto, float32 or bfloat16.")
+    ] = None,
+    device: DeviceOption = "auto",
+    resume: ResumeOption = False,
+) -> None:
+    """Train the graph hypernetwork over many architectures at once."""
+    section = {
+        "steps": steps,
+        "architectures_per_step": architectures_per_step,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "decoder": decoder,
+        "checkpoint_every": checkpoint_every,
+        "precision": precision,
+    }
+    session = open_session("ghn-train", run, section, device=device, resume=resume)
+
+    from stages import ghn_train
+
+    outputs = ghn_train.Outputs(ghn=out or beside(demos, "ghn"))
+    session.run(ghn_train, ghn_train.Inputs(demos=demos), outputs)

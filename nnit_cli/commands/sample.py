@@ -1,0 +1,44 @@
+"""``nnit sample``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nnit_cli.options import (
+    ArchOption,
+    CountingRunFlags,
+    DeviceOption,
+    HeldOutOption,
+    OutOption,
+    beside,
+    param_option,
+    with_run_flags,
+)
+from nnit_cli.session import open_session, wanted_architectures
+
+
+@with_run_flags
+def sample_command(
+    run: CountingRunFlags,
+    *,
+    arch: ArchOption = None,
+    held_out: HeldOutOption = False,
+    model: Annotated[
+        Path, typer.Option("--model", envvar="NNIT_MODEL", help="The generator to sample from.")
+    ] = Path("artifacts/generator"),
+    out: OutOption = None,
+    samples: Annotated[
+        int | None, param_option("--samples", "-n", help="Networks for each architecture.")
+    ] = None,
+    steps: Annotated[int | None, param_option("--steps", help="Steps of the sampler.")] = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Generate networks of the architectures that are asked for."""
+    session = open_session("sample", run, {"samples": samples, "steps": steps}, device=device)
+    wanted = wanted_architectures(session, arch, held_out=held_out)
+
+    from stages import sample
+
+    inputs = sample.Inputs(generator=model, architectures=wanted)
+    session.run(sample, inputs, sample.Outputs(samples=out or beside(model, "samples")))

@@ -1,0 +1,66 @@
+"""``nnit zoo-export``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nnit_cli.options import (
+    DeviceOption,
+    OutOption,
+    ResumeOption,
+    RunFlags,
+    WorkersOption,
+    beside,
+    param_option,
+    with_run_flags,
+)
+from nnit_cli.session import open_session
+
+
+@with_run_flags
+def zoo_export_command(
+    run: RunFlags,
+    *,
+    ghn: Annotated[Path, typer.Argument(help="A graph hypernetwork.")] = Path("artifacts/ghn"),
+    demos: Annotated[
+        Path | None, typer.Option("--demos", help="Demonstrations; default: beside the GHN.")
+    ] = None,
+    out: OutOption = None,
+    branches: Annotated[
+        int | None, param_option("--branches", help="Copies of the GHN trained on apart.")
+    ] = None,
+    branch_steps: Annotated[
+        int | None, param_option("--branch-steps", help="Optimiser steps of each branch.")
+    ] = None,
+    networks: Annotated[int | None, param_option("--networks", help="Networks.")] = None,
+    fine_tune_steps: Annotated[
+        int | None, param_option("--fine-tune-steps", help="Optimiser steps of each network.")
+    ] = None,
+    fine_tune_learning_rate: Annotated[
+        float | None, param_option("--fine-tune-learning-rate", help="At the start.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, param_option("--batch-size", help="Transitions in a batch.")
+    ] = None,
+    device: DeviceOption = "auto",
+    workers: WorkersOption = 0,
+    resume: ResumeOption = False,
+) -> None:
+    """Write a zoo of structurally aligned networks, each fine-tuned."""
+    section = {
+        "branches": branches,
+        "branch_steps": branch_steps,
+        "networks": networks,
+        "fine_tune_steps": fine_tune_steps,
+        "fine_tune_learning_rate": fine_tune_learning_rate,
+        "batch_size": batch_size,
+    }
+    session = open_session(
+        "zoo-export", run, section, device=device, workers=workers, resume=resume
+    )
+
+    from stages import zoo_export
+
+    inputs = zoo_export.Inputs(ghn=ghn, demos=demos or beside(ghn, "demos"))
+    session.run(zoo_export, inputs, zoo_export.Outputs(zoo=out or beside(ghn, "zoo")))

@@ -1,0 +1,176 @@
+"""What the terminal shows: data on stdout, progress and notes on stderr."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+from nnit_cli.signals import StopRequest
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+LINE_EVERY_S = 5.0  # between progress lines where no bar can be drawn
+BAR_FIGURES_EVERY_S = 0.2
+
+
+class QuietProgress:
+    """Shows nothing and passes the request to stop on; the base of those that show something."""
+
+    def __init__(self, stop: StopRequest) -> None:
+        self._stop = stop
+
+    def start(self, label: str, total: int, done: int = 0) -> None:
+        """Begin a part of the work (see ``nnit.progress``)."""
+
+    def advance(self, units: int = 1, **figures: float) -> None:
+        """Some units are finished."""
+
+    def note(self, line: str) -> None:
+        """Show one line of information."""
+
+    def stop_signal(self) -> int:
+        """Return the number of the signal that asks to stop, or 0."""
+        return self._stop.poll()
+
+
+class LineProgress(QuietProgress):
+    """Writes a line every few seconds: for log files and pipes."""
+
+    def __init__(
+        self, stop: StopRequest, stream: TextIO, line_every_s: float = LINE_EVERY_S
+    ) -> None:
+        super().__init__(stop)
+        self._stream, self._line_every_s = stream, line_every_s
+        self._label, self._total, self._done, self._done_before = "", 0, 0, 0
+        self._started = self._shown = 0.0
+
+    def start(self, label: str, total: int, done: int = 0) -> None:
+        """Begin a part of the work."""
+        self._label, self._total, self._done, self._done_before = label, total, done, done
+        self._started = self._shown = time.monotonic()
+
+    def advance(self, units: int = 1, **figures: float) -> None:
+        """Write a line where the last one is some seconds old, and at the end of the part."""
+        self._done += units
+        now = time.monotonic()
+        if now - self._shown >= self._line_every_s or self._done == self._total:
+            self._shown = now
+            self.note(self._line(now - self._started, figures))
+
+    def note(self, line: str) -> None:
+        """Write the line."""
+        print(line, file=self._stream, flush=True)
+
+    def _line(self, elapsed_s: float, figures: Mapping[str, float]) -> str:
+        parts = [f"{self._label}: {self._done}/{self._total}", *_figures(figures)]
+        if self._done == self._total:
+            return ", ".join([*parts, f"took {_duration(elapsed_s)}"])
+        fresh = max(1, self._done - self._done_before)
+        left_s = elapsed_s / fresh * (self._total - self._done)
+        return ", ".join([*parts, f"{_duration(left_s)} left"])
+
+
+class BarProgress(QuietProgress):
+    """Draws a bar with the time that is left: for people at a terminal."""
+
+    def __init__(self, stop: StopRequest, bars: "Progress") -> None:
+        super().__init__(stop)
+        self._bars = bars
+        self._task: TaskID | None = None
+        self._shown = 0.0
+
+    def start(self, label: str, total: int, done: int = 0) -> None:
+        """Begin a part of the work: a new bar below the others."""
+        self._task = self._bars.add_task(label, total=total, completed=done, figures="")
+
+    def advance(self, units: int = 1, **figures: float) -> None:
+        """Move the bar; the figures change a few times a second."""
+        if self._task is None:
+            return
+        self._bars.advance(self._task, units)
+        now = time.monotonic()
+        if figures and now - self._shown >= BAR_FIGURES_EVERY_S:
+            self._shown = now
+            self._bars.update(self._task, figures=", ".join(_figures(figures)))
+
+    def note(self, line: str) -> None:
+        """Write the line above the bars."""
+        self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def open_progress(stop: StopRequest, *, quiet: bool) -> Iterator[QuietProgress]:
+    """Yield what long-running code reports to: a bar at a terminal, lines elsewhere."""
+    if quiet:
+        yield QuietProgress(stop)
+    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        with _bars() as bars:
+            yield BarProgress(stop, bars)
+    else:
+        yield LineProgress(stop, sys.stderr)
+
+
+def print_error(line: str) -> None:
+    """Write one line about what went wrong on stderr."""
+    print(f"nnit: {line}", file=sys.stderr, flush=True)
+
+
+def print_json(data: object) -> None:
+    """Write data on stdout, as JSON."""
+    print(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def print_facts(facts: Mapping[str, object]) -> None:
+    """Write names and values on stdout, in two columns."""
+    width = max(map(len, facts), default=0)
+    for name, value in facts.items():
+        print(f"{name:<{width}}  {_value(value)}")
+
+
+def print_table(rows: list[tuple[str, ...]]) -> None:
+    """Write a table on stdout; the first row is its head, numbers stand to the right."""
+    columns = list(zip(*rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    numeric = [all(map(_is_number, column[1:])) for column in columns]
+    for row in rows:
+        cells = [
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, numeric, strict=True)
+        ]
+        print("  ".join(cells).rstrip())
+
+
+def _bars() -> "Progress":
+    from rich import progress
+    from rich.console import Console
+
+    return progress.Progress(
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeElapsedColumn(),
+        progress.TimeRemainingColumn(),
+        progress.TextColumn("{task.fields[figures]}", markup=False),
+        console=Console(stderr=True),
+    )
+
+
+def _figures(figures: Mapping[str, float]) -> list[str]:
+    return [f"{name.replace('_', ' ')} {_value(figure)}" for name, figure in figures.items()]
+
+
+def _value(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _is_number(cell: str) -> bool:
+    return not cell or cell[0].isdigit() or cell in {"-", "nan"}
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,189 @@
+"""One run of a command: parameters from file and flags, progress, and what it says at the end."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from nnit.errors import QualityGateError, UsageError
+from nnit_cli.console import open_progress, print_facts, print_json
+from nnit_cli.options import RunFlags
+from nnit_cli.signals import stop_request
+
+if TYPE_CHECKING:
+    from nnit.mlp import Architecture
+    from nnit.progress import Progress
+    from stages.params import Params, RunOptions
+
+NETWORK_KINDS = ("samples", "zoo", "ghn")  # what a rollout's input may be
+
+
+class Stage(Protocol):
+    """What a module of ``stages`` offers to a command."""
+
+    def run(
+        self,
+        params: "Params",
+        inputs: Any,  # noqa: ANN401 - each stage has its own
+        outputs: Any,  # noqa: ANN401
+        *,
+        options: "RunOptions",
+        progress: "Progress",
+    ) -> Any:  # noqa: ANN401
+        """Read the inputs, compute, write the outputs, and return the summary."""
+        ...
+
+
+@dataclass(frozen=True)
+class Session:
+    """A command with its parameters settled."""
+
+    command: str
+    flags: RunFlags
+    params: "Params"
+    options: "RunOptions"
+
+    @property
+    def section(self) -> dict[str, Any]:
+        """The command's own parameters."""
+        return getattr(self.params, self.command.replace("-", "_")).model_dump(mode="json")
+
+    def run(self, stage: Stage, inputs: object, outputs: object) -> dict[str, Any]:
+        """Run the stage, or say what it would do, and print the result; returns the summary."""
+        if self.options.dry_run:
+            self._print_plan(_paths(inputs), _paths(outputs))
+            return {}
+        with open_progress(stop_request, quiet=self.flags.quiet) as progress:
+            for line in self._opening_lines(inputs):
+                progress.note(line)
+            summary = asdict(
+                stage.run(self.params, inputs, outputs, options=self.options, progress=progress)
+            )
+        if self.flags.metrics:
+            self.flags.metrics.parent.mkdir(parents=True, exist_ok=True)
+            self.flags.metrics.write_text(json.dumps(summary, indent=2) + "\n")
+        self._finish(_paths(outputs), summary)
+        return summary
+
+    def _opening_lines(self, inputs: object) -> list[str]:
+        sources = ", ".join(map(str, _paths(inputs).values()))
+        lines = [f"{self.command}: from {sources or self.params.task} on {self.options.device}"]
+        if self.flags.verbose:
+            values = {"seed": self.options.seed, "task": self.params.task, **self.section}
+            lines += [f"{self.command}: {name} = {value}" for name, value in values.items()]
+        return lines
+
+    def _print_plan(self, inputs: Mapping[str, Path], outputs: Mapping[str, Path]) -> None:
+        """Check that the inputs are whole artifacts and the outputs are free, and print both."""
+        from nnit.artifacts.publish import check_output_free
+        from nnit.artifacts.reading import open_artifact
+
+        for name, path in inputs.items():
+            open_artifact(path, *(NETWORK_KINDS if name == "networks" else (name,)), check="sizes")
+        for kind, path in outputs.items():
+            check_output_free(path, force=self.options.force, kind=kind)
+        facts = {
+            "command": f"nnit {self.command}",
+            **{f"read {name}": str(path) for name, path in inputs.items()},
+            **{f"write {name}": str(path) for name, path in outputs.items()},
+            "seed": self.options.seed,
+            **self.section,
+        }
+        if self.flags.json:
+            print_json({"dry_run": True, **facts})
+        else:
+            print_facts(facts)
+
+    def _finish(self, outputs: Mapping[str, Path], summary: Mapping[str, Any]) -> None:
+        written = {name: str(path) for name, path in outputs.items()}
+        if self.flags.json:
+            print_json({"command": self.command, "outputs": written, "summary": summary})
+        elif not self.flags.quiet:
+            print_facts({**written, **{k.replace("_", " "): v for k, v in summary.items()}})
+
+
+def open_session(
+    command: str,
+    flags: RunFlags,
+    section: Mapping[str, object],
+    *,
+    task: str | None = None,
+    device: str | None = None,
+    workers: int = 0,
+    resume: bool = False,
+) -> Session:
+    """Read the parameters and lay the flags over them.
+
+    Args:
+        command: The command's name.
+        flags: The shared flags.
+        section: The flags of the command's own section, by key; None where not given.
+        task: The flag ``--task``.
+        device: The flag ``--device``; None where the command computes on the CPU alone.
+        workers: The flag ``--workers``.
+        resume: The flag ``--resume``.
+
+    Raises:
+        NnitError: see ``load_params``, ``override`` and ``resolve_device``.
+    """
+    from stages.params import RunOptions
+    from stages.params_file import load_params, override
+
+    params = override(load_params(flags.params), seed=flags.seed, task=task)
+    name = command.replace("-", "_")
+    params = params.model_copy(update={name: override(getattr(params, name), **section)})
+    options = RunOptions(
+        seed=params.seed,
+        device=_device(device),
+        workers=workers,
+        force=flags.force,
+        resume=resume,
+        dry_run=flags.dry_run,
+    )
+    return Session(command, flags, params, options)
+
+
+def parse_architectures(texts: list[str] | None) -> "tuple[Architecture, ...]":
+    """Return the architectures of ``--arch``."""
+    from nnit.mlp import parse_architecture
+
+    return tuple(map(parse_architecture, texts or ()))
+
+
+def wanted_architectures(
+    session: Session, texts: list[str] | None, *, held_out: bool
+) -> "tuple[Architecture, ...]":
+    """Return the architectures of ``--arch`` and, with ``--held-out``, the held-out ones.
+
+    Raises:
+        UsageError: there are none, or a text is not an architecture.
+    """
+    listed = session.params.architectures.held_out.listed() if held_out else ()
+    wanted = (*parse_architectures(texts), *listed)
+    if not wanted:
+        raise UsageError("--arch: give at least one, as in --arch 128,256,128, or --held-out")
+    return wanted
+
+
+def require_success(summary: Mapping[str, Any], min_success: float | None) -> None:
+    """Hold the mean success of a rollout against ``--min-success``.
+
+    Raises:
+        QualityGateError: it is lower.
+    """
+    if min_success is None or not summary or summary["success_once"] >= min_success:
+        return
+    raise QualityGateError(
+        f"--min-success {min_success}: not met, success_once is {summary['success_once']:.3f}"
+    )
+
+
+def _device(name: str | None) -> str:
+    from nnit.machine import resolve_device
+
+    return "cpu" if name is None else resolve_device(name)
+
+
+def _paths(paths: object) -> dict[str, Path]:
+    return {name: path for name, path in vars(paths).items() if isinstance(path, Path)}

@@ -1,0 +1,55 @@
+"""Ctrl-C and SIGTERM: the first asks the run to stop and save, the second ends the process."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+PATIENCE_S = 3.0  # how long after the request somebody must have asked for it
+NOTICE = b"\nnnit: stopping and saving; once more to stop at once\n"
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopRequest:
+    """Which signal asked to stop, if any.
+
+    A command that can be resumed polls it, saves its state and raises ``InterruptedRunError``.
+    Where nobody polls for ``PATIENCE_S``, KeyboardInterrupt ends the command, so that temporary
+    files are removed on the way out.
+    """
+
+    def __init__(self) -> None:
+        self.signal_number = 0
+        self._heard = False
+
+    def poll(self) -> int:
+        """Return the signal's number, or 0."""
+        self._heard = self._heard or self.signal_number != 0
+        return self.signal_number
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take the two signals over while the block runs; only in the main thread."""
+        before = {number: signal.signal(number, self._on_stop) for number in STOPPING}
+        before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._on_alarm)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_stop(self, number: int, _frame: FrameType | None) -> None:
+        if self.signal_number:
+            os._exit(128 + number)
+        self.signal_number = number
+        os.write(2, NOTICE)
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
+
+    def _on_alarm(self, _number: int, _frame: FrameType | None) -> None:
+        if not self._heard:
+            raise KeyboardInterrupt
+
+
+stop_request = StopRequest()

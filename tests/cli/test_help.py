@@ -1,0 +1,101 @@
+"""Help is fast, complete, and imports nothing heavy."""
+
+import os
+import re
+import resource
+import statistics
+import subprocess
+import sys
+
+import pytest
+
+from nnit_cli.app import HELPERS, PIPELINE
+from stages.params import Params
+
+HELP_LIMIT_S = 0.3
+HEAVY = {"torch", "numpy", "ruamel", "zarr", "safetensors", "mani_skill", "stages"}
+COMMANDS = [*PIPELINE, *HELPERS]
+
+
+def processor_time() -> float:
+    """Seconds that the processes started here have used."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+@pytest.mark.parametrize("words", [[], *([command] for command in COMMANDS)])
+def test_help_answers_within_a_third_of_a_second(nnit, words):
+    """The median of three runs, interpreter included, for nnit and each of its commands.
+
+    In processor time: the command waits for nothing, and tests share the machine with others.
+    """
+    seconds = []
+    for _ in range(3):
+        before = processor_time()
+        assert nnit(*words, "--help").returncode == 0
+        seconds.append(processor_time() - before)
+    assert statistics.median(seconds) < HELP_LIMIT_S
+
+
+@pytest.mark.parametrize("words", [[], *([command] for command in COMMANDS)])
+def test_help_imports_nothing_heavy(words, tmp_path):
+    """Neither torch nor numpy nor a stage is needed to print a text."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "nnit_cli", *words, "--help"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    modules = {
+        line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.split("\n")
+    }
+    assert "nnit_cli" in modules
+    assert not modules & HEAVY
+
+
+@pytest.mark.parametrize("command", PIPELINE)
+def test_every_parameter_of_the_section_is_a_flag(nnit, command):
+    """A command has a flag for each key of its section of params.yaml."""
+    section = type(getattr(Params(), command.replace("-", "_")))
+    text = nnit(command, "--help", COLUMNS="200").stdout
+    flags = set(re.findall(r"--[a-z][a-z-]*", text))
+    missing = {f"--{key.replace('_', '-')}" for key in section.model_fields} - flags
+    assert not missing
+
+
+@pytest.mark.parametrize("command", PIPELINE)
+def test_shared_flags_are_there(nnit, command):
+    """Every command that writes an artifact can be steered in the same way."""
+    text = nnit(command, "--help", COLUMNS="200").stdout
+    for flag in ("--out", "--seed", "--params", "--force", "--dry-run", "--metrics", "--json"):
+        assert flag in text
+    counts = command in {"demos", "sample"}
+    assert bool(re.search(r"--dry-run +-n", text)) != counts
+
+
+def test_help_is_plain_text_off_a_terminal(nnit):
+    """No escape codes in a pipe."""
+    assert "\x1b" not in nnit("--help").stdout
+
+
+def test_version(nnit):
+    """The version is one line on stdout."""
+    from nnit import __version__
+
+    assert nnit("--version").stdout == f"nnit {__version__}\n"
+
+
+def test_reader_that_leaves_early_is_no_error(tmp_path):
+    """A closed pipe ends the command quietly, as head does."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "nnit_cli", "rollout", "--help"],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")

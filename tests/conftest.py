@@ -1,0 +1,37 @@
+"""What tests of several rooms use."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+Nnit = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The top folder of the project."""
+    return REPOSITORY
+
+
+@pytest.fixture
+def nnit(tmp_path: Path) -> Nnit:
+    """Run the command line as a process of its own, in an empty folder."""
+
+    def run(*words: str, timeout: float = 120, **environment: str):
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("NNIT_", "NO_COLOR"))}
+        return subprocess.run(
+            [sys.executable, "-m", "nnit_cli", *words],
+            cwd=tmp_path,
+            env={**inherited, "PYTHONPATH": str(REPOSITORY), **environment},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run
