@@ -93,6 +93,11 @@ def run_episode(
     return run_trajectory(simulation, policy, seed, horizon).episode(episode_ix)
 
 
+def unit_starts(num_episodes: int) -> range:
+    """Return the first episode of each unit of work of a network."""
+    return range(0, num_episodes, UNIT_EPISODES)
+
+
 def evaluate_networks(
     networks: Sequence[EvaluationRequest],
     interface: PolicyInterface,
@@ -139,7 +144,7 @@ def evaluate_networks(
             record,
         )
         for network in networks
-        for start in range(0, num_episodes, UNIT_EPISODES)
+        for start in unit_starts(num_episodes)
     ]
     results = _run_units(units, done_units or {}, workers, progress, on_unit)
     return [
@@ -171,7 +176,7 @@ def evaluate_expert(
             network=None,
             record=False,
         )
-        for start in range(0, num_episodes, UNIT_EPISODES)
+        for start in unit_starts(num_episodes)
     ]
     results = _run_units(units, {}, workers, progress, None)
     return Evaluation("expert", "expert", (), "", _episodes_of("expert", units, results))

@@ -35,15 +35,21 @@ def quiet_simulator() -> Iterator[None]:
 
 
 @functools.cache
-def prepare_process() -> None:
-    """Import the simulator and take what exists by then out of garbage collection.
-
-    ManiSkill calls ``gc.collect()`` whenever it rebuilds a scene, which takes 80 ms with all of
-    torch to walk through and 2 ms without. Workers call this first; it works once a process.
-    """
+def _import_simulator() -> None:
     with quiet_simulator():
         import mani_skill.envs  # noqa: F401 - registers the tasks
     stand_in_for_materials()
+
+
+@functools.cache
+def prepare_process() -> None:
+    """Import the simulator and take what exists by then out of garbage collection.
+
+    ManiSkill calls ``gc.collect()`` whenever it rebuilds a scene, which takes some 100 ms with
+    all of torch to walk through and 1 ms without. Called in processes that run many episodes;
+    works once a process.
+    """
+    _import_simulator()
     gc.collect()
     gc.freeze()
 
@@ -61,7 +67,7 @@ def make_environment(task: Task, sim_backend: str = "physx_cpu", num_envs: int =
     """
     if sim_backend == "physx_cpu" and num_envs != 1:
         raise UsageError(f"physx_cpu simulates one environment at a time, not {num_envs}")
-    prepare_process()
+    _import_simulator()
     import gymnasium
 
     return gymnasium.make(
@@ -110,4 +116,5 @@ class DirectSimulation:
 @functools.cache
 def process_simulation(task: Task) -> DirectSimulation:
     """Return this process's simulation of a task, built on the first call."""
+    prepare_process()
     return DirectSimulation(task)
