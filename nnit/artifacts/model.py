@@ -1,0 +1,87 @@
+"""Artifacts of kind ``ghn`` and ``generator``: a model's configuration and its tensors."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnit.artifacts.checks import all_attributes
+from nnit.artifacts.interface import parse_interface
+from nnit.artifacts.manifest import ArraySpec, Provenance
+from nnit.artifacts.publish import publish
+from nnit.artifacts.reading import Artifact, Check, open_artifact
+from nnit.artifacts.weights import read_tensors, tensor_bytes
+from nnit.mlp import PolicyInterface
+
+MODEL_KINDS = ("ghn", "generator")
+TENSORS_NAME = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """What it takes to build a model again, without knowing its class."""
+
+    config: dict[str, Any]  # arguments of the model's class, as JSON data
+    tensors: dict[str, np.ndarray]  # float32, named as in its state dict
+    interface: PolicyInterface
+    attributes: dict[str, Any]  # what the writer added
+
+
+def write_model(
+    path: Path,
+    kind: str,
+    config: Mapping[str, Any],
+    tensors: Mapping[str, np.ndarray],
+    interface: PolicyInterface,
+    attributes: Mapping[str, Any],
+    provenance: Provenance,
+    *,
+    force: bool = False,
+) -> None:
+    """Write a trained model.
+
+    Args:
+        path: The folder to make.
+        kind: ``"ghn"`` or ``"generator"``.
+        config: Arguments of the model's class, as JSON data.
+        tensors: Name -> float32 array; no NaN or infinity.
+        interface: What surrounds the policies that the model writes.
+        attributes: Further JSON data for the manifest, such as standardising statistics.
+        provenance: What it was made from.
+        force: Replace a model of the same kind that is there already.
+
+    Raises:
+        ValueError: another kind, a tensor that is not float32 or not finite.
+        NnitError: as ``publish``.
+    """
+    if kind not in MODEL_KINDS:
+        raise ValueError(f"kind {kind!r} is none of {', '.join(MODEL_KINDS)}")
+    for name, tensor in tensors.items():
+        if tensor.dtype.name != "float32":
+            raise ValueError(f"tensor {name}: found {tensor.dtype}, expected float32")
+    data = tensor_bytes(tensors, {"kind": kind})
+    attributes = all_attributes(interface, {"config": dict(config)}, attributes)
+    with publish(path, kind, provenance, attributes, force=force) as writer:
+        writer.write_file(TENSORS_NAME, data)
+        for name, tensor in tensors.items():
+            writer.arrays[name] = ArraySpec(tuple(tensor.shape), "float32")
+
+
+def read_model(path: Path, kind: str, *, check: Check = "small") -> tuple[StoredModel, Artifact]:
+    """Read a trained model; whoever builds it checks the configuration.
+
+    Raises:
+        NnitError: as ``open_artifact``, or tensors that are not those of the manifest.
+    """
+    artifact = open_artifact(path, kind, check=check)
+    fields = artifact.attributes
+    tensors = read_tensors(artifact.path / TENSORS_NAME, artifact.manifest.arrays).tensors
+    model = StoredModel(
+        config=fields.object("config").value,
+        tensors=tensors,
+        interface=parse_interface(fields.object("interface")),
+        attributes={k: v for k, v in fields.value.items() if k not in ("config", "interface")},
+    )
+    return model, artifact

@@ -1,0 +1,153 @@
+"""Artifacts of kind ``samples``: generated networks, each in a folder that works without nnit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nnit.artifacts.canonical import JsonObject, canonical_file, parse_canonical
+from nnit.artifacts.checks import MAX_DEPTH, all_attributes, check_shape, damage_of
+from nnit.artifacts.interface import interface_to_json, parse_interface
+from nnit.artifacts.manifest import ArraySpec, Provenance
+from nnit.artifacts.publish import publish
+from nnit.artifacts.reading import Artifact, Check, open_artifact, read_bytes
+from nnit.artifacts.weights import read_tensors, tensor_bytes
+from nnit.errors import DamagedArtifactError
+from nnit.mlp import (
+    MAX_WIDTH,
+    LayerWeights,
+    MlpSpec,
+    Network,
+    PolicyInterface,
+    join_layers,
+    split_layers,
+)
+
+CONFIG_NAME = "config.json"
+TENSORS_NAME = "model.safetensors"
+MAX_NETWORKS = 10**6
+
+
+class Sample(NamedTuple):
+    """One generated network."""
+
+    network: Network
+    seed: int  # of the command that generated it
+    sample_index: int  # among the samples of that command
+
+
+@dataclass(frozen=True)
+class SampleSet:
+    """Generated networks for one task."""
+
+    samples: tuple[Sample, ...]
+    interface: PolicyInterface
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+
+def network_folder(k: int) -> str:
+    """Return the name of the folder of network ``k``."""
+    return f"network-{k:04d}"
+
+
+def write_samples(
+    path: Path,
+    samples: SampleSet,
+    provenance: Provenance,
+    *,
+    attributes: Mapping[str, Any] | None = None,
+    force: bool = False,
+) -> None:
+    """Write generated networks, two files for each.
+
+    Args:
+        path: The folder to make.
+        samples: What to write; no NaN or infinity.
+        provenance: What it was made from.
+        attributes: Further JSON data for the manifest.
+        force: Replace samples that are there already.
+
+    Raises:
+        ValueError: weights of the wrong length or type, NaN or infinity.
+        NnitError: as ``publish``.
+    """
+    own = {"networks": len(samples)}
+    attributes = all_attributes(samples.interface, own, attributes)
+    with publish(path, "samples", provenance, attributes, force=force) as writer:
+        for k, sample in enumerate(samples.samples):
+            config = _config(sample, samples.interface)
+            tensors = _tensors(sample.network, samples.interface)
+            folder = network_folder(k)
+            writer.write_file(f"{folder}/{CONFIG_NAME}", canonical_file(config))
+            writer.write_file(f"{folder}/{TENSORS_NAME}", tensor_bytes(tensors, config))
+
+
+def read_samples(path: Path, *, check: Check = "small") -> tuple[SampleSet, Artifact]:
+    """Read generated networks.
+
+    Raises:
+        NnitError: as ``open_artifact``, or networks that contradict their configuration.
+    """
+    artifact = open_artifact(path, "samples", check=check)
+    fields = artifact.attributes
+    interface = parse_interface(fields.object("interface"))
+    count = fields.integer("networks", 0, MAX_NETWORKS)
+    if len(artifact.manifest.files) != 2 * count:
+        fields.refuse("networks", f"{len(artifact.manifest.files)} files, two for each network")
+    with damage_of(path):
+        samples = tuple(_read_sample(artifact, k, interface) for k in range(count))
+    return SampleSet(samples, interface), artifact
+
+
+def _config(sample: Sample, interface: PolicyInterface) -> dict[str, Any]:
+    return {
+        **interface_to_json(interface),
+        "architecture": list(sample.network.hidden_dims),
+        "seed": sample.seed,
+        "sample_index": sample.sample_index,
+    }
+
+
+def _tensors(network: Network, interface: PolicyInterface) -> dict[str, np.ndarray]:
+    spec = interface.spec(network.hidden_dims)
+    check_shape("weights", network.weights, "float32", (spec.num_parameters,))
+    tensors = {}
+    for position, layer in enumerate(split_layers(spec, network.weights)):
+        tensors[f"{2 * position}.weight"] = layer.weight  # activations take the odd places
+        tensors[f"{2 * position}.bias"] = layer.bias
+    return tensors
+
+
+def _read_sample(artifact: Artifact, k: int, interface: PolicyInterface) -> Sample:
+    name = f"{network_folder(k)}/{CONFIG_NAME}"
+    where = str(artifact.path / name)
+    config = JsonObject(parse_canonical(read_bytes(artifact, name), where), where)
+    config.only([*PolicyInterface._fields, "architecture", "seed", "sample_index"])
+    shared = JsonObject({name: config.value[name] for name in PolicyInterface._fields}, where)
+    if parse_interface(shared) != interface:
+        raise DamagedArtifactError(f"{where}: another interface than in the manifest")
+    hidden_dims = config.integers("architecture", 1, MAX_WIDTH)
+    if not 1 <= len(hidden_dims) <= MAX_DEPTH:
+        config.refuse("architecture", f"1 to {MAX_DEPTH} widths")
+    spec = interface.spec(hidden_dims)
+    file = artifact.path / network_folder(k) / TENSORS_NAME
+    tensors = read_tensors(file, _expected(spec)).tensors
+    layers = [
+        LayerWeights(tensors[f"{2 * i}.weight"], tensors[f"{2 * i}.bias"])
+        for i in range(len(spec.layers))
+    ]
+    network = Network(hidden_dims, join_layers(layers))
+    return Sample(network, config.integer("seed"), config.integer("sample_index", 0))
+
+
+def _expected(spec: MlpSpec) -> dict[str, ArraySpec]:
+    expected = {}
+    for position, layer in enumerate(spec.layers):
+        shape = (layer.fan_out, layer.fan_in)
+        expected[f"{2 * position}.weight"] = ArraySpec(shape, "float32")
+        expected[f"{2 * position}.bias"] = ArraySpec(shape[:1], "float32")
+    return expected

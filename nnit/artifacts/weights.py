@@ -1,0 +1,150 @@
+"""Named tensors in one safetensors file: byte-reproducible to write, strict to read."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import safetensors.numpy
+from safetensors import SafetensorError, safe_open
+
+from nnit.artifacts.canonical import JsonObject, canonical_json, parse_json
+from nnit.artifacts.manifest import ArraySpec
+from nnit.artifacts.reading import require_memory
+from nnit.errors import DamagedArtifactError, NnitError
+
+METADATA_KEY = "nnit"  # one key alone: safetensors writes several in an order of chance
+MAX_HEADER_BYTES = 100_000_000
+
+_DTYPES = {
+    "BOOL": "bool",
+    "F32": "float32",
+    "F64": "float64",
+    "I8": "int8",
+    "I16": "int16",
+    "I32": "int32",
+    "I64": "int64",
+    "U8": "uint8",
+}
+
+
+class TensorFile(NamedTuple):
+    """The content of a safetensors file."""
+
+    tensors: dict[str, np.ndarray]
+    metadata: dict[str, Any]
+
+
+def tensor_bytes(
+    tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any], *, finite: bool = True
+) -> bytes:
+    """Return the bytes of a safetensors file.
+
+    Args:
+        tensors: Name -> array; any layout in memory.
+        metadata: JSON data, kept under the key ``nnit`` of the header.
+        finite: Refuse NaN and infinity.
+
+    Raises:
+        ValueError: a value that is not finite, or an element type that is not stored.
+    """
+    contiguous = {}
+    for name, tensor in tensors.items():
+        array = np.asarray(tensor, order="C")
+        if array.dtype.name not in _DTYPES.values():
+            raise ValueError(f"tensor {name}: {array.dtype} cannot be stored")
+        if finite and not np.isfinite(array).all():
+            raise ValueError(f"tensor {name} holds NaN or infinity")
+        contiguous[name] = array
+    return safetensors.numpy.save(contiguous, {METADATA_KEY: canonical_json(metadata)})
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any]
+) -> None:
+    """Write a safetensors file; the same content gives the same bytes.
+
+    Raises:
+        ValueError: as ``tensor_bytes``.
+    """
+    path.write_bytes(tensor_bytes(tensors, metadata))
+
+
+def read_tensors(
+    path: Path, expected: Mapping[str, ArraySpec] | None = None, *, finite: bool = True
+) -> TensorFile:
+    """Read a safetensors file that ``write_tensors`` wrote.
+
+    Args:
+        path: The file.
+        expected: Exactly these tensors, with these shapes and types; None for any.
+        finite: Refuse NaN and infinity.
+
+    Raises:
+        DamagedArtifactError: not safetensors, other tensors than expected, or not finite.
+        ResourceError: it is larger than the machine's memory.
+    """
+    try:
+        size = path.stat().st_size
+        require_memory(size, path)
+        specs, metadata = _read_header(path, size)
+        if expected is not None:
+            _compare(specs, expected, path)
+        with safe_open(path, framework="numpy") as file:
+            tensors = {name: file.get_tensor(name) for name in specs}
+    except NnitError:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DamagedArtifactError(f"{path}: cannot be read ({reason})") from None
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise DamagedArtifactError(f"{path}: not a safetensors file ({error})") from None
+    for name, tensor in tensors.items():
+        if finite and not np.isfinite(tensor).all():
+            raise DamagedArtifactError(f"{path}: {name}: holds NaN or infinity")
+    return TensorFile(tensors, metadata)
+
+
+def _read_header(path: Path, size: int) -> tuple[dict[str, ArraySpec], dict[str, Any]]:
+    """Parse the header strictly; the library would let a repeated name pass."""
+    where = str(path)
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > min(size - 8, MAX_HEADER_BYTES):
+            raise DamagedArtifactError(f"{where}: not a safetensors file")
+        header = JsonObject(parse_json(file.read(length), where), where)
+    metadata = header.object("__metadata__").only([METADATA_KEY]).text(METADATA_KEY)
+    about = f"{where}: __metadata__: {METADATA_KEY}"
+    specs = {
+        name: _parse_entry(header.object(name))
+        for name in sorted(header.value.keys() - {"__metadata__"})
+    }
+    fields = parse_json(metadata.encode("utf-8", "replace"), about)
+    return specs, JsonObject(fields, about).value
+
+
+def _parse_entry(entry: JsonObject) -> ArraySpec:
+    entry.only(["dtype", "shape", "data_offsets"])
+    if entry.text("dtype") not in _DTYPES:
+        entry.refuse("dtype", f"one of {', '.join(_DTYPES)}")
+    spec = ArraySpec(entry.integers("shape", 0, 2**62), _DTYPES[entry.text("dtype")])
+    offsets = entry.integers("data_offsets", 0, 2**62)
+    size = math.prod(spec.shape) * np.dtype(spec.dtype).itemsize
+    if len(offsets) != 2 or offsets[1] - offsets[0] != size:
+        entry.refuse("data_offsets", f"a range of {size} bytes")
+    return spec
+
+
+def _compare(found: Mapping[str, ArraySpec], expected: Mapping[str, ArraySpec], path: Path) -> None:
+    for name in sorted(found.keys() | expected.keys()):
+        if name not in found:
+            raise DamagedArtifactError(f"{path}: tensor {name!r} is missing")
+        if name not in expected:
+            raise DamagedArtifactError(f"{path}: found unknown tensor {name!r}")
+        if found[name] != expected[name]:
+            have, want = found[name], expected[name]
+            raise DamagedArtifactError(
+                f"{path}: {name}: found {have.dtype} {have.shape}, "
+                f"expected {want.dtype} {want.shape}"
+            )

@@ -1,0 +1,194 @@
+"""Small artifacts of every kind, and ways to harm them.
+
+Run as a script it writes one: ``python artifact_examples.py KIND PATH [--force]``.
+"""
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from nnit.artifacts.canonical import canonical_file, canonical_json
+from nnit.artifacts.demos import write_demos
+from nnit.artifacts.manifest import Provenance
+from nnit.artifacts.model import write_model
+from nnit.artifacts.rollouts import Rollouts, write_rollouts
+from nnit.artifacts.samples import Sample, SampleSet, write_samples
+from nnit.artifacts.tokens import write_tokens
+from nnit.artifacts.trajectories import Trajectory
+from nnit.artifacts.zoo import write_zoo
+from nnit.demos import Demos
+from nnit.mlp import Network, PolicyInterface
+from nnit.rollout.metrics import Episode, Evaluation
+from nnit.tokens.token_set import Standardizer, TokenSet
+from nnit.zoo.members import ModelZoo, ZooMember, build_zoo
+
+INTERFACE = PolicyInterface(
+    task="PushCube-v1",
+    control_mode="pd_joint_delta_pos",
+    obs_dim=3,
+    act_dim=2,
+    horizon=50,
+    obs_mean=(0.1, -0.2, 1 / 3),
+    obs_std=(1.0, 0.5, 0.25),
+)
+ARCHITECTURES = ((4, 5), (2,), (4, 5), (3, 2, 3))
+SPLITS = ("train", "wider")
+PARENT = "ab" * 32
+
+
+def provenance(stage: str = "test") -> Provenance:
+    """Return where an example came from."""
+    return Provenance(stage, {"rate": 0.1, "sizes": (1, 2), "name": None}, 7, {"demos": PARENT})
+
+
+def noise(seed: int, *shape: int) -> np.ndarray:
+    """Return float32 noise of a seed."""
+    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+
+
+def demos(episodes: int = 3, seed: int = 0) -> Demos:
+    """Return a few short episodes."""
+    lengths = np.arange(episodes) % 4 + 2
+    steps = int(lengths.sum())
+    return Demos(
+        observations=noise(seed, steps, INTERFACE.obs_dim),
+        actions=np.tanh(noise(seed + 1, steps, INTERFACE.act_dim)),
+        episode_ends=np.cumsum(lengths).astype(np.int64),
+        success_once=np.arange(episodes) % 2 == 0,
+        success_at_end=np.arange(episodes) % 3 == 0,
+        seeds=np.arange(episodes, dtype=np.int64) + 100,
+        interface=INTERFACE,
+    )
+
+
+def zoo(seed: int = 0) -> ModelZoo:
+    """Return four networks, two of one shape."""
+    members = [
+        ZooMember(
+            arch, k % 2, 10 * k, 0.1 + k, float("nan") if k else 0.5, ("train", "wider")[k % 2]
+        )
+        for k, arch in enumerate(ARCHITECTURES)
+    ]
+    weights = [
+        noise(seed + k, INTERFACE.spec(a).num_parameters) for k, a in enumerate(ARCHITECTURES)
+    ]
+    return build_zoo(members, weights, INTERFACE)
+
+
+def tokens(patch_size: int = 2) -> TokenSet:
+    """Return patches of the shapes that the architectures ask for."""
+    weight_counts, bias_counts = [], []
+    for architecture in ARCHITECTURES:
+        layers = INTERFACE.spec(architecture).layers
+        rows = [-(-layer.fan_out // patch_size) for layer in layers]
+        columns = [-(-layer.fan_in // patch_size) for layer in layers]
+        weight_counts.append(sum(r * c for r, c in zip(rows, columns, strict=True)))
+        bias_counts.append(sum(rows))
+    count = len(ARCHITECTURES)
+    return TokenSet(
+        patch_size=patch_size,
+        architectures=ARCHITECTURES,
+        weight_patches=noise(1, sum(weight_counts), patch_size, patch_size),
+        weight_offsets=np.cumsum([0, *weight_counts], dtype=np.int64),
+        bias_patches=noise(2, sum(bias_counts), patch_size),
+        bias_offsets=np.cumsum([0, *bias_counts], dtype=np.int64),
+        branches=np.arange(count, dtype=np.int32),
+        losses=noise(3, count),
+        standardizer=Standardizer((0.0, 0.1, 0.2), (1.0, 1.1, 1.2), (0.3,) * 3, (0.4,) * 3),
+        interface=INTERFACE,
+    )
+
+
+def samples(count: int = 2) -> SampleSet:
+    """Return generated networks."""
+    networks = [ARCHITECTURES[k % len(ARCHITECTURES)] for k in range(count)]
+    return SampleSet(
+        tuple(
+            Sample(Network(arch, noise(k, INTERFACE.spec(arch).num_parameters)), 7, k)
+            for k, arch in enumerate(networks)
+        ),
+        INTERFACE,
+    )
+
+
+def evaluations() -> tuple[Evaluation, ...]:
+    """Return evaluations of three sources."""
+
+    def episodes(successes: int) -> tuple[Episode, ...]:
+        return tuple(Episode(k, 500 + k, k < successes, k < 1, 1.5 * k, 50) for k in range(4))
+
+    return (
+        Evaluation("sample-0000", "sample", (4, 5), "unseen_combo", episodes(4)),
+        Evaluation("sample-0001", "sample", (2,), "unseen_combo", episodes(2)),
+        Evaluation("ghn-4x5", "ghn", (4, 5), "", episodes(0)),
+        Evaluation("expert", "expert", (), "", episodes(3)),
+    )
+
+
+def trajectories() -> tuple[Trajectory, ...]:
+    """Return two episodes step by step."""
+    return tuple(
+        Trajectory(
+            network="sample-0000",
+            seed=500 + k,
+            observations=noise(k, 6, INTERFACE.obs_dim),
+            actions=noise(k, 5, INTERFACE.act_dim),
+            success=np.arange(5) > 2,
+            env_states={"actors/cube": noise(k, 6, 13), "articulations/panda": noise(k, 6, 31)},
+        )
+        for k in range(2)
+    )
+
+
+TENSORS = {"layer.weight": noise(1, 4, 3), "layer.bias": noise(2, 4), "scale": noise(3, 1)[0]}
+TENSORS["scale"] = np.asarray(TENSORS["scale"])
+CONFIG = {"width": 64, "branches": [1, 2], "dropout": 0.1}
+
+
+def write(kind: str, path: Path, *, force: bool = False) -> None:
+    """Write the small artifact of a kind."""
+    origin = provenance()
+    if kind in ("ghn", "generator"):
+        write_model(path, kind, CONFIG, TENSORS, INTERFACE, {"note": "x"}, origin, force=force)
+    elif kind == "demos":
+        write_demos(path, demos(), origin, env_kwargs={"obs_mode": "state"}, force=force)
+    elif kind == "zoo":
+        write_zoo(path, zoo(), origin, attributes={"ghn_step": 100}, force=force)
+    elif kind == "tokens":
+        write_tokens(path, tokens(), origin, force=force)
+    elif kind == "samples":
+        write_samples(path, samples(), origin, force=force)
+    else:
+        rollouts = Rollouts(evaluations(), INTERFACE)
+        write_rollouts(path, rollouts, origin, trajectories=trajectories(), force=force)
+
+
+def edit_manifest(path: Path, edit: Callable[[dict], None]) -> None:
+    """Change a manifest and seal it again, as a clever attacker or another nnit would."""
+    file = path / "manifest.json"
+    fields = json.loads(file.read_bytes())
+    del fields["manifest_sha256"]
+    edit(fields)
+    seal = hashlib.sha256(canonical_json(fields).encode()).hexdigest()
+    file.write_bytes(canonical_file({**fields, "manifest_sha256": seal}))
+
+
+def replace_file(path: Path, name: str, data: bytes) -> None:
+    """Change one file of an artifact and make the manifest agree with it."""
+    (path / name).write_bytes(data)
+    entry = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    edit_manifest(path, lambda fields: fields["files"].update({name: entry}))
+
+
+def tree(path: Path) -> dict[str, bytes]:
+    """Return every file below a folder with its content."""
+    files = sorted(file for file in path.rglob("*") if not file.is_dir())
+    return {file.relative_to(path).as_posix(): file.read_bytes() for file in files}
+
+
+if __name__ == "__main__":
+    write(sys.argv[1], Path(sys.argv[2]), force="--force" in sys.argv)
