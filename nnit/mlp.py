@@ -97,7 +97,7 @@ def join_layers(layers: list[LayerWeights]) -> np.ndarray:
 
 
 def forward(layers: list[LayerWeights], x: np.ndarray) -> np.ndarray:
-    """Run a ReLU MLP on standardised observations ``(..., obs_dim)``; returns ``(..., act_dim)``."""
+    """Run a ReLU MLP on standardised observations ``(..., obs_dim)``: ``(..., act_dim)``."""
     for layer in layers[:-1]:
         x = np.maximum(x @ layer.weight.T + layer.bias, 0)
     return x @ layers[-1].weight.T + layers[-1].bias

@@ -28,3 +28,8 @@ def numpy_generator(seed: int, *path: str | int) -> np.random.Generator:
 def torch_generator(seed: int, *path: str | int) -> torch.Generator:
     """Return the CPU torch generator of the item at ``path``."""
     return torch.Generator().manual_seed(derive_seed(seed, *path))
+
+
+def digest_text(text: str) -> str:
+    """Return the SHA-256 of a text, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -184,6 +184,9 @@ class ZooExportParams(Section):
         default=4, description="copies of the GHN that are trained on separately"
     )
     branch_steps: Count = Field(default=600, description="optimiser steps of each branch")
+    branch_learning_rate: Rate = Field(
+        default=1e-3, description="peak of the one-cycle schedule of each branch"
+    )
     networks: Count = Field(default=800, description="networks in the zoo")
     fine_tune_steps: Index = Field(default=150, description="optimiser steps of each network alone")
     fine_tune_learning_rate: Rate = Field(
@@ -276,4 +279,3 @@ class RunOptions:
     workers: int = 0  # processes; 0: one per core
     force: bool = False  # replace an output that exists
     resume: bool = False  # go on from the last checkpoint where there is one
-    dry_run: bool = False  # say what would be done and write nothing

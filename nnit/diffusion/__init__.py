@@ -1,0 +1,1 @@
+"""The diffusion transformer that generates networks."""

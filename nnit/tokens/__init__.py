@@ -1,0 +1,1 @@
+"""Tokens: networks cut into patches, and back."""

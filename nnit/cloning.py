@@ -1,0 +1,177 @@
+"""Behaviour cloning: the data, the loss, and networks as tensors that learn by it."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nnit.demos import Demos
+from nnit.mlp import Architecture, MlpSpec
+from nnit.seeding import torch_generator
+from nnit.training import prepare_torch
+
+CLONE_LEARNING_RATE = 2e-3
+CLONE_BATCH_SIZE = 256
+SATURATION = 0.999  # a label beyond it is at the bound of the action
+
+
+class LayerTensors(NamedTuple):
+    """The weights of one linear layer."""
+
+    weight: Tensor  # (fan_out, fan_in)
+    bias: Tensor  # (fan_out,)
+
+
+@dataclass(frozen=True)
+class CloningData:
+    """Transitions ready to learn from."""
+
+    observations: Tensor  # (N, obs_dim), standardised
+    actions: Tensor  # (N, act_dim), in [-1, 1]
+    episode_ends: np.ndarray  # (E,) int64, cumulative
+
+    def __len__(self) -> int:
+        return len(self.observations)
+
+
+def cloning_data(demos: Demos, device: str = "cpu") -> CloningData:
+    """Standardise demonstrations and move them to a device."""
+    observations = demos.interface.standardise(demos.observations).astype(np.float32)
+    return CloningData(
+        torch.from_numpy(observations).to(device),
+        torch.from_numpy(demos.actions).to(device),
+        demos.episode_ends,
+    )
+
+
+def bootstrap(data: CloningData, generator: np.random.Generator) -> CloningData:
+    """Resample whole episodes with replacement, as many as there are."""
+    starts = np.concatenate([[0], data.episode_ends[:-1]])
+    chosen = generator.integers(len(starts), size=len(starts))
+    ends = data.episode_ends
+    index = np.concatenate([np.arange(int(starts[e]), int(ends[e])) for e in chosen])
+    lengths = ends[chosen] - starts[chosen]
+    rows = torch.from_numpy(index).to(data.observations.device)
+    return CloningData(data.observations[rows], data.actions[rows], np.cumsum(lengths))
+
+
+def cloning_loss(predicted: Tensor, actions: Tensor) -> Tensor:
+    """Return the mean squared error, where overshooting a saturated label costs nothing.
+
+    The environment clips actions at -1 and 1, so that an output beyond a label at the bound is
+    as good as the label.
+
+    Args:
+        predicted: Outputs of the network, ``(..., act_dim)``, not clipped.
+        actions: Labels, the same shape, within [-1, 1].
+    """
+    overshoot = (actions >= SATURATION) & (predicted > actions)
+    undershoot = (actions <= -SATURATION) & (predicted < actions)
+    error = (predicted - actions).masked_fill(overshoot | undershoot, 0)
+    return error.square().mean()
+
+
+def run_mlp(layers: list[LayerTensors], x: Tensor) -> Tensor:
+    """Run a ReLU MLP on standardised observations ``(B, obs_dim)``: ``(B, act_dim)``."""
+    for layer in layers[:-1]:
+        x = F.relu(F.linear(x, layer.weight, layer.bias))
+    return F.linear(x, layers[-1].weight, layers[-1].bias)
+
+
+def layers_from_flat(spec: MlpSpec, flat: Tensor) -> list[LayerTensors]:
+    """View a flat vector ``(num_parameters,)`` as layers; gradients flow through."""
+    sizes = [size for out, fan_in in spec.layers for size in (out * fan_in, out)]
+    parts = flat.split(sizes)
+    return [
+        LayerTensors(weight.view(shape), bias)
+        for weight, bias, shape in zip(parts[::2], parts[1::2], spec.layers, strict=True)
+    ]
+
+
+def flat_from_layers(layers: list[LayerTensors]) -> Tensor:
+    """Inverse of ``layers_from_flat``."""
+    return torch.cat([part.reshape(-1) for layer in layers for part in layer])
+
+
+@torch.no_grad()
+def evaluate_loss(layers: list[LayerTensors], data: CloningData) -> float:
+    """Return the cloning loss over all transitions."""
+    return float(cloning_loss(run_mlp(layers, data.observations), data.actions))
+
+
+def initialise_flat(spec: MlpSpec, generator: torch.Generator) -> Tensor:
+    """Draw He-initialised weights and zero biases (He et al. 2015, arXiv:1502.01852)."""
+    parts = []
+    for fan_out, fan_in in spec.layers:
+        weight = torch.randn(fan_out * fan_in, generator=generator) * math.sqrt(2 / fan_in)
+        parts += [weight, torch.zeros(fan_out)]
+    return torch.cat(parts)
+
+
+def train_alone(
+    spec: MlpSpec,
+    flat: Tensor,
+    data: CloningData,
+    *,
+    steps: int,
+    learning_rate: float,
+    batch_size: int,
+    generator: torch.Generator,
+) -> Tensor:
+    """Clone with one network: Adam with a cosine schedule, from the weights ``flat``.
+
+    Args:
+        spec: The network's shape.
+        flat: Initial weights ``(num_parameters,)``; not changed.
+        data: Demonstrations.
+        steps: Optimiser steps.
+        learning_rate: At the start; zero at the end.
+        batch_size: Transitions a step.
+        generator: Draws the batches.
+
+    Returns:
+        The trained weights ``(num_parameters,)``.
+    """
+    parameters = flat.detach().clone().requires_grad_()
+    optimizer = torch.optim.Adam([parameters], lr=learning_rate, fused=True)
+    layers = layers_from_flat(spec, parameters)
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = (
+            learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps))
+        )
+        rows = torch.randint(len(data), (batch_size,), generator=generator)
+        rows = rows.to(data.actions.device)
+        loss = cloning_loss(run_mlp(layers, data.observations[rows]), data.actions[rows])
+        (parameters.grad,) = torch.autograd.grad(loss, parameters, retain_graph=True)
+        optimizer.step()
+    return parameters.detach()
+
+
+class CloneUnit(NamedTuple):
+    """Clone one architecture from scratch, as a unit of work for a process."""
+
+    demos: Demos
+    hidden_dims: Architecture
+    steps: int
+    seed: int
+
+
+def clone_network(unit: CloneUnit) -> np.ndarray:
+    """Clone directly with all demonstrations; returns the flat weights ``(num_parameters,)``."""
+    prepare_torch()
+    spec = unit.demos.interface.spec(unit.hidden_dims)
+    generator = torch_generator(unit.seed, "clone", *unit.hidden_dims)
+    trained = train_alone(
+        spec,
+        initialise_flat(spec, generator),
+        cloning_data(unit.demos),
+        steps=unit.steps,
+        learning_rate=CLONE_LEARNING_RATE,
+        batch_size=CLONE_BATCH_SIZE,
+        generator=generator,
+    )
+    return trained.numpy()

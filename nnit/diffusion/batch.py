@@ -1,0 +1,86 @@
+"""Several networks of different lengths as one batch."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from nnit.seeding import numpy_generator
+from nnit.tokens.sequence import NetworkTokens
+
+# Lengths are rounded up to it. Matrix libraries prepare themselves for every new shape, which
+# cost more than the products themselves when every batch had a shape of its own.
+LENGTH_STEP = 32
+
+
+class TokenBatch(NamedTuple):
+    """Token sequences of B networks, padded to S tokens."""
+
+    features: Tensor  # (B, S, F)
+    content: Tensor  # (B, S, C)
+    mask: Tensor  # (B, S, C) bool, True where there is a weight
+    layer: Tensor  # (B, S) int64, the layer of a patch
+    real: Tensor  # (B, S) bool, False for padding
+
+    def to(self, device: str) -> "TokenBatch":
+        """Move to a device."""
+        return TokenBatch(*(tensor.to(device) for tensor in self))
+
+
+def padded_length(length: int) -> int:
+    """Round a length up to a multiple of ``LENGTH_STEP``."""
+    return -(-length // LENGTH_STEP) * LENGTH_STEP
+
+
+def collate(networks: list[NetworkTokens]) -> TokenBatch:
+    """Pad networks to one length and stack them."""
+    layouts = [network.layout for network in networks]
+    lengths = torch.tensor([layout.num_tokens for layout in layouts])
+    length = padded_length(int(lengths.max()))
+
+    def stack(sequences: list[Tensor]) -> Tensor:
+        padded = pad_sequence(sequences, batch_first=True)
+        missing = length - padded.shape[1]
+        filler = padded.new_zeros(len(padded), missing, *padded.shape[2:])
+        return torch.cat([padded, filler], dim=1)
+
+    return TokenBatch(
+        features=stack([layout.features for layout in layouts]),
+        content=stack([network.content for network in networks]),
+        mask=stack([layout.mask for layout in layouts]),
+        layer=stack([layout.layer for layout in layouts]),
+        real=torch.arange(length) < lengths[:, None],
+    )
+
+
+def epoch_batches(
+    lengths: np.ndarray, tokens_per_batch: int, seed: int, epoch: int
+) -> list[np.ndarray]:
+    """Split all networks into batches of one padded length, in an order drawn for this epoch.
+
+    Networks that do not fill a batch of their length join the next longer one, so that almost
+    all batches have one of few shapes.
+
+    Args:
+        lengths: Sequence length of each network ``(N,)``.
+        tokens_per_batch: Padded tokens that a batch may hold; one long network may exceed it.
+        seed: Of the training.
+        epoch: Counted from 0; each has an order of its own.
+
+    Returns:
+        Indices of networks, every network once.
+    """
+    generator = numpy_generator(seed, "epoch", epoch)
+    padded = np.array([padded_length(int(length)) for length in lengths])
+    batches, waiting = [], np.array([], np.int64)
+    for length in np.unique(padded):
+        waiting = np.concatenate([waiting, generator.permutation(np.flatnonzero(padded == length))])
+        size = max(1, tokens_per_batch // int(length))
+        while len(waiting) >= size:
+            batches.append(waiting[:size])
+            waiting = waiting[size:]
+    if len(waiting):
+        batches.append(waiting)
+    return [batches[k] for k in generator.permutation(len(batches))]

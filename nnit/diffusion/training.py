@@ -1,0 +1,163 @@
+"""Train the diffusion transformer on the token sequences of a zoo."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nnit.diffusion.batch import TokenBatch, collate, epoch_batches
+from nnit.diffusion.ema import Ema
+from nnit.diffusion.path import interpolate, loss_weight, sample_times
+from nnit.diffusion.transformer import DiffusionTransformer
+from nnit.seeding import torch_generator
+from nnit.tokens.sequence import NetworkTokens, build_layout, raw_to_tokens
+from nnit.tokens.token_set import TokenSet
+from nnit.training import one_cycle, optimise
+
+BIAS_SHARE = 0.2  # of a layer's loss; its weights have the rest
+
+
+@dataclass(frozen=True)
+class DiffusionTrainingSettings:
+    """How the diffusion transformer is trained."""
+
+    steps: int
+    tokens_per_batch: int
+    learning_rate: float  # the peak
+    seed: int
+    autocast: bool  # bfloat16 matrix products
+
+
+class LossBreakdown(NamedTuple):
+    """The loss of one step, in squared standardised units."""
+
+    total: Tensor  # weighted by time: what is minimised
+    weights: Tensor  # mean squared error of the predicted weights
+    biases: Tensor
+
+
+class DiffusionStep(NamedTuple):
+    """What one optimiser step tells its caller."""
+
+    step: int  # steps done, 1 after the first
+    loss: float
+    weight_error: float
+
+
+def network_tokens(tokens: TokenSet, k: int) -> NetworkTokens:
+    """Lay out and standardise network ``k`` of a token set."""
+    spec = tokens.interface.spec(tokens.architectures[k])
+    layout = build_layout(spec, tokens.patch_size, tokens.standardizer)
+    return raw_to_tokens(
+        layout,
+        tokens.weight_patches[tokens.weight_offsets[k] : tokens.weight_offsets[k + 1]],
+        tokens.bias_patches[tokens.bias_offsets[k] : tokens.bias_offsets[k + 1]],
+    )
+
+
+def noisy(batch: TokenBatch, t: Tensor, generator: torch.Generator) -> TokenBatch:
+    """Return the batch at times ``t`` ``(B,)`` of the path from fresh noise to its content."""
+    noise = torch.randn(batch.content.shape, generator=generator).to(batch.content.device)
+    content = interpolate(noise, batch.content, t[:, None, None])
+    return batch._replace(content=content * batch.mask)
+
+
+def mean_by_layer(error: Tensor, mask: Tensor, group: Tensor, num_groups: int) -> Tensor:
+    """Average a squared error over the real entries of each layer.
+
+    Args:
+        error: ``(B, S, K)``, 0 where ``mask`` is False.
+        mask: ``(B, S, K)`` bool.
+        group: ``(B, S)`` int64, which layer of which network.
+        num_groups: Layers times networks; groups without entries get 0.
+
+    Returns:
+        ``(num_groups,)``.
+    """
+    empty = error.new_zeros(num_groups)
+    sums = empty.index_add(0, group.flatten(), error.sum(-1).flatten())
+    counts = empty.index_add(0, group.flatten(), mask.sum(-1).flatten().to(error.dtype))
+    return sums / counts.clamp(min=1)
+
+
+def diffusion_loss(predicted: Tensor, clean: TokenBatch, t: Tensor) -> LossBreakdown:
+    """Squared error of the predicted data, averaged over entries, then layers, then networks.
+
+    Every layer of a network weighs the same, and so does every network: a wide layer has many
+    more patches than a narrow one, and no more to say.
+
+    Args:
+        predicted: Content ``(B, S, C)``.
+        clean: The batch with its true content.
+        t: Times ``(B,)`` of the noisy content that the prediction was made from.
+    """
+    num_networks = len(t)
+    layers = int(clean.layer.max()) + 1
+    group = clean.layer + layers * torch.arange(num_networks, device=t.device)[:, None]
+    depths = clean.layer.amax(dim=1) + 1  # (B,) layers of each network
+    error = (predicted - clean.content).square() * clean.mask
+    entries = error.shape[-1]
+    patch_size = round((entries + 0.25) ** 0.5 - 0.5)  # C = p * p + p
+    parts = [
+        mean_by_layer(error[..., part], clean.mask[..., part], group, layers * num_networks)
+        .view(num_networks, layers)
+        .sum(dim=1)
+        .div(depths)
+        for part in (slice(0, patch_size**2), slice(patch_size**2, entries))
+    ]
+    weights, biases = parts
+    both = (1 - BIAS_SHARE) * weights + BIAS_SHARE * biases
+    return LossBreakdown((both * loss_weight(t)).mean(), weights.mean(), biases.mean())
+
+
+def batch_order(
+    lengths: np.ndarray, settings: DiffusionTrainingSettings, start: int
+) -> Iterator[np.ndarray]:
+    """Yield the networks of each step from ``start`` on, the same however often it is resumed."""
+    epoch, position = 0, 0
+    while True:
+        batches = epoch_batches(lengths, settings.tokens_per_batch, settings.seed, epoch)
+        if position + len(batches) > start:
+            yield from batches[max(0, start - position) :]
+        position, epoch = position + len(batches), epoch + 1
+
+
+def train_diffusion(
+    model: DiffusionTransformer,
+    ema: Ema,
+    optimizer: torch.optim.Optimizer,
+    networks: list[NetworkTokens],
+    settings: DiffusionTrainingSettings,
+    *,
+    device: str = "cpu",
+    start: int = 0,
+) -> Iterator[DiffusionStep]:
+    """Train in place, one yield for each step; resumed at ``start`` it goes on exactly.
+
+    Args:
+        model: The transformer.
+        ema: Updated after each step.
+        optimizer: Over the model's parameters.
+        networks: The training set.
+        settings: The numbers.
+        device: Where the model is.
+        start: Steps that were done before.
+    """
+    lengths = np.array([network.layout.num_tokens for network in networks])
+    order = batch_order(lengths, settings, start)
+    for step in range(start, settings.steps):
+        generator = torch_generator(settings.seed, "noise", step)
+        clean = collate([networks[k] for k in next(order)]).to(device)
+        t = sample_times(len(clean.real), generator).to(device)
+        noised = noisy(clean, t, generator)
+        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=settings.autocast):
+            predicted = model(noised, torch.ones_like(t), t)
+        loss = diffusion_loss(predicted, clean, t)
+        optimise(
+            model, optimizer, loss.total, one_cycle(step, settings.steps, settings.learning_rate)
+        )
+        ema.update(model, step)
+        yield DiffusionStep(step + 1, loss.total.item(), loss.weights.item())

@@ -1,0 +1,174 @@
+"""The diffusion transformer over architecture tokens, weight patches and bias patches.
+
+Axis letters: B networks of a batch, S tokens, D width, H heads, C entries of content.
+
+Source: Peebles & Xie 2023, "Scalable Diffusion Models with Transformers" (DiT, adaLN-Zero,
+arXiv:2212.09748); one time per modality as in UniDiffuser (Bao et al. 2023, arXiv:2303.06555).
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from nnit.diffusion.batch import TokenBatch
+from nnit.tokens.sequence import NUM_FEATURES
+
+TIME_FEATURES = 64
+HIGHEST_FREQUENCY = 200.0  # radians over the whole of time
+MASKED = -1e4  # added to the attention logits of padding; finite in bfloat16
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """The size of the diffusion transformer.
+
+    Raises:
+        ValueError: an impossible value.
+    """
+
+    patch_size: int
+    width: int = 256
+    depth: int = 6
+    heads: int = 4
+
+    def __post_init__(self) -> None:
+        if min(self.patch_size, self.width, self.depth, self.heads) < 1:
+            raise ValueError(f"sizes must be positive, got {self}")
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+
+    @property
+    def content_size(self) -> int:
+        """Entries of a token's content: a weight patch, then a bias patch."""
+        return self.patch_size * (self.patch_size + 1)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as plain data."""
+        return asdict(self)
+
+
+class Modulation(NamedTuple):
+    """What adaLN-Zero does to one branch of a block, each ``(B, 1, D)``."""
+
+    shift: Tensor
+    scale: Tensor
+    gate: Tensor
+
+
+def time_features(t: Tensor) -> Tensor:
+    """Describe times ``(B,)`` by ``(B, TIME_FEATURES)`` sines and cosines."""
+    exponents = torch.linspace(0, math.log(HIGHEST_FREQUENCY), TIME_FEATURES // 2, device=t.device)
+    angle = t[:, None] * exponents.exp()
+    return torch.cat([angle.sin(), angle.cos()], dim=-1)
+
+
+def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """Normalise ``(B, S, D)`` over channels, then scale and shift by the condition."""
+    return F.layer_norm(x, x.shape[-1:]) * (1 + scale) + shift
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+    """Scaled dot-product attention of ``(B, H, S, D / H)`` with a bias on the logits.
+
+    On a CPU the plain products are two to five times faster than torch's fused kernel at the
+    lengths of our sequences in bfloat16 (7 against 29 ms at B = 32, S = 96, both ways).
+    """
+    if q.device.type != "cpu":
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
+    logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+    return (logits + bias.to(logits.dtype)).softmax(dim=-1).to(v.dtype) @ v
+
+
+class Block(nn.Module):
+    """Self-attention and a feed-forward layer, each modulated by the condition.
+
+    The feed-forward activation is the squared ReLU (So et al. 2021, "Primer",
+    arXiv:2109.08668).
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.modulation = nn.Linear(width, 6 * width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.attention_out = nn.Linear(width, width)
+        self.feed_in = nn.Linear(width, 4 * width)
+        self.feed_out = nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor, condition: Tensor, bias: Tensor) -> Tensor:
+        """Transform ``(B, S, D)`` under the condition ``(B, D)``; ``bias`` is ``(B, 1, 1, S)``."""
+        parts = rearrange(self.modulation(condition), "b (n d) -> n b 1 d", n=6)
+        attention, feed = Modulation(*parts[:3]), Modulation(*parts[3:])
+        projected = self.qkv(modulate(x, attention.shift, attention.scale))
+        q, k, v = rearrange(projected, "b s (n h d) -> n b h s d", n=3, h=self.heads)
+        mixed = rearrange(attend(q, k, v, bias), "b h s d -> b s (h d)")
+        x = x + attention.gate * self.attention_out(mixed)
+        hidden = F.relu(self.feed_in(modulate(x, feed.shift, feed.scale))).square()
+        return x + feed.gate * self.feed_out(hidden)
+
+
+class DiffusionTransformer(nn.Module):
+    """Predicts clean content from noisy content, for networks of any width and depth."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.features_in = nn.Sequential(
+            nn.Linear(NUM_FEATURES, 2 * width), nn.SiLU(), nn.Linear(2 * width, width)
+        )
+        self.content_in = nn.Linear(config.content_size, width)
+        self.condition = nn.Sequential(
+            nn.Linear(2 * TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
+        )
+        self.blocks = nn.ModuleList(Block(width, config.heads) for _ in range(config.depth))
+        self.out_modulation = nn.Linear(width, 2 * width)
+        self.content_out = nn.Linear(width, config.content_size)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """Every block starts as the identity, and the prediction as zero (adaLN-Zero)."""
+        for module in self.modules():
+            if isinstance(module, Block):
+                for layer in (
+                    module.qkv,
+                    module.attention_out,
+                    module.feed_in,
+                    module.feed_out,
+                ):
+                    nn.init.xavier_uniform_(layer.weight)
+                    nn.init.zeros_(layer.bias)
+                nn.init.zeros_(module.modulation.weight)
+                nn.init.zeros_(module.modulation.bias)
+        for layer in (self.out_modulation, self.content_out):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, batch: TokenBatch, t_arch: Tensor, t_weight: Tensor) -> Tensor:
+        """Predict the clean content ``(B, S, C)`` of a batch.
+
+        Args:
+            batch: Networks with noisy content.
+            t_arch: Time of the architecture tokens ``(B,)``; 1 where they are given.
+            t_weight: Time of the patches ``(B,)``.
+        """
+        x = self.features_in(batch.features) + self.content_in(batch.content)  # (B, S, D)
+        times = torch.cat([time_features(t_arch), time_features(t_weight)], dim=-1)
+        condition = self.condition(times)  # (B, D)
+        bias = torch.where(batch.real, 0.0, MASKED)[:, None, None, :]  # (B, 1, 1, S)
+        for block in self.blocks:
+            x = block(x, condition, bias)
+        shift, scale = rearrange(self.out_modulation(condition), "b (n d) -> n b 1 d", n=2)
+        return self.content_out(modulate(x, shift, scale)).float()  # (B, S, C)
+
+
+def build_transformer(config: TransformerConfig, seed: int) -> DiffusionTransformer:
+    """Make a freshly initialised transformer from a seed; torch's global generator is untouched."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return DiffusionTransformer(config)

@@ -1,0 +1,158 @@
+"""The graph hypernetwork: from an architecture to all weights of the network.
+
+Source: Zhang et al. 2019, "Graph HyperNetworks for Neural Architecture Search"
+(arXiv:1810.05749), with a convolutional decoder as in NNiT (arXiv:2603.00180).
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from nnit.cloning import LayerTensors, flat_from_layers
+from nnit.ghn.decoder import BiasDecoder, CnnDecoder, PointwiseDecoder
+from nnit.ghn.graph import NUM_NODE_FEATURES, node_features
+from nnit.mlp import MlpSpec, Network
+from nnit.training import load_model_arrays
+
+CALIBRATION_WIDTHS = ((32, 32), (64, 64, 64), (128,), (96, 160))
+
+
+@dataclass(frozen=True)
+class GhnConfig:
+    """The size of a graph hypernetwork.
+
+    Raises:
+        ValueError: an impossible value.
+    """
+
+    decoder: str = "cnn"  # or "pointwise"
+    node_dim: int = 96
+    channels: int = 128
+    rounds: int = 3  # of message passing
+
+    def __post_init__(self) -> None:
+        if self.decoder not in ("cnn", "pointwise"):
+            raise ValueError(f"decoder is {self.decoder!r}, expected 'cnn' or 'pointwise'")
+        if min(self.node_dim, self.channels, self.rounds) < 1 or self.channels % 2:
+            raise ValueError(f"sizes must be positive and channels even, got {self}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as plain data."""
+        return asdict(self)
+
+
+class MessagePassing(nn.Module):
+    """Gated message passing along the chain of layers, both ways in each round."""
+
+    def __init__(self, node_dim: int, rounds: int) -> None:
+        super().__init__()
+        self.rounds = rounds
+        self.embed = nn.Sequential(nn.Linear(NUM_NODE_FEATURES, node_dim), nn.SiLU())
+        self.from_previous = nn.Linear(node_dim, node_dim)
+        self.from_next = nn.Linear(node_dim, node_dim)
+        self.gate = nn.GRUCell(node_dim, node_dim)
+        self.norm = nn.LayerNorm(node_dim)
+
+    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Embed nodes.
+
+        Args:
+            features: ``(B, L, NUM_NODE_FEATURES)``, zero-padded.
+            mask: ``(B, L, 1)``, 1 for real nodes.
+
+        Returns:
+            Node embeddings ``(B, L, H)``.
+        """
+        nodes = self.embed(features) * mask
+        for _ in range(self.rounds):
+            previous = torch.roll(nodes, 1, dims=1)
+            previous[:, 0] = 0
+            following = torch.roll(nodes, -1, dims=1)
+            following[:, -1] = 0
+            message = self.from_previous(previous) + self.from_next(following)
+            updated = self.gate(message.flatten(0, 1), nodes.flatten(0, 1))
+            nodes = updated.view_as(nodes) * mask
+        return self.norm(nodes)
+
+
+class GraphHyperNetwork(nn.Module):
+    """Writes all weights of any MLP, in one order of hidden units that all networks share."""
+
+    def __init__(self, config: GhnConfig) -> None:
+        super().__init__()
+        self.config = config
+        decoder = {"cnn": CnnDecoder, "pointwise": PointwiseDecoder}[config.decoder]
+        self.message_passing = MessagePassing(config.node_dim, config.rounds)
+        self.decoder = decoder(config.node_dim, config.channels)
+        self.bias_decoder = BiasDecoder(config.node_dim, config.channels)
+        self.register_buffer("field_scale", torch.ones(()))
+        self.field_scale: Tensor
+
+    def embed(self, specs: list[MlpSpec]) -> Tensor:
+        """Return node embeddings ``(B, L, H)`` of architectures, padded to the deepest."""
+        device = self.field_scale.device
+        features = pad_sequence([node_features(spec) for spec in specs], batch_first=True)
+        counts = torch.tensor([len(spec.layers) for spec in specs])
+        mask = (torch.arange(features.shape[1]) < counts[:, None]).float()[..., None]
+        return self.message_passing(features.to(device), mask.to(device))
+
+    def forward(self, specs: list[MlpSpec]) -> list[list[LayerTensors]]:
+        """Write the weights of each architecture: a list of layers per architecture."""
+        embeddings = self.embed(specs)
+        return [
+            [
+                self.write_layer(embedding, fan_out, fan_in)
+                for embedding, (fan_out, fan_in) in zip(nodes, spec.layers, strict=False)
+            ]
+            for nodes, spec in zip(embeddings, specs, strict=True)
+        ]
+
+    def write_layer(self, embedding: Tensor, fan_out: int, fan_in: int) -> LayerTensors:
+        """Decode one layer; weights are ``field * sqrt(2 / fan_in)`` (He et al. 2015)."""
+        field = self.decoder(embedding, fan_out, fan_in).float() * self.field_scale
+        bias = self.bias_decoder(embedding, fan_out).float()
+        return LayerTensors(field * math.sqrt(2 / fan_in), 0.1 * bias)
+
+    @torch.no_grad()
+    def calibrate(self, obs_dim: int, act_dim: int) -> None:
+        """Scale the field to unit standard deviation over a few architectures.
+
+        Without this (and the normalisation inside the decoder) training stays at the loss of
+        the mean action.
+        """
+        specs = [MlpSpec(obs_dim, act_dim, widths) for widths in CALIBRATION_WIDTHS]
+        fields = [
+            (layer.weight * math.sqrt(layer.weight.shape[1] / 2)).flatten()
+            for layers in self(specs)
+            for layer in layers
+        ]
+        self.field_scale.div_(torch.cat(fields).std())
+
+
+def build_ghn(config: GhnConfig, obs_dim: int, act_dim: int, seed: int) -> GraphHyperNetwork:
+    """Make a fresh, calibrated hypernetwork; torch's global generator is untouched."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        ghn = GraphHyperNetwork(config)
+    ghn.calibrate(obs_dim, act_dim)
+    return ghn
+
+
+def load_ghn(config: GhnConfig, arrays: dict[str, np.ndarray]) -> GraphHyperNetwork:
+    """Make a hypernetwork from its configuration and arrays."""
+    ghn = GraphHyperNetwork(config)
+    load_model_arrays(ghn, arrays)
+    return ghn
+
+
+@torch.no_grad()
+def write_networks(ghn: GraphHyperNetwork, specs: list[MlpSpec]) -> list[Network]:
+    """Ask a hypernetwork for networks; each is what it would be if asked for alone."""
+    return [
+        Network(spec.hidden_dims, flat_from_layers(ghn([spec])[0]).cpu().numpy()) for spec in specs
+    ]
