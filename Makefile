@@ -1,0 +1,58 @@
+# A fresh machine needs Python 3.11 or newer, git and make. Every target can be run first, and twice.
+#   make repro   the whole pipeline, then success by architecture
+#   make test    the tests
+#   make demo    the same pipeline in a small profile
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+DEMO := build/demo
+PROFILE := --params profiles/demo.yaml
+
+export PATH := $(BIN):$(PATH)
+export DVC_NO_ANALYTICS := 1
+
+.PHONY: env repro demo test lint types format clean
+
+env: $(READY)
+
+# torch comes first and alone, so that a CPU build is taken where pip's configuration offers one.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) torch
+	$(PIP) --editable ".[pipeline,dev]"
+	touch $@
+
+repro: env
+	$(BIN)/dvc repro
+	$(BIN)/nnit inspect artifacts/rollouts
+
+demo: env
+	rm -rf $(DEMO)
+	$(BIN)/nnit demos $(PROFILE) --out $(DEMO)/demos
+	$(BIN)/nnit ghn-train $(DEMO)/demos $(PROFILE)
+	$(BIN)/nnit zoo-export $(DEMO)/ghn $(PROFILE)
+	$(BIN)/nnit tokenize $(DEMO)/zoo $(PROFILE)
+	$(BIN)/nnit diffuse-train $(DEMO)/tokens $(PROFILE)
+	$(BIN)/nnit sample --model $(DEMO)/generator --held-out $(PROFILE)
+	$(BIN)/nnit rollout $(DEMO)/samples --ghn $(DEMO)/ghn --demos $(DEMO)/demos $(PROFILE)
+
+test: env
+	$(BIN)/pytest
+
+lint: env
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: env
+	$(BIN)/pyright
+
+format: env
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+# Artifacts and DVC's cache stay: they cost minutes of computing.
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis

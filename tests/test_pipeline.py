@@ -1,0 +1,124 @@
+"""dvc.yaml, the stages, params.yaml and the commands agree with each other."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from nnit_cli.app import PIPELINE
+from stages.params import Params
+from stages.params_file import load_params
+
+REPOSITORY = Path(__file__).parents[1]
+STAGES = YAML(typ="safe", pure=True).load(REPOSITORY / "dvc.yaml")["stages"]
+SETTINGS = {"seed", "task", "architectures"}  # keys of params.yaml that belong to no one stage
+# What cannot change an artifact: messages, reports, and parameters, whose values DVC compares.
+UNDECIDING = {"nnit", "nnit.errors", "nnit.progress", "stages", "stages.params"}
+
+
+def snake(stage: str) -> str:
+    """Return the name of a stage's module and section."""
+    return stage.replace("-", "_")
+
+
+def source_of(module: str) -> Path | None:
+    """Return the file of a module of this project, or None."""
+    path = REPOSITORY.joinpath(*module.split("."))
+    return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)
+
+
+@cache
+def imports_of(module: str) -> frozenset[str]:
+    """Return the modules of this project that a module imports, late imports too."""
+    source = source_of(module)
+    found = set()
+    for node in ast.walk(ast.parse(source.read_text() if source else "")):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(m for m in found if m.split(".")[0] in {"nnit", "stages"} and source_of(m))
+
+
+def deciding_modules(stage: str) -> set[str]:
+    """Return the modules whose code decides what a stage writes."""
+    found, waiting = set(), {f"stages.{snake(stage)}"}
+    while waiting:
+        module = waiting.pop()
+        found.add(module)
+        waiting |= imports_of(module) - UNDECIDING - found
+    return {m for m in found if source_of(m).name != "__init__.py"}
+
+
+def covers(dependency: str, module: str) -> bool:
+    """Whether a module's file is the dependency, or lies in it."""
+    path, source = REPOSITORY / dependency, source_of(module)
+    return path == source or path in source.parents
+
+
+def test_stages_commands_and_sections_have_the_same_names():
+    """Four lists: dvc.yaml, the commands in their order, the modules, params.yaml."""
+    assert list(STAGES) == list(PIPELINE)
+    sections = set(Params.model_fields) - SETTINGS
+    assert sections == {snake(stage) for stage in STAGES}
+    assert all(source_of(f"stages.{snake(stage)}") for stage in STAGES)
+
+
+def test_params_file_says_the_defaults():
+    """params.yaml of the project spells out the built-in defaults, every one of them."""
+    path = REPOSITORY / "params.yaml"
+    assert load_params(path) == Params()
+    written = YAML(typ="safe", pure=True).load(path)
+    defaults = Params().model_dump(mode="json")
+    assert list(written) == list(defaults)
+    for name, section in defaults.items():
+        if isinstance(section, dict):
+            assert list(written[name]) == list(section)
+
+
+def test_demo_profile_holds_out_the_same_architectures():
+    """The small profile is smaller, not easier."""
+    profile = load_params(REPOSITORY / "profiles" / "demo.yaml")
+    assert profile.architectures == Params().architectures
+    assert profile.task == Params().task
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_runs_its_command(stage):
+    """The command has the stage's name and writes its own metrics."""
+    words = STAGES[stage]["cmd"].split()
+    assert words[:2] == ["nnit", stage]
+    metrics = words[words.index("--metrics") + 1]
+    assert metrics == f"metrics/{snake(stage)}.json"
+    assert STAGES[stage]["metrics"] == [{metrics: {"cache": False}}]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_depends_on_the_code_that_decides_its_output(stage):
+    """Every module that a stage imports, however far down, is a dependency; and no other is."""
+    code = [d for d in STAGES[stage]["deps"] if not d.startswith("artifacts/")]
+    modules = deciding_modules(stage)
+    assert [m for m in sorted(modules) if not any(covers(d, m) for d in code)] == []
+    assert [d for d in code if not any(covers(d, m) for m in modules)] == []
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_depends_on_what_it_reads(stage):
+    """Every artifact named in the command is a dependency or the output, and made before."""
+    made_before = [o for s in list(STAGES)[: list(STAGES).index(stage)] for o in STAGES[s]["outs"]]
+    read = [d for d in STAGES[stage]["deps"] if d.startswith("artifacts/")]
+    assert set(read) <= set(made_before)
+    named = {word for word in STAGES[stage]["cmd"].split() if word.startswith("artifacts/")}
+    assert named <= {*read, *STAGES[stage]["outs"]}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_depends_on_its_parameters(stage):
+    """The seed and the stage's own section are among its parameters, and all of them exist."""
+    assert {"seed", snake(stage)} <= set(STAGES[stage]["params"])
+    for key in STAGES[stage]["params"]:
+        value = Params()
+        for part in key.split("."):
+            value = getattr(value, part)
