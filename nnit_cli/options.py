@@ -26,6 +26,9 @@ def param_option(*names: str, help: str) -> Any:  # noqa: ANN401
 OutOption = Annotated[
     Path | None, typer.Option("--out", "-o", help="The folder to write.", show_default=False)
 ]
+CurveOption = Annotated[
+    Path | None, typer.Option("--curve", help="Write the loss curve there, as CSV.")
+]
 ArchOption = Annotated[
     list[str] | None,
     typer.Option("--arch", help="Hidden widths, as in 128,256,128. May be repeated."),

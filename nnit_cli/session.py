@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nnit.errors import QualityGateError, UsageError
-from nnit_cli.console import open_progress, print_facts, print_json
+from nnit_cli.console import open_progress, print_facts, print_json, print_table
 from nnit_cli.options import RunFlags
 from nnit_cli.signals import stop_request
 
@@ -51,7 +51,7 @@ class Session:
 
     def run(self, stage: Stage, inputs: object, outputs: object) -> dict[str, Any]:
         """Run the stage, or say what it would do, and print the result; returns the summary."""
-        if self.options.dry_run:
+        if self.flags.dry_run:
             self._print_plan(_paths(inputs), _paths(outputs))
             return {}
         with open_progress(stop_request, quiet=self.flags.quiet) as progress:
@@ -66,6 +66,14 @@ class Session:
         self._finish(_paths(outputs), summary)
         return summary
 
+    def print_table(self, path: Path) -> None:
+        """Print the table of the artifact that was written, for people."""
+        from stages.inspection import describe
+
+        if not (self.flags.dry_run or self.flags.json or self.flags.quiet):
+            print()
+            print_table(describe(path).table)
+
     def _opening_lines(self, inputs: object) -> list[str]:
         sources = ", ".join(map(str, _paths(inputs).values()))
         lines = [f"{self.command}: from {sources or self.params.task} on {self.options.device}"]
@@ -76,13 +84,15 @@ class Session:
 
     def _print_plan(self, inputs: Mapping[str, Path], outputs: Mapping[str, Path]) -> None:
         """Check that the inputs are whole artifacts and the outputs are free, and print both."""
+        from nnit.artifacts.manifest import KINDS
         from nnit.artifacts.publish import check_output_free
         from nnit.artifacts.reading import open_artifact
 
         for name, path in inputs.items():
             open_artifact(path, *(NETWORK_KINDS if name == "networks" else (name,)), check="sizes")
-        for kind, path in outputs.items():
-            check_output_free(path, force=self.options.force, kind=kind)
+        for name, path in outputs.items():
+            if name in KINDS:
+                check_output_free(path, force=self.flags.force, kind=name)
         facts = {
             "command": f"nnit {self.command}",
             **{f"read {name}": str(path) for name, path in inputs.items()},
@@ -100,7 +110,12 @@ class Session:
         if self.flags.json:
             print_json({"command": self.command, "outputs": written, "summary": summary})
         elif not self.flags.quiet:
-            print_facts({**written, **{k.replace("_", " "): v for k, v in summary.items()}})
+            figures = {
+                name.replace("_", " "): value
+                for name, value in summary.items()
+                if not isinstance(value, Mapping)
+            }
+            print_facts({**written, **figures})
 
 
 def open_session(
@@ -139,7 +154,6 @@ def open_session(
         workers=workers,
         force=flags.force,
         resume=resume,
-        dry_run=flags.dry_run,
     )
     return Session(command, flags, params, options)
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from nnit_cli.options import (
+    CurveOption,
     DeviceOption,
     OutOption,
     ResumeOption,
@@ -23,6 +24,7 @@ def diffuse_train_command(
     *,
     tokens: Annotated[Path, typer.Argument(help="Tokens.")] = Path("artifacts/tokens"),
     out: OutOption = None,
+    curve: CurveOption = None,
     steps: Annotated[int | None, param_option("--steps", help="Optimiser steps.")] = None,
     width: Annotated[int | None, param_option("--width", help="Width of a token.")] = None,
     depth: Annotated[int | None, param_option("--depth", help="Transformer blocks.")] = None,
@@ -61,5 +63,5 @@ def diffuse_train_command(
 
     from stages import diffuse_train
 
-    outputs = diffuse_train.Outputs(generator=out or beside(tokens, "generator"))
+    outputs = diffuse_train.Outputs(generator=out or beside(tokens, "generator"), curve=curve)
     session.run(diffuse_train, diffuse_train.Inputs(tokens=tokens), outputs)

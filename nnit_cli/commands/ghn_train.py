@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from nnit_cli.options import (
+    CurveOption,
     DeviceOption,
     OutOption,
     ResumeOption,
@@ -23,6 +24,7 @@ def ghn_train_command(
     *,
     demos: Annotated[Path, typer.Argument(help="Demonstrations.")] = Path("artifacts/demos"),
     out: OutOption = None,
+    curve: CurveOption = None,
     steps: Annotated[int | None, param_option("--steps", help="Optimiser steps.")] = None,
     architectures_per_step: Annotated[
         int | None, param_option("--architectures-per-step", help="Architectures in a step.")
@@ -57,5 +59,5 @@ def ghn_train_command(
 
     from stages import ghn_train
 
-    outputs = ghn_train.Outputs(ghn=out or beside(demos, "ghn"))
+    outputs = ghn_train.Outputs(ghn=out or beside(demos, "ghn"), curve=curve)
     session.run(ghn_train, ghn_train.Inputs(demos=demos), outputs)

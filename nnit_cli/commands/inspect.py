@@ -20,7 +20,7 @@ def inspect_command(
 
     description = describe(path)
     if json:
-        print_json({**description.facts, "table": description.records()})
+        print_json(description.data)
         return
     print_facts(description.facts)
     if description.table:

@@ -7,7 +7,6 @@ import typer
 
 from nnit_cli.options import (
     ArchOption,
-    DeviceOption,
     OutOption,
     ResumeOption,
     RunFlags,
@@ -56,7 +55,6 @@ def rollout_command(
     clone_steps: Annotated[
         int | None, param_option("--clone-steps", help="Optimiser steps of a cloned network.")
     ] = None,
-    device: DeviceOption = "auto",
     workers: WorkersOption = 0,
     resume: ResumeOption = False,
 ) -> None:
@@ -69,10 +67,12 @@ def rollout_command(
         "cloned_baseline": cloned_baseline,
         "clone_steps": clone_steps,
     }
-    session = open_session("rollout", run, section, device=device, workers=workers, resume=resume)
+    session = open_session("rollout", run, section, workers=workers, resume=resume)
 
     from stages import rollout
 
     inputs = rollout.Inputs(networks, ghn, demos, parse_architectures(arch))
     outputs = rollout.Outputs(rollouts=out or beside(networks, "rollouts"))
-    require_success(session.run(rollout, inputs, outputs), min_success)
+    summary = session.run(rollout, inputs, outputs)
+    session.print_table(outputs.rollouts)
+    require_success(summary, min_success)

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from nnit_cli.options import (
-    DeviceOption,
     OutOption,
     ResumeOption,
     RunFlags,
@@ -33,6 +32,9 @@ def zoo_export_command(
     branch_steps: Annotated[
         int | None, param_option("--branch-steps", help="Optimiser steps of each branch.")
     ] = None,
+    branch_learning_rate: Annotated[
+        float | None, param_option("--branch-learning-rate", help="Peak of its schedule.")
+    ] = None,
     networks: Annotated[int | None, param_option("--networks", help="Networks.")] = None,
     fine_tune_steps: Annotated[
         int | None, param_option("--fine-tune-steps", help="Optimiser steps of each network.")
@@ -43,7 +45,6 @@ def zoo_export_command(
     batch_size: Annotated[
         int | None, param_option("--batch-size", help="Transitions in a batch.")
     ] = None,
-    device: DeviceOption = "auto",
     workers: WorkersOption = 0,
     resume: ResumeOption = False,
 ) -> None:
@@ -51,14 +52,13 @@ def zoo_export_command(
     section = {
         "branches": branches,
         "branch_steps": branch_steps,
+        "branch_learning_rate": branch_learning_rate,
         "networks": networks,
         "fine_tune_steps": fine_tune_steps,
         "fine_tune_learning_rate": fine_tune_learning_rate,
         "batch_size": batch_size,
     }
-    session = open_session(
-        "zoo-export", run, section, device=device, workers=workers, resume=resume
-    )
+    session = open_session("zoo-export", run, section, workers=workers, resume=resume)
 
     from stages import zoo_export
 
