@@ -69,8 +69,11 @@ def save_state(
         ResourceError: no disk or no permission; the old state is intact.
     """
     about = {"key": key, "step": step, "counters": dict(counters)}
+    folder = state_folder(out)
     with disk_errors(out):
-        _save(state_folder(out) / STATE_NAME, about, tensors)
+        for remains in folder.glob(f".{STATE_NAME}.tmp-*"):  # of a run that was killed
+            remains.unlink(missing_ok=True)
+        _save(folder / STATE_NAME, about, tensors)
 
 
 def load_state(out: Path, key: str) -> State | OtherState | None:

@@ -1,0 +1,86 @@
+"""Write a tiny artifact of each kind, in the current schema, below ``schema-N/``.
+
+The folders are kept for ever: what a released nnit wrote, every later one must read. A schema
+change adds a folder; nothing here is written a second time.
+
+Usage: python tests/data/archives/write_archives.py [FOLDER]
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from nnit.artifacts.demos import write_demos
+from nnit.artifacts.manifest import KINDS, Provenance
+from nnit.artifacts.model import write_model
+from nnit.artifacts.rollouts import Rollouts, write_rollouts
+from nnit.artifacts.samples import Sample, SampleSet, write_samples
+from nnit.artifacts.tokens import write_tokens
+from nnit.artifacts.zoo import write_zoo
+from nnit.demos import Demos
+from nnit.mlp import Network, PolicyInterface
+from nnit.rollout.metrics import Episode, Evaluation
+from nnit.tokens.token_set import Standardizer, TokenSet
+from nnit.zoo.members import ZooMember, build_zoo
+
+INTERFACE = PolicyInterface(
+    "PushCube-v1", "pd_joint_delta_pos", 3, 2, 50, (0.1, -0.2, 0.3), (1.0, 0.5, 0.25)
+)
+ARCHITECTURES = ((2, 3), (4,))
+
+
+def ramp(*shape):
+    """Return a float32 array of simple, exact numbers."""
+    size = int(np.prod(shape))
+    return ((np.arange(size, dtype=np.float32) - size // 2) / 8).reshape(shape)
+
+
+def networks():
+    """Return one network of each architecture."""
+    return [Network(arch, ramp(INTERFACE.spec(arch).num_parameters)) for arch in ARCHITECTURES]
+
+
+def values():
+    """Return the content of each archive, by kind."""
+    origin = Provenance("archive", {"rate": 0.1}, 7, {"parent": "0123456789abcdef" * 4})
+    members = [
+        ZooMember((2, 3), 0, 10, 0.25, 0.5, "train"),
+        ZooMember((4,), 1, 0, 0.125, float("nan"), "wider"),
+    ]
+    zoo = build_zoo(members, [network.weights for network in networks()], INTERFACE)
+    success = np.array([True, False])
+    demos = Demos(
+        ramp(5, 3), ramp(5, 2), np.array([2, 5]), success, ~success, np.array([8, 9]), INTERFACE
+    )
+    # Patches of 2 x 2: (2, 3) has layers 2x3, 3x2, 2x3; (4,) has layers 4x3, 2x4.
+    tokens = TokenSet(
+        2, ARCHITECTURES, ramp(12, 2, 2), np.array([0, 6, 12]), ramp(7, 2), np.array([0, 4, 7]),
+        np.array([0, 1], np.int32), ramp(2), Standardizer((0.0,) * 3, (1.0,) * 3, (0.5,) * 3, (2.0,) * 3),
+        INTERFACE,
+    )
+    samples = SampleSet(
+        tuple(Sample(network, 7, k) for k, network in enumerate(networks())), INTERFACE
+    )
+    episodes = (Episode(0, 500, True, False, 12.0, 50), Episode(1, 501, False, False, 0.0, 50))
+    evaluations = (Evaluation("sample-0000", "sample", (2, 3), "unseen_combo", episodes),)
+    return origin, demos, zoo, tokens, samples, Rollouts(evaluations, INTERFACE)
+
+
+def main(folder):
+    """Write all archives below ``folder``."""
+    origin, demos, zoo, tokens, samples, rollouts = values()
+    tensors = {"layer.weight": ramp(4, 3), "layer.bias": ramp(4)}
+    paths = {kind: folder / f"schema-{KINDS[kind].schema}" / kind for kind in KINDS}
+    write_demos(paths["demos"], demos, origin, env_kwargs={"obs_mode": "state"})
+    write_zoo(paths["zoo"], zoo, origin, attributes={"ghn_step": 100})
+    write_tokens(paths["tokens"], tokens, origin)
+    write_samples(paths["samples"], samples, origin)
+    write_rollouts(paths["rollouts"], rollouts, origin)
+    for kind in ("ghn", "generator"):
+        config = {"width": 64, "branches": [1, 2]}
+        write_model(paths[kind], kind, config, tensors, INTERFACE, {"note": "tiny"}, origin)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)
