@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -51,14 +51,17 @@ class Session:
 
     def run(self, stage: Stage, inputs: object, outputs: object) -> dict[str, Any]:
         """Run the stage, or say what it would do, and print the result; returns the summary."""
+        from nnit.machine import resolve_device
+
+        options = replace(self.options, device=resolve_device(self.options.device))
         if self.flags.dry_run:
             self._print_plan(_paths(inputs), _paths(outputs))
             return {}
         with open_progress(stop_request, quiet=self.flags.quiet) as progress:
-            for line in self._opening_lines(inputs):
+            for line in self._opening_lines(inputs, options.device):
                 progress.note(line)
             summary = asdict(
-                stage.run(self.params, inputs, outputs, options=self.options, progress=progress)
+                stage.run(self.params, inputs, outputs, options=options, progress=progress)
             )
         if self.flags.metrics:
             self.flags.metrics.parent.mkdir(parents=True, exist_ok=True)
@@ -74,9 +77,9 @@ class Session:
             print()
             print_table(describe(path).table)
 
-    def _opening_lines(self, inputs: object) -> list[str]:
+    def _opening_lines(self, inputs: object, device: str) -> list[str]:
         sources = ", ".join(map(str, _paths(inputs).values()))
-        lines = [f"{self.command}: from {sources or self.params.task} on {self.options.device}"]
+        lines = [f"{self.command}: from {sources or self.params.task} on {device}"]
         if self.flags.verbose:
             values = {"seed": self.options.seed, "task": self.params.task, **self.section}
             lines += [f"{self.command}: {name} = {value}" for name, value in values.items()]
@@ -124,7 +127,7 @@ def open_session(
     section: Mapping[str, object],
     *,
     task: str | None = None,
-    device: str | None = None,
+    device: str = "cpu",
     workers: int = 0,
     resume: bool = False,
 ) -> Session:
@@ -135,12 +138,12 @@ def open_session(
         flags: The shared flags.
         section: The flags of the command's own section, by key; None where not given.
         task: The flag ``--task``.
-        device: The flag ``--device``; None where the command computes on the CPU alone.
+        device: The flag ``--device``.
         workers: The flag ``--workers``.
         resume: The flag ``--resume``.
 
     Raises:
-        NnitError: see ``load_params``, ``override`` and ``resolve_device``.
+        NnitError: see ``load_params`` and ``override``.
     """
     from stages.params import RunOptions
     from stages.params_file import load_params, override
@@ -150,7 +153,7 @@ def open_session(
     params = params.model_copy(update={name: override(getattr(params, name), **section)})
     options = RunOptions(
         seed=params.seed,
-        device=_device(device),
+        device=device,
         workers=workers,
         force=flags.force,
         resume=resume,
@@ -191,12 +194,6 @@ def require_success(summary: Mapping[str, Any], min_success: float | None) -> No
     raise QualityGateError(
         f"--min-success {min_success}: not met, success_once is {summary['success_once']:.3f}"
     )
-
-
-def _device(name: str | None) -> str:
-    from nnit.machine import resolve_device
-
-    return "cpu" if name is None else resolve_device(name)
 
 
 def _paths(paths: object) -> dict[str, Path]:

@@ -6,10 +6,12 @@ import resource
 import statistics
 import subprocess
 import sys
+from dataclasses import fields
 
 import pytest
 
 from nnit_cli.app import HELPERS, PIPELINE
+from nnit_cli.options import RunFlags
 from stages.params import Params
 
 HELP_LIMIT_S = 0.3
@@ -55,23 +57,15 @@ def test_help_imports_nothing_heavy(words, tmp_path):
 
 
 @pytest.mark.parametrize("command", PIPELINE)
-def test_every_parameter_of_the_section_is_a_flag(nnit, command):
-    """A command has a flag for each key of its section of params.yaml."""
-    section = type(getattr(Params(), command.replace("-", "_")))
+def test_parameters_and_shared_flags_are_there(nnit, command):
+    """A command has a flag for each key of its section, and those that all commands have."""
     text = nnit(command, "--help", COLUMNS="200").stdout
     flags = set(re.findall(r"--[a-z][a-z-]*", text))
-    missing = {f"--{key.replace('_', '-')}" for key in section.model_fields} - flags
-    assert not missing
-
-
-@pytest.mark.parametrize("command", PIPELINE)
-def test_shared_flags_are_there(nnit, command):
-    """Every command that writes an artifact can be steered in the same way."""
-    text = nnit(command, "--help", COLUMNS="200").stdout
-    for flag in ("--out", "--seed", "--params", "--force", "--dry-run", "--metrics", "--json"):
-        assert flag in text
-    counts = command in {"demos", "sample"}
-    assert bool(re.search(r"--dry-run +-n", text)) != counts
+    section = type(getattr(Params(), command.replace("-", "_")))
+    assert {f"--{key.replace('_', '-')}" for key in section.model_fields} <= flags
+    assert {f"--{field.name.replace('_', '-')}" for field in fields(RunFlags)} | {"--out"} <= flags
+    dry_run_is_n = re.search(r"--dry-run +-n", text) is not None
+    assert dry_run_is_n != (command in {"demos", "sample"})
 
 
 def test_help_is_plain_text_off_a_terminal(nnit):

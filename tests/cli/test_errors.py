@@ -1,0 +1,253 @@
+"""What a mistake looks like: one line a fault on stderr, its exit code, no traceback."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nnit import errors
+from nnit.artifacts.manifest import Provenance
+from nnit.artifacts.publish import publish
+from nnit_cli.main import guarded
+
+BAD_PARAMS = "tokenize:\n  patch: 0\n  pathc: 3\n"
+ARCH_HINT = "give hidden widths, as in 128,256,128"
+
+
+@pytest.fixture
+def demos(tmp_path) -> Path:
+    """A small artifact, of kind demos and with one file; enough to open it, not to train on it."""
+    path = tmp_path / "demos"
+    with publish(path, "demos", Provenance("demos", {}, 0), {}) as writer:
+        writer.write_file("episodes.bin", bytes(range(256)) * 16)
+    return path
+
+
+def raising(error: BaseException):
+    """Return an action that raises the error."""
+
+    def action() -> None:
+        raise error
+
+    return action
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "lines"),
+    [
+        (
+            ["tokenise"],
+            2,
+            ["No such command 'tokenise'. Did you mean 'tokenize'?", "see nnit --help"],
+        ),
+        (
+            ["tokenize", "--pach", "3"],
+            2,
+            ["No such option: --pach (Possible options: --patch)", "see nnit tokenize --help"],
+        ),
+        (["tokenize", "--patch", "0"], 2, ["--patch: must be greater than 0 (got 0)"]),
+        (
+            ["ghn-train", "--decoder", "cn"],
+            2,
+            ["--decoder: must be 'cnn' or 'pointwise' (got \"cn\")"],
+        ),
+        (
+            ["sample", "--arch", "128,abc"],
+            2,
+            [f"--arch 128,abc: 'abc' is not a positive integer; {ARCH_HINT}"],
+        ),
+        (["sample", "--arch", "0"], 2, [f"--arch 0: '0' is not a positive integer; {ARCH_HINT}"]),
+        (["sample", "--arch", ""], 2, [f"--arch: empty; {ARCH_HINT}"]),
+        (["sample"], 2, ["--arch: give at least one, as in --arch 128,256,128, or --held-out"]),
+        (
+            ["demos", "--task", "PushCub-v1"],
+            2,
+            [
+                "--task: unknown task; did you mean PushCube-v1? Known tasks: PushCube-v1, "
+                'PickCube-v1, StackCube-v1 (got "PushCub-v1")'
+            ],
+        ),
+        (
+            ["ghn-train", "--device", "gpu"],
+            2,
+            ["--device gpu: must be auto, cpu, cuda or cuda with a number (cuda:1)"],
+        ),
+        (["tokenize", "--params", "p.yaml"], 4, ["p.yaml: no such parameter file"]),
+        (
+            ["tokenize", "zoo", "--dry-run"],
+            4,
+            ["zoo: no such artifact; make it with `nnit zoo-export`"],
+        ),
+        (["inspect", "zoo"], 4, ["zoo: no such artifact; check the path"]),
+        (["verify", "zoo"], 4, ["zoo: no such artifact; check the path"]),
+    ],
+)
+def test_mistake_on_the_command_line(nnit, words, code, lines):
+    """Its exit code, its lines on stderr, and nothing on stdout."""
+    done = nnit(*words)
+    assert done.stderr.splitlines() == [f"nnit: {line}" for line in lines]
+    assert (done.returncode, done.stdout) == (code, "")
+
+
+def test_faults_of_the_parameter_file_come_with_their_places(nnit, tmp_path):
+    """File, line and column for each fault, exit code 3, before any input is looked at."""
+    (tmp_path / "params.yaml").write_text(BAD_PARAMS)
+    done = nnit("tokenize", "nothing")
+    assert done.returncode == 3
+    assert done.stderr.splitlines() == [
+        "nnit: params.yaml:2:3: tokenize.patch: must be greater than 0 (got 0)",
+        "nnit: params.yaml:3:3: tokenize.pathc: unknown key, did you mean patch?",
+    ]
+
+
+def test_wrong_kind_is_missing_input(nnit, demos):
+    """Demos where a zoo is wanted: what was found, what was expected, what makes it; 4."""
+    done = nnit("tokenize", demos.name, "--dry-run")
+    assert done.returncode == 4
+    assert done.stderr == (
+        "nnit: demos: found an artifact of kind demos, expected zoo; "
+        "make it with `nnit zoo-export`\n"
+    )
+
+
+def test_verify_finds_a_flipped_bit(nnit, demos):
+    """A whole artifact verifies with 0; with one bit changed it is 5, and the file is named."""
+    assert nnit("verify", "demos").stdout == "demos: whole\n"
+    file = demos / "episodes.bin"
+    file.write_bytes(bytes([file.read_bytes()[0] ^ 1]) + file.read_bytes()[1:])
+    done = nnit("verify", "demos")
+    assert (done.returncode, done.stdout) == (5, "")
+    assert done.stderr.startswith("nnit: demos/episodes.bin: its bytes changed")
+    faults = json.loads(nnit("verify", "demos", "--json").stdout)
+    assert len(faults["demos"]) == 1
+
+
+def test_unknown_schema_is_exit_code_5(nnit, demos):
+    """A manifest of a later schema, sealed as that nnit would, is refused with what to do."""
+    manifest = demos / "manifest.json"
+    text = manifest.read_text().replace('"schema": 1', '"schema": 99')
+    assert "99" in text
+    manifest.write_text(text)
+    done = nnit("inspect", "demos")
+    assert done.returncode == 5
+    assert done.stderr.count("\n") == 1
+
+
+def test_output_that_exists_is_refused(nnit, demos):
+    """A dry run says so too, with 2, and --force lets it pass."""
+    done = nnit("demos", "--out", "demos", "--dry-run")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "nnit: demos: exists already; replace it with --force, or choose --out\n",
+    )
+    assert nnit("demos", "--out", "demos", "--dry-run", "--force").returncode == 0
+
+
+def test_missing_gpu_is_exit_code_6(nnit):
+    """A device that is asked for by name is not replaced by another."""
+    done = nnit("ghn-train", "--device", "cuda:99")
+    assert done.returncode == 6
+    assert done.stderr.startswith("nnit: --device cuda:99: torch sees ")
+
+
+def test_full_disk_is_exit_code_6(tmp_path):
+    """Standard output that can't be written to is a full disk as any other."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "nnit_cli", "--version"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (6, "nnit: output: No space left on device\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.UsageError("a"), 2),
+        (errors.OutputExistsError("a"), 2),
+        (errors.ParamsError("a", "b"), 3),
+        (errors.LeakError("a"), 3),
+        (errors.MissingArtifactError("a"), 4),
+        (errors.WrongKindError("a"), 4),
+        (errors.DamagedArtifactError("a", "b", "c"), 5),
+        (errors.UnknownSchemaError("a"), 5),
+        (errors.ResourceError("a"), 6),
+        (errors.QualityGateError("a"), 7),
+        (errors.InterruptedRunError(2, "a"), 130),
+        (errors.InterruptedRunError(15, "a"), 143),
+    ],
+)
+def test_each_error_has_its_exit_code_and_a_line_a_fault(capsys, error, code):
+    """The lines are the error's own, and no traceback is among them."""
+    assert guarded(raising(error), debug=False) == code
+    captured = capsys.readouterr()
+    assert captured.err.splitlines() == [f"nnit: {fault}" for fault in error.faults]
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device", "x/y"),
+        OSError(122, "Disk quota exceeded", "x/y"),
+        PermissionError(13, "Permission denied", "x/y"),
+    ],
+)
+def test_disk_faults_that_nobody_caught_are_exit_code_6(capsys, error):
+    """The path and the system's words."""
+    assert guarded(raising(error), debug=False) == 6
+    assert capsys.readouterr().err == f"nnit: x/y: {error.strerror}\n"
+
+
+def test_memory_that_runs_out_is_exit_code_6(capsys):
+    """Python's own error, and torch's on a CPU, which is a RuntimeError."""
+    import torch
+
+    assert guarded(raising(MemoryError()), debug=False) == 6
+    assert guarded(lambda: torch.zeros(2**50), debug=False) == 6
+    assert capsys.readouterr().err.count("needs more memory than there is") == 2
+
+
+def test_bug_is_exit_code_1_and_says_so(capsys):
+    """Type and first line of the message, and how to report it; the traceback with --debug."""
+    assert guarded(raising(KeyError("weights")), debug=False) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "nnit: internal error: KeyError: 'weights'",
+        "nnit: this is a bug; please report it with what --debug prints",
+    ]
+    assert guarded(raising(KeyError("weights")), debug=True) == 1
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_traceback_of_a_mistake_needs_debug(nnit):
+    """--debug shows where a mistake was noticed, and changes neither lines nor exit code."""
+    plain, debug = nnit("sample"), nnit("sample", "--debug")
+    assert "Traceback" not in plain.stderr
+    assert "Traceback" in debug.stderr
+    assert debug.stderr.endswith(plain.stderr)
+    assert plain.returncode == debug.returncode == 2
+
+
+def test_quality_gate(capsys):
+    """A success below the threshold is exit code 7; at the threshold it is met."""
+    from nnit_cli.session import require_success
+
+    assert guarded(lambda: require_success({"success_once": 0.9}, 0.9), debug=False) == 0
+    assert guarded(lambda: require_success({"success_once": 0.89}, 0.9), debug=False) == 7
+    expected = "nnit: --min-success 0.9: not met, success_once is 0.890\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_unwritable_place_is_refused_before_computing(nnit, tmp_path):
+    """A file in the place of the output's folder is a mistake that a dry run finds."""
+    (tmp_path / "taken").write_text("")
+    done = nnit("demos", "--out", "taken/demos", "--dry-run")
+    assert done.returncode == 2
+    assert "taken is not a folder" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]

@@ -1,0 +1,77 @@
+"""Where outputs go by default, and which value wins."""
+
+from pathlib import Path
+
+import pytest
+
+from nnit.errors import UsageError
+from nnit_cli.options import RunFlags, beside
+from nnit_cli.session import open_session, wanted_architectures
+
+
+@pytest.fixture(autouse=True)
+def in_empty_folder(tmp_path, monkeypatch):
+    """No test reads the params.yaml of the project."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("zoo", "tokens"), ("zoo/", "tokens"), ("a/zoo", "a/tokens"), ("/a/zoo", "/a/tokens")],
+)
+def test_output_lies_beside_the_first_input(path, expected):
+    """The kind's name as a folder beside it."""
+    assert beside(Path(path), "tokens") == Path(expected)
+
+
+def test_output_beside_the_current_folder(tmp_path):
+    """A zoo that is the current folder has its tokens beside it, not in it."""
+    (tmp_path / "deep").mkdir()
+    assert beside(Path(), "tokens") == tmp_path.parent / "tokens"
+    assert beside(Path("deep/.."), "tokens") == tmp_path.parent / "tokens"
+
+
+def test_flag_beats_file_beats_default():
+    """Of three values the nearest counts; the other parameters are untouched."""
+    Path("params.yaml").write_text("seed: 3\ntokenize: {patch: 8}\n")
+    session = open_session("tokenize", RunFlags(), {"patch": None})
+    assert (session.params.tokenize.patch, session.options.seed) == (8, 3)
+    session = open_session("tokenize", RunFlags(seed=4), {"patch": 4})
+    assert (session.params.tokenize.patch, session.options.seed) == (4, 4)
+    assert session.params.seed == 4
+    session = open_session("tokenize", RunFlags(params=Path("/dev/null")), {"patch": None})
+    assert (session.params.tokenize.patch, session.options.seed) == (16, 0)
+
+
+def test_options_reach_the_run():
+    """Device, workers, force and resume as they were typed."""
+    session = open_session(
+        "ghn-train", RunFlags(force=True), {}, device="cpu", workers=3, resume=True
+    )
+    options = session.options
+    assert (options.device, options.workers, options.force, options.resume) == (
+        "cpu",
+        3,
+        True,
+        True,
+    )
+
+
+def test_architectures_of_flags_and_of_the_file():
+    """Those of --arch come first, then the held-out ones; none at all is a mistake."""
+    session = open_session("sample", RunFlags(), {})
+    held_out = session.params.architectures.held_out.listed()
+    assert wanted_architectures(session, ["8,9"], held_out=False) == ((8, 9),)
+    assert wanted_architectures(session, ["8"], held_out=True) == ((8,), *held_out)
+    with pytest.raises(UsageError, match="give at least one"):
+        wanted_architectures(session, None, held_out=False)
+
+
+def test_model_of_the_environment_is_used_and_named(nnit):
+    """NNIT_MODEL stands in for --model, and a flag goes before it."""
+    assert (
+        "elsewhere: no such artifact"
+        in nnit("sample", "--arch", "8", NNIT_MODEL="elsewhere").stderr
+    )
+    flagged = nnit("sample", "--arch", "8", "--model", "here", NNIT_MODEL="elsewhere")
+    assert "sample: from here on" in flagged.stderr

@@ -1,0 +1,114 @@
+"""Ctrl-C and SIGTERM: save and stop, within seconds, with the right exit code."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+POLITE = """
+from nnit.errors import InterruptedRunError
+def work(progress):
+    while not progress.stop_signal():
+        time.sleep(0.01)
+    raise InterruptedRunError(progress.stop_signal(), "saved; go on with --resume")
+"""
+DEAF = """
+def work(progress):
+    try:
+        time.sleep(60)
+    finally:
+        print("cleaned up", flush=True)
+"""
+SLOW_TO_SAVE = """
+def work(progress):
+    while not progress.stop_signal():
+        time.sleep(0.01)
+    time.sleep(60)
+"""
+RUN = """
+import sys, time
+from nnit_cli.app import build_app
+from nnit_cli.console import open_progress
+from nnit_cli.main import guarded
+from nnit_cli.signals import stop_request
+{work}
+def command():
+    with open_progress(stop_request, quiet=True) as progress:
+        print("ready", flush=True)
+        work(progress)
+app = build_app()
+app.command("work")(command)
+with stop_request.listening():
+    sys.exit(guarded(lambda: app(["work"], standalone_mode=False), debug=False))
+"""
+NOTICE = "\nnnit: stopping and saving; once more to stop at once\n"
+
+
+class Worker:
+    """A command at work in a process of its own."""
+
+    def __init__(self, work: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", RUN.replace("{work}", work)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "ready\n"
+
+    def signal(self, number: int) -> None:
+        """Send a signal."""
+        os.kill(self.process.pid, number)
+
+    def end(self) -> tuple[int, str, str, float]:
+        """Return exit code, stdout, stderr and the seconds that the end took."""
+        start = time.monotonic()
+        out, err = self.process.communicate(timeout=30)
+        return self.process.returncode, out, err, time.monotonic() - start
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_work_that_polls_saves_and_stops(number, code):
+    """The error that it raises is printed, and the exit code is 128 + the signal."""
+    worker = Worker(POLITE)
+    worker.signal(number)
+    returned, _, err, seconds = worker.end()
+    assert returned == code
+    assert err == f"{NOTICE}nnit: saved; go on with --resume\n"
+    assert seconds < 5
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_work_that_does_not_poll_is_ended_after_some_seconds(number, code):
+    """What is on the way out runs, so that temporary files are removed."""
+    worker = Worker(DEAF)
+    worker.signal(number)
+    returned, out, err, seconds = worker.end()
+    assert (returned, out) == (code, "cleaned up\n")
+    assert err == f"{NOTICE}nnit: interrupted\n"
+    assert 2 < seconds < 6
+
+
+def test_second_signal_ends_at_once():
+    """Even while the first is being answered."""
+    worker = Worker(SLOW_TO_SAVE)
+    worker.signal(signal.SIGINT)
+    time.sleep(0.5)
+    worker.signal(signal.SIGINT)
+    returned, _, err, seconds = worker.end()
+    assert (returned, err) == (130, NOTICE)
+    assert seconds < 2
+
+
+def test_work_that_heard_has_as_long_as_it_takes():
+    """Saving a large state may take longer than the patience with those who don't poll."""
+    worker = Worker(SLOW_TO_SAVE)
+    worker.signal(signal.SIGTERM)
+    with pytest.raises(subprocess.TimeoutExpired):
+        worker.process.wait(timeout=4)
+    worker.signal(signal.SIGTERM)
+    assert worker.end()[0] == 143

@@ -1,0 +1,223 @@
+"""Data on stdout, progress and notes on stderr, colour only where it is wanted."""
+
+import io
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from nnit.progress import Progress
+from nnit_cli.console import LineProgress, QuietProgress, print_table
+from nnit_cli.options import RunFlags
+from nnit_cli.session import open_session
+from nnit_cli.signals import StopRequest
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-9]")
+BAR = """
+import time
+from nnit_cli.console import open_progress
+from nnit_cli.signals import StopRequest
+with open_progress(StopRequest(), quiet=False) as progress:
+    progress.note("on [cpu]")
+    progress.start("train", 3)
+    for _ in range(3):
+        progress.advance(loss=0.5)
+        time.sleep(0.25)
+"""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the stage below writes."""
+
+    tokens: Path
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Nothing to read."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Numbers, and a mapping as rollout has."""
+
+    networks: int
+    padding_fraction: float
+    by_source: dict
+
+
+class Stage:
+    """A stage as small as can be: it reports its patch size and seed."""
+
+    def run(self, params, inputs, outputs, *, options, progress: Progress) -> Summary:
+        """Report one unit of work."""
+        progress.start("work", 1)
+        progress.advance(patch=float(params.tokenize.patch))
+        return Summary(options.seed, 0.25, {"sample": {}})
+
+
+@pytest.fixture(autouse=True)
+def in_empty_folder(tmp_path, monkeypatch):
+    """No test reads the params.yaml of the project."""
+    monkeypatch.chdir(tmp_path)
+
+
+def run_stage(**flags):
+    """Run the stage with flags, as a command does."""
+    session = open_session("tokenize", RunFlags(**flags), {"patch": 8})
+    return session.run(Stage(), Inputs(), Outputs(Path("tokens")))
+
+
+def test_result_is_on_stdout_and_progress_on_stderr(capsys):
+    """The table has the output and the numbers; lines of progress stay out of it."""
+    run_stage(seed=7)
+    captured = capsys.readouterr()
+    assert captured.out.splitlines() == [
+        "tokens            tokens",
+        "networks          7",
+        "padding fraction  0.25",
+    ]
+    assert captured.err.splitlines() == [
+        "tokenize: from PushCube-v1 on cpu",
+        "work: 1/1, patch 8, took 0 s",
+    ]
+
+
+def test_json_is_all_that_stdout_has(capsys):
+    """With --json, stdout is one JSON document, nested values included."""
+    run_stage(json=True)
+    assert json.loads(capsys.readouterr().out) == {
+        "command": "tokenize",
+        "outputs": {"tokens": "tokens"},
+        "summary": {"networks": 0, "padding_fraction": 0.25, "by_source": {"sample": {}}},
+    }
+
+
+def test_quiet_says_nothing(capsys):
+    """With -q both streams stay empty; --json still answers."""
+    run_stage(quiet=True)
+    assert capsys.readouterr() == ("", "")
+    run_stage(quiet=True, json=True)
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert json.loads(captured.out)
+
+
+def test_verbose_names_every_parameter(capsys):
+    """With -v the values that the run has are on stderr, flags applied."""
+    run_stage(verbose=True, seed=5)
+    lines = capsys.readouterr().err.splitlines()
+    assert "tokenize: seed = 5" in lines
+    assert "tokenize: patch = 8" in lines
+
+
+def test_metrics_file_holds_the_summary(capsys):
+    """--metrics makes its folder and writes the summary as JSON."""
+    summary = run_stage(metrics=Path("metrics/tokenize.json"), quiet=True)
+    assert json.loads(Path("metrics/tokenize.json").read_text()) == summary
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(capsys, tmp_path):
+    """Output, seed and parameters are named; the stage isn't run."""
+    assert run_stage(dry_run=True, metrics=Path("m.json")) == {}
+    assert capsys.readouterr().out.splitlines() == [
+        "command       nnit tokenize",
+        "write tokens  tokens",
+        "seed          0",
+        "patch         8",
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lines_come_now_and_then_with_the_time_left(monkeypatch):
+    """A line after each interval and at the end; a resumed part counts only what it did itself."""
+    clock = iter([0.0, 1.0, 6.0, 7.0, 12.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    stream = io.StringIO()
+    progress = LineProgress(StopRequest(), stream, line_every_s=5.0)
+    progress.start("ghn-train", 200, done=160)
+    for units in (10, 10, 10, 10):
+        progress.advance(units, loss=0.123456)
+    assert stream.getvalue().splitlines() == [
+        "ghn-train: 180/200, loss 0.1235, 6 s left",
+        "ghn-train: 200/200, loss 0.1235, took 12 s",
+    ]
+
+
+def test_request_to_stop_passes_through_every_kind_of_progress():
+    """Whatever is shown, the signal's number reaches the work."""
+    stop = StopRequest()
+    quiet, lines = QuietProgress(stop), LineProgress(stop, io.StringIO())
+    assert (quiet.stop_signal(), lines.stop_signal()) == (0, 0)
+    stop.signal_number = 15
+    assert (quiet.stop_signal(), lines.stop_signal()) == (15, 15)
+
+
+def at_a_terminal(words: list[str], **environment: str) -> str:
+    """Run a command with stdout and stderr at a terminal of its own; return what it showed."""
+    controller, terminal = pty.openpty()
+    inherited = {k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "TERM", "CI"}}
+    process = subprocess.Popen(
+        [sys.executable, *words],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env={**inherited, "TERM": "xterm-256color", **environment},
+    )
+    os.close(terminal)
+    shown = b""
+    while True:
+        try:
+            chunk = os.read(controller, 4096)
+        except OSError:  # how Linux says that the other side is closed
+            break
+        if not chunk:
+            break
+        shown += chunk
+    os.close(controller)
+    assert process.wait(timeout=60) == 0
+    return shown.decode()
+
+
+@pytest.mark.parametrize("words", [["-m", "nnit_cli", "--help"], ["-c", BAR]])
+def test_no_color_is_honoured_at_a_terminal(words):
+    """Colour without NO_COLOR, none with it; help and bars alike."""
+    assert COLOUR.search(at_a_terminal(words))
+    assert not COLOUR.search(at_a_terminal(words, NO_COLOR="1"))
+
+
+def test_bar_at_a_terminal_and_plain_lines_elsewhere():
+    """A bar redraws itself; a pipe and a dumb terminal get plain lines. Brackets are no markup."""
+    bar = at_a_terminal(["-c", BAR])
+    assert "\x1b[2K" in bar
+    assert "on [cpu]" in bar
+    assert "loss 0.5" in bar
+    plain = ["on [cpu]", "train: 3/3, loss 0.5, took 1 s"]
+    dumb = at_a_terminal(["-c", BAR], TERM="dumb")
+    piped = subprocess.run([sys.executable, "-c", BAR], capture_output=True, text=True, check=True)
+    assert piped.stdout == ""
+    assert [re.sub("took .*", "took 1 s", line) for line in piped.stderr.splitlines()] == plain
+    assert [re.sub("took .*", "took 1 s", line) for line in dumb.splitlines()] == plain
+
+
+def test_table_aligns_numbers_to_the_right(capsys):
+    """Columns of numbers are aligned at their last digit, others at their first letter."""
+    print_table([("kind", "n"), ("wider", "10"), ("deeper", "9")])
+    assert capsys.readouterr().out.splitlines() == ["kind     n", "wider   10", "deeper   9"]
+
+
+def test_doctor_answers_with_findings(nnit):
+    """One line a check, or JSON; a healthy machine is exit code 0."""
+    plain, data = nnit("doctor"), nnit("doctor", "--json")
+    checks = json.loads(data.stdout)
+    assert [line.split()[0] for line in plain.stdout.splitlines()] == [c["name"] for c in checks]
+    assert {"python", "torch", "CUDA", "Vulkan", "disk", "zarr"} <= {c["name"] for c in checks}
+    assert (plain.returncode != 0) == any(check["fix"] for check in checks)
