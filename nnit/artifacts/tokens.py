@@ -20,6 +20,7 @@ from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import publish
 from nnit.artifacts.reading import Artifact, Check, open_artifact
 from nnit.mlp import MAX_WIDTH
+from nnit.tokens.patches import count_patches
 from nnit.tokens.token_set import ROLES, Standardizer, TokenSet
 
 
@@ -109,11 +110,13 @@ def _parse_standardizer(fields: JsonObject) -> Standardizer:
 
 def _check(tokens: TokenSet) -> None:
     networks, patch = len(tokens), tokens.patch_size
-    weight_counts, bias_counts = _patch_counts(tokens)
-    check_offsets(
-        "weight_offsets", tokens.weight_offsets, weight_counts, len(tokens.weight_patches)
-    )
-    check_offsets("bias_offsets", tokens.bias_offsets, bias_counts, len(tokens.bias_patches))
+    counts = [
+        count_patches(tokens.interface.spec(architecture), patch)
+        for architecture in tokens.architectures
+    ]
+    weights, biases = [weight for weight, _ in counts], [bias for _, bias in counts]
+    check_offsets("weight_offsets", tokens.weight_offsets, weights, len(tokens.weight_patches))
+    check_offsets("bias_offsets", tokens.bias_offsets, biases, len(tokens.bias_patches))
     shapes = {
         "weight_patches": (len(tokens.weight_patches), patch, patch),
         "bias_patches": (len(tokens.bias_patches), patch),
@@ -123,15 +126,3 @@ def _check(tokens: TokenSet) -> None:
     for name, shape in shapes.items():
         check_shape(name, getattr(tokens, name), _DTYPES[name], shape)
         check_finite(name, getattr(tokens, name))
-
-
-def _patch_counts(tokens: TokenSet) -> tuple[list[int], list[int]]:
-    """Return how many weight patches and bias patches each network has."""
-    weight_counts, bias_counts = [], []
-    for architecture in tokens.architectures:
-        layers = tokens.interface.spec(architecture).layers
-        rows = [-(-layer.fan_out // tokens.patch_size) for layer in layers]
-        columns = [-(-layer.fan_in // tokens.patch_size) for layer in layers]
-        weight_counts.append(sum(r * c for r, c in zip(rows, columns, strict=True)))
-        bias_counts.append(sum(rows))
-    return weight_counts, bias_counts
