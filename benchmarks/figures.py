@@ -1,0 +1,130 @@
+"""Draw the figures of the README from the artifacts of ``make repro``.
+
+    python -m benchmarks.figures docs/figures
+
+``weights.png``: a layer that was generated, beside what the graph hypernetwork writes for the same
+shape and what cloning that shape alone gives. ``success.png``: success by architecture.
+"""
+
+import math
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from nnit.artifacts.demos import read_demos
+from nnit.artifacts.model import read_model
+from nnit.artifacts.rollouts import read_rollouts
+from nnit.artifacts.samples import read_samples
+from nnit.cloning import CloneUnit, clone_network
+from nnit.ghn.model import GhnConfig, load_ghn, write_networks
+from nnit.mlp import Architecture, PolicyInterface, format_architecture, split_layers
+from nnit.rollout.metrics import Evaluation
+
+ARTIFACTS = Path("artifacts")
+SHOWN_ARCHITECTURE = (128, 256, 128)
+SHOWN_LAYER = 1  # from 0: 128 -> 256
+CLONE_STEPS = 4000
+SOURCES = {
+    "sample": ("generated", "#d1495b"),
+    "ghn": ("hypernetwork asked again", "#00798c"),
+    "cloned": ("cloned directly", "#8d96a3"),
+}
+
+
+def shown_field(interface: PolicyInterface, widths: Architecture, flat: np.ndarray) -> np.ndarray:
+    """Return the shown layer's weights divided by ``sqrt(2 / fan_in)``."""
+    weight = split_layers(interface.spec(widths), flat)[SHOWN_LAYER].weight
+    return weight / math.sqrt(2 / weight.shape[1])
+
+
+def weight_images() -> dict[str, np.ndarray]:
+    """Return the same layer from three sources."""
+    samples, _ = read_samples(ARTIFACTS / "samples")
+    (generated,) = [
+        sample.network
+        for sample in samples.samples
+        if sample.network.hidden_dims == SHOWN_ARCHITECTURE and sample.sample_index == 0
+    ]
+    stored, _ = read_model(ARTIFACTS / "ghn", "ghn")
+    ghn = load_ghn(GhnConfig(**stored.config), stored.tensors)
+    (asked,) = write_networks(ghn, [stored.interface.spec(SHOWN_ARCHITECTURE)])
+    demos, _ = read_demos(ARTIFACTS / "demos")
+    cloned = clone_network(CloneUnit(demos, SHOWN_ARCHITECTURE, CLONE_STEPS, 0))
+    flats = {
+        "generated": generated.weights,
+        "graph hypernetwork": asked.weights,
+        "trained alone": cloned,
+    }
+    return {
+        name: shown_field(samples.interface, SHOWN_ARCHITECTURE, flat)
+        for name, flat in flats.items()
+    }
+
+
+def draw_weights(images: dict[str, np.ndarray]) -> Figure:
+    """Draw weight matrices side by side on one colour scale."""
+    figure, axes = plt.subplots(1, len(images), figsize=(9.6, 6.4), layout="constrained")
+    for axis, (name, image) in zip(axes, images.items(), strict=True):
+        shown = axis.imshow(image, cmap="RdBu", vmin=-1.5, vmax=1.5, interpolation="nearest")
+        axis.set_title(name)
+        axis.set_xlabel("input unit")
+    axes[0].set_ylabel("output unit")
+    figure.colorbar(shown, ax=axes, shrink=0.6, label=r"weight / $\sqrt{2 / \mathrm{fan\ in}}$")
+    widths = format_architecture(SHOWN_ARCHITECTURE)
+    figure.suptitle(f"Second layer of an MLP {widths}, a shape that no training network had")
+    return figure
+
+
+def draw_success(evaluations: tuple[Evaluation, ...]) -> Figure:
+    """Draw success of each architecture with 95 % intervals, one row each."""
+    rows = list(dict.fromkeys((e.kind, e.hidden_dims) for e in evaluations))
+    figure, axis = plt.subplots(figsize=(8.4, 0.36 * len(rows) + 1.6), layout="constrained")
+    for offset, (source, (label, colour)) in zip((-0.22, 0.0, 0.22), SOURCES.items(), strict=True):
+        mine = [e for e in evaluations if e.source == source]
+        if not mine:
+            continue
+        places = [rows.index((e.kind, e.hidden_dims)) + offset for e in mine]
+        success = np.array([e.success_once for e in mine])
+        low = success - np.array([e.interval.low for e in mine])
+        high = np.array([e.interval.high for e in mine]) - success
+        axis.errorbar(
+            success,
+            places,
+            xerr=[low.clip(0), high.clip(0)],
+            fmt="o",
+            markersize=4,
+            capsize=2,
+            linewidth=1,
+            color=colour,
+            label=label,
+        )
+    labels = [f"{format_architecture(dims)}  ({kind})" for kind, dims in rows]
+    axis.set_yticks(range(len(rows)), labels, fontsize=8)
+    axis.invert_yaxis()
+    axis.set_xlabel("success_once, 100 episodes, 95 % Wilson interval")
+    axis.grid(axis="x", alpha=0.3)
+    axis.legend(loc="upper center", bbox_to_anchor=(0.4, -0.08), ncols=3, frameon=False)
+    return figure
+
+
+def main() -> None:
+    """Draw both figures into the folder named on the command line."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    mpl.use("Agg")
+    rollouts, _ = read_rollouts(ARTIFACTS / "rollouts")
+    figures = {
+        "weights.png": draw_weights(weight_images()),
+        "success.png": draw_success(rollouts.evaluations),
+    }
+    for name, figure in figures.items():
+        figure.savefig(folder / name, dpi=110, metadata={"Software": None})
+        print(folder / name)
+
+
+if __name__ == "__main__":
+    main()
