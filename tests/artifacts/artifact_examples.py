@@ -3,6 +3,7 @@
 Run as a script it writes one: ``python artifact_examples.py KIND PATH [--force]``.
 """
 
+import dataclasses
 import hashlib
 import json
 import sys
@@ -12,14 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from nnit.artifacts.canonical import canonical_file, canonical_json
-from nnit.artifacts.demos import write_demos
+from nnit.artifacts.demos import read_demos, write_demos
 from nnit.artifacts.manifest import Provenance
-from nnit.artifacts.model import write_model
-from nnit.artifacts.rollouts import Rollouts, write_rollouts
-from nnit.artifacts.samples import Sample, SampleSet, write_samples
-from nnit.artifacts.tokens import write_tokens
+from nnit.artifacts.model import read_model, write_model
+from nnit.artifacts.rollouts import Rollouts, read_rollouts, write_rollouts
+from nnit.artifacts.samples import Sample, SampleSet, read_samples, write_samples
+from nnit.artifacts.tokens import read_tokens, write_tokens
 from nnit.artifacts.trajectories import Trajectory
-from nnit.artifacts.zoo import write_zoo
+from nnit.artifacts.zoo import read_zoo, write_zoo
 from nnit.demos import Demos
 from nnit.mlp import Network, PolicyInterface
 from nnit.rollout.metrics import Episode, Evaluation
@@ -188,6 +189,34 @@ def tree(path: Path) -> dict[str, bytes]:
     """Return every file below a folder with its content."""
     files = sorted(file for file in path.rglob("*") if not file.is_dir())
     return {file.relative_to(path).as_posix(): file.read_bytes() for file in files}
+
+
+def assert_same(one, other):
+    """Fail unless two values are equal, arrays bit by bit."""
+    if isinstance(one, np.ndarray):
+        assert one.dtype == other.dtype
+        assert one.shape == other.shape
+        assert one.tobytes() == other.tobytes()
+    elif dataclasses.is_dataclass(one):
+        for part in dataclasses.fields(one):
+            assert_same(getattr(one, part.name), getattr(other, part.name))
+    elif isinstance(one, tuple | list):
+        assert len(one) == len(other)
+        for mine, theirs in zip(one, other, strict=True):
+            assert_same(mine, theirs)
+    else:
+        assert one == other or (one != one and other != other)
+
+
+READERS = {
+    "demos": read_demos,
+    "ghn": lambda path: read_model(path, "ghn"),
+    "zoo": read_zoo,
+    "tokens": read_tokens,
+    "generator": lambda path: read_model(path, "generator"),
+    "samples": read_samples,
+    "rollouts": read_rollouts,
+}
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import runpy
 from pathlib import Path
 
 import pytest
-from test_artifact_kinds import READERS, assert_same
+from artifact_examples import READERS, assert_same
 
 from nnit.artifacts.manifest import KINDS
 from nnit.artifacts.reading import verify
