@@ -68,12 +68,13 @@ def weight_images() -> dict[str, np.ndarray]:
 def draw_weights(images: dict[str, np.ndarray]) -> Figure:
     """Draw weight matrices side by side on one colour scale."""
     figure, axes = plt.subplots(1, len(images), figsize=(9.6, 6.4), layout="constrained")
+    scale = mpl.cm.ScalarMappable(mpl.colors.Normalize(-1.5, 1.5), "RdBu")
     for axis, (name, image) in zip(axes, images.items(), strict=True):
-        shown = axis.imshow(image, cmap="RdBu", vmin=-1.5, vmax=1.5, interpolation="nearest")
+        axis.imshow(image, cmap=scale.cmap, norm=scale.norm, interpolation="nearest")
         axis.set_title(name)
         axis.set_xlabel("input unit")
     axes[0].set_ylabel("output unit")
-    figure.colorbar(shown, ax=axes, shrink=0.6, label=r"weight / $\sqrt{2 / \mathrm{fan\ in}}$")
+    figure.colorbar(scale, ax=axes, shrink=0.6, label=r"weight / $\sqrt{2 / \mathrm{fan\ in}}$")
     widths = format_architecture(SHOWN_ARCHITECTURE)
     figure.suptitle(f"Second layer of an MLP {widths}, a shape that no training network had")
     return figure

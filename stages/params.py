@@ -161,7 +161,7 @@ class DemosParams(Section):
 class GhnTrainParams(Section):
     """``nnit ghn-train``."""
 
-    steps: Count = Field(default=2500, description="optimiser steps")
+    steps: Count = Field(default=2000, description="optimiser steps")
     architectures_per_step: Count = Field(
         default=4, description="architectures drawn for each step"
     )
@@ -185,12 +185,12 @@ class ZooExportParams(Section):
     )
     branch_steps: Count = Field(default=600, description="optimiser steps of each branch")
     branch_learning_rate: Rate = Field(
-        default=1e-3, description="peak of the one-cycle schedule of each branch"
+        default=5e-4, description="peak of the one-cycle schedule of each branch"
     )
     networks: Count = Field(default=800, description="networks in the zoo")
     fine_tune_steps: Index = Field(default=150, description="optimiser steps of each network alone")
     fine_tune_learning_rate: Rate = Field(
-        default=1e-3, description="at the start; falls as a cosine"
+        default=2e-4, description="at the start; falls as a cosine"
     )
     batch_size: Count = Field(default=256, description="transitions in a fine-tuning batch")
 
@@ -209,13 +209,13 @@ class DiffuseTrainParams(Section):
     depth: Count = Field(default=6, description="transformer blocks")
     heads: Count = Field(default=4, description="attention heads; must divide width")
     learning_rate: Rate = Field(default=1e-3, description="peak of the one-cycle schedule")
-    tokens_per_batch: Count = Field(default=3000, description="tokens in a batch, padding included")
+    tokens_per_batch: Count = Field(default=2048, description="tokens in a batch, padding included")
     ema_decay: Annotated[float, Strict(), Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
         default=0.995, description="decay of the weight average that samples are drawn with"
     )
     checkpoint_every: Count = Field(default=200, description="steps between checkpoints")
     precision: Precision = Field(
-        default="auto", description="auto: float32 on a CPU, bfloat16 on a GPU"
+        default="auto", description="auto: bfloat16 on a GPU and on a CPU with AMX, else float32"
     )
 
     @model_validator(mode="after")
@@ -247,7 +247,7 @@ class RolloutParams(Section):
         default=True, description="also a network of each shape cloned directly, given --demos"
     )
     clone_steps: Count = Field(
-        default=2000, description="optimiser steps of a directly cloned network"
+        default=4000, description="optimiser steps of a directly cloned network"
     )
 
 
