@@ -1,12 +1,14 @@
 """Writing is all or nothing, one writer at a time, and never at the cost of somebody's files."""
 
 import errno
+import fcntl
 import itertools
 import os
 import resource
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -331,6 +333,32 @@ def test_many_writers_at_once_write_one_artifact(tmp_path):
     assert outcomes.count("done") >= 1
     assert verify(tmp_path / "out") == []
     assert names(tmp_path) == ["out"]
+
+
+def test_a_lock_file_removed_in_between_lets_nobody_in(tmp_path, monkeypatch):
+    """Who opened the lock file just before its holder removed it locks the new one instead."""
+    real, name = fcntl.flock, tmp_path / ".ghn.lock"
+    outcome = []
+
+    def raced(descriptor, operation):
+        monkeypatch.setattr(fcntl, "flock", real)
+        name.unlink()
+        real(descriptor, operation)
+
+    def rival():
+        try:
+            with lock_output(tmp_path / "ghn"):
+                outcome.append("let in")
+        except ResourceError:
+            outcome.append("refused")
+
+    monkeypatch.setattr(fcntl, "flock", raced)
+    with lock_output(tmp_path / "ghn"):
+        thread = threading.Thread(target=rival)
+        thread.start()
+        thread.join()
+    assert outcome == ["refused"]
+    assert names(tmp_path) == []
 
 
 def test_a_command_can_hold_the_lock_from_its_start(tmp_path):

@@ -131,7 +131,7 @@ import numpy as np
 from nnit.artifacts.state import save_state
 out = Path(sys.argv[1])
 for step in range(1, 10**6):
-    save_state(out, "key", step, {"w": np.full(20_000, step, np.float32)}, {"step": step})
+    save_state(out, "key", step, {"w": np.full(2**21, step, np.float32)}, {"step": step})
     print(step, flush=True)
 """
 
@@ -139,12 +139,12 @@ for step in range(1, 10**6):
 def test_a_killed_training_leaves_the_last_state_whole(tmp_path):
     """After SIGKILL at random moments the state is the last reported one or the next."""
     chooser = np.random.default_rng(0)
-    for _ in range(5):
+    for _ in range(8):
         command = [sys.executable, "-c", SAVE_FOR_EVER, str(tmp_path / "ghn")]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as training:
             assert training.stdout is not None
             assert training.stdout.readline() == b"1\n"
-            time.sleep(chooser.uniform(0, 0.05))
+            time.sleep(chooser.uniform(0, 0.1))
             training.kill()
             reported = [1, *map(int, training.stdout.read().split())]
         assert training.returncode == -signal.SIGKILL
