@@ -13,6 +13,8 @@ from pathlib import Path
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from nnit.artifacts.demos import read_demos
@@ -68,7 +70,7 @@ def weight_images() -> dict[str, np.ndarray]:
 def draw_weights(images: dict[str, np.ndarray]) -> Figure:
     """Draw weight matrices side by side on one colour scale."""
     figure, axes = plt.subplots(1, len(images), figsize=(9.6, 6.4), layout="constrained")
-    scale = mpl.cm.ScalarMappable(mpl.colors.Normalize(-1.5, 1.5), "RdBu")
+    scale = ScalarMappable(Normalize(-1.5, 1.5), "RdBu")
     for axis, (name, image) in zip(axes, images.items(), strict=True):
         axis.imshow(image, cmap=scale.cmap, norm=scale.norm, interpolation="nearest")
         axis.set_title(name)

@@ -240,6 +240,9 @@ class RolloutParams(Section):
     sim_backend: Literal["physx_cpu", "physx_cuda"] = Field(
         default="physx_cpu", description="physics on the CPU, or many environments at once on a GPU"
     )
+    trajectories: Switch = Field(
+        default=False, description="also keep every episode step by step, in ManiSkill's format"
+    )
     ghn_baseline: Switch = Field(
         default=True, description="also the GHN asked for each shape, given --ghn"
     )

@@ -46,6 +46,10 @@ def rollout_command(
     sim_backend: Annotated[
         str | None, param_option("--sim-backend", help="physx_cpu or physx_cuda.")
     ] = None,
+    trajectories: Annotated[
+        bool | None,
+        param_option("--trajectories/--no-trajectories", help="Keep episodes step by step."),
+    ] = None,
     ghn_baseline: Annotated[
         bool | None, param_option("--ghn-baseline/--no-ghn-baseline", help="Given --ghn.")
     ] = None,
@@ -63,6 +67,7 @@ def rollout_command(
         "episodes": episodes,
         "first_seed": first_seed,
         "sim_backend": sim_backend,
+        "trajectories": trajectories,
         "ghn_baseline": ghn_baseline,
         "cloned_baseline": cloned_baseline,
         "clone_steps": clone_steps,

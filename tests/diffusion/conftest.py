@@ -1,0 +1,34 @@
+"""Token sequences of small networks, and a transformer that does something."""
+
+import pytest
+import torch
+from learning_examples import make_zoo
+
+from nnit.diffusion.training import network_tokens
+from nnit.diffusion.transformer import TransformerConfig, build_transformer
+from nnit.tokens.tokenizer import tokenize_zoo
+
+DIMS = [(5,), (16, 8), (7, 9, 3), (16, 8), (24, 24), (4, 4, 4), (8,), (8, 8)]
+
+
+@pytest.fixture(scope="session")
+def token_set():
+    """Eight networks of mixed shapes in patches of 4."""
+    return tokenize_zoo(make_zoo(DIMS), 4)
+
+
+@pytest.fixture(scope="session")
+def networks(token_set):
+    """Their sequences, from 8 to about 90 tokens long."""
+    return [network_tokens(token_set, k) for k in range(len(token_set))]
+
+
+@pytest.fixture(scope="session")
+def lively():
+    """A transformer whose zero-initialised layers are no longer zero."""
+    model = build_transformer(TransformerConfig(patch_size=4, width=32, depth=2, heads=2), 0)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+    return model.requires_grad_(False)

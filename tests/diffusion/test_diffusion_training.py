@@ -1,0 +1,187 @@
+"""Training of the diffusion transformer."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from nnit.diffusion.batch import TokenBatch, collate, epoch_batches
+from nnit.diffusion.ema import Ema
+from nnit.diffusion.path import MIN_NOISE
+from nnit.diffusion.training import (
+    BIAS_SHARE,
+    DiffusionTrainingSettings,
+    batch_order,
+    diffusion_loss,
+    noisy,
+    train_diffusion,
+)
+from nnit.diffusion.transformer import TransformerConfig, build_transformer
+from nnit.mlp import join_layers
+from nnit.seeding import torch_generator
+from nnit.tokens.patches import unpatchify
+from nnit.tokens.sequence import tokens_to_raw
+from nnit.tokens.tokenizer import untokenize
+from nnit.training import build_optimizer, load_training_arrays, training_arrays
+
+CONFIG = TransformerConfig(patch_size=4, width=16, depth=1, heads=2)
+SETTINGS = DiffusionTrainingSettings(
+    steps=9, tokens_per_batch=200, learning_rate=3e-3, seed=5, autocast=False
+)
+
+
+def hand_made() -> TokenBatch:
+    """Two networks in patches of 1: entries are (weight, bias).
+
+    The first has three weights and two biases in two layers, the second one of each in one
+    layer and three tokens of padding.
+    """
+    weight, bias, none = (True, False), (False, True), (False, False)
+    mask = torch.tensor(
+        [
+            [none, weight, weight, weight, bias, bias],
+            [none, weight, bias, none, none, none],
+        ]
+    )
+    return TokenBatch(
+        features=torch.zeros(2, 6, 1),
+        content=torch.zeros(2, 6, 2),
+        mask=mask,
+        layer=torch.tensor([[0, 0, 0, 1, 0, 1], [0, 0, 0, 0, 0, 0]]),
+        real=torch.tensor([[True] * 6, [True] * 3 + [False] * 3]),
+    )
+
+
+def test_loss_by_hand():
+    """Entries, then layers, then networks are averaged; what is masked does not count.
+
+    First network: weights of layer 0 are off by 1 and 3 (mean square 5), that of layer 1 by 2
+    (4), so 4.5; biases by 1 and 0, so 0.5. Second network: weight 2, bias 3, so 4 and 9.
+    """
+    predicted = torch.full((2, 6, 2), 100.0)
+    clean = hand_made()
+    predicted[clean.mask] = torch.tensor([1.0, 3.0, 2.0, 1.0, 0.0, 2.0, 3.0])
+    loss = diffusion_loss(predicted, clean, torch.tensor([0.0, 0.5]))
+    assert float(loss.weights) == pytest.approx((4.5 + 4) / 2)
+    assert float(loss.biases) == pytest.approx((0.5 + 9) / 2)
+    first = (1 - BIAS_SHARE) * 4.5 + BIAS_SHARE * 0.5
+    second = (1 - BIAS_SHARE) * 4 + BIAS_SHARE * 9
+    assert float(loss.total) == pytest.approx((first + 2 * second) / 2)
+
+
+def test_late_times_weigh_no_more_than_the_bound():
+    """At t = 1 the weight is 1 / MIN_NOISE and not infinite."""
+    predicted = torch.ones(2, 6, 2)
+    loss = diffusion_loss(predicted, hand_made(), torch.ones(2))
+    assert float(loss.total) == pytest.approx(1 / MIN_NOISE)
+
+
+def test_loss_of_a_network_does_not_depend_on_the_batch(networks):
+    """The loss of a batch is the mean of the losses of its networks alone."""
+    generator = torch.Generator().manual_seed(0)
+    t = torch.linspace(0, 0.9, len(networks))
+    errors = [torch.randn(n.content.shape, generator=generator) for n in networks]
+    alone = []
+    for network, error, time in zip(networks, errors, t, strict=True):
+        batch = collate([network])
+        predicted = batch.content.clone()
+        predicted[0, : len(error)] += error
+        alone.append(diffusion_loss(predicted, batch, time[None]))
+    batch = collate(networks)
+    predicted = batch.content + 3
+    for k, error in enumerate(errors):
+        predicted[k, : len(error)] = batch.content[k, : len(error)] + error
+    together = diffusion_loss(predicted, batch, t)
+    for ours, parts in zip(together, zip(*alone, strict=True), strict=True):
+        assert float(ours) == pytest.approx(float(torch.stack(parts).mean()), rel=1e-5)
+
+
+def test_network_tokens_hold_the_network(token_set, networks):
+    """Destandardised and joined they are its weights."""
+    for k, network in enumerate(untokenize(token_set)):
+        spec = token_set.interface.spec(network.hidden_dims)
+        layers = unpatchify(spec, *tokens_to_raw(networks[k], token_set.patch_size))
+        np.testing.assert_allclose(join_layers(layers), network.weights, rtol=1e-5, atol=1e-6)
+
+
+def test_noise_is_mixed_in_by_time_and_only_where_weights_are(networks):
+    """At t = 1 the content stays, at t = 0 it is standard normal, and padding stays zero."""
+    batch = collate(networks)
+    t = torch.ones(len(networks))
+    assert torch.equal(noisy(batch, t, torch_generator(0)).content, batch.content)
+    noise = noisy(batch, 0 * t, torch_generator(0)).content
+    assert not noise[~batch.mask].any()
+    values = noise[batch.mask]
+    assert float(values.mean()) == pytest.approx(0, abs=0.1)
+    assert float(values.std()) == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("start", [0, 1, 3, 4, 5, 11])
+def test_order_resumed_at_any_step_is_the_same_order(start):
+    """Also where the step is the first, the last or in the middle of an epoch."""
+    lengths = np.random.default_rng(0).integers(10, 90, size=12)
+    expected = list(islice(batch_order(lengths, SETTINGS, 0), 15))
+    epoch = len(epoch_batches(lengths, SETTINGS.tokens_per_batch, SETTINGS.seed, 0))
+    assert epoch < 11
+    resumed = list(islice(batch_order(lengths, SETTINGS, start), 15 - start))
+    for ours, theirs in zip(resumed, expected[start:], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def fresh(seed=0):
+    """Return a small transformer, its average and its optimiser."""
+    model = build_transformer(CONFIG, seed)
+    return model, Ema(model, 0.9), build_optimizer(model, 0.0)
+
+
+def all_arrays(model, ema, optimizer):
+    """Return everything that the next step depends on."""
+    averages = {f"ema/{name}": value.numpy().copy() for name, value in ema.parameters.items()}
+    return {**training_arrays(model, optimizer), **averages}
+
+
+@pytest.mark.parametrize("stop", [1, 4, 8])
+def test_resumed_training_equals_the_uninterrupted_one(networks, stop):
+    """Model, average, optimiser and losses are the same bits, in the middle of an epoch or not."""
+    straight = fresh()
+    expected_steps = list(train_diffusion(*straight, networks, SETTINGS))
+
+    stopped = fresh()
+    steps = train_diffusion(*stopped, networks, SETTINGS)
+    begun = [next(steps) for _ in range(stop)]
+    saved = all_arrays(*stopped)
+    model, ema, optimizer = fresh(seed=9)
+    load_training_arrays(model, optimizer, saved)
+    for name, average in ema.parameters.items():
+        average.copy_(torch.from_numpy(saved[f"ema/{name}"]))
+    finished = list(train_diffusion(model, ema, optimizer, networks, SETTINGS, start=stop))
+
+    assert begun + finished == expected_steps
+    ours, expected = all_arrays(model, ema, optimizer), all_arrays(*straight)
+    assert ours.keys() == expected.keys()
+    assert all(np.array_equal(ours[name], expected[name]) for name in expected)
+
+
+def test_training_lowers_the_error_and_moves_the_average(networks):
+    """The weight error of the last epochs is clearly below that of the first."""
+    model, ema, optimizer = fresh()
+    before = {name: value.clone() for name, value in ema.parameters.items()}
+    settings = DiffusionTrainingSettings(120, 400, 5e-3, seed=0, autocast=False)
+    steps = list(train_diffusion(model, ema, optimizer, networks[:2], settings))
+    errors = [step.weight_error for step in steps]
+    assert np.mean(errors[-20:]) < 0.7 * np.mean(errors[:20])
+    assert any((ema.parameters[name] != before[name]).any() for name in before)
+
+
+def test_bfloat16_follows_float32(networks):
+    """The first losses agree within bfloat16's precision, and the weights stay float32."""
+    losses = []
+    for autocast in (False, True):
+        model, ema, optimizer = fresh()
+        settings = DiffusionTrainingSettings(4, 200, 1e-3, seed=5, autocast=autocast)
+        steps = train_diffusion(model, ema, optimizer, networks, settings)
+        losses.append([step.loss for step in steps])
+        dtypes = {array.dtype.name for array in all_arrays(model, ema, optimizer).values()}
+        assert dtypes == {"float32"}
+    np.testing.assert_allclose(losses[1], losses[0], rtol=0.05)

@@ -1,0 +1,108 @@
+"""Decoders: one field for all sizes, and where it is smooth."""
+
+import pytest
+import torch
+
+from nnit.ghn.decoder import CELL, MARGIN, BiasDecoder, CnnDecoder, PointwiseDecoder
+
+NODE_DIM, CHANNELS = 12, 16
+BLOCK = 4  # units that one position of the CNN's last convolution writes
+SIZES = [(1, 1), (3, 40), (8, 8), (9, 17), (24, 31), (37, 5), (64, 64)]
+
+
+def make(decoder, seed=0, channels=CHANNELS):
+    """Return a freshly initialised decoder."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return decoder(NODE_DIM, channels).requires_grad_(False)
+
+
+@pytest.fixture
+def embedding():
+    """The embedding of some layer."""
+    return torch.randn(NODE_DIM, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("decoder", [CnnDecoder, PointwiseDecoder])
+@pytest.mark.parametrize(("fan_out", "fan_in"), SIZES)
+def test_field_of_a_small_matrix_is_the_corner_of_a_large_one(decoder, fan_out, fan_in, embedding):
+    """Unit i of a narrow layer is unit i of a wide one: what keeps all networks aligned."""
+    decode = make(decoder)
+    small, large = decode(embedding, fan_out, fan_in), decode(embedding, 75, 70)
+    assert small.shape == (fan_out, fan_in)
+    torch.testing.assert_close(small, large[:fan_out, :fan_in], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("fan_out", [1, 8, 13, 40])
+def test_bias_of_a_narrow_layer_is_the_start_of_a_wide_ones(fan_out, embedding):
+    """The same for biases."""
+    decode = make(BiasDecoder)
+    narrow, wide = decode(embedding, fan_out), decode(embedding, 75)
+    assert narrow.shape == (fan_out,)
+    torch.testing.assert_close(narrow, wide[:fan_out], atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("decoder", [CnnDecoder, PointwiseDecoder])
+def test_every_unit_and_every_embedding_is_another(decoder, embedding):
+    """No two rows or columns are alike, and the field follows the embedding."""
+    decode = make(decoder)
+    field = decode(embedding, 48, 48)
+    for matrix in (field, field.T):
+        distances = torch.cdist(matrix, matrix) + 10 * torch.eye(48)
+        assert distances.min() > 1e-3
+    assert (decode(-embedding, 48, 48) - field).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("decoder", [CnnDecoder, PointwiseDecoder])
+def test_field_stays_bounded_far_outside_trained_widths(decoder, embedding):
+    """At 1,000 units the deviation is within a factor of two of that of the first 64."""
+    decode = make(decoder)
+    near, far = decode(embedding, 64, 8), decode(embedding, 1000, 8)[-64:]
+    assert 0.5 < float(far.std() / near.std()) < 2
+
+
+@pytest.mark.parametrize(
+    ("decoder", "margin", "reach"), [(CnnDecoder, MARGIN, 2), (PointwiseDecoder, 0, 0)]
+)
+def test_how_far_one_seed_reaches(decoder, margin, reach, embedding):
+    """By convolving, a cell's seed decides cells up to two away; pointwise, its own cell alone."""
+    decode = make(decoder)
+    plain = decode(embedding, 7 * CELL, 7 * CELL)
+
+    def bump(_module, _inputs, seeds):
+        seeds = seeds.clone()
+        seeds[3 + margin, 3 + margin, 0] += 1
+        return seeds
+
+    decode.seeds.register_forward_hook(bump)
+    changed = (decode(embedding, 7 * CELL, 7 * CELL) - plain).abs() > 1e-6
+    cells = changed.view(7, CELL, 7, CELL).any(3).any(1)
+    expected = torch.zeros(7, 7, dtype=torch.bool)
+    expected[3 - reach : 4 + reach, 3 - reach : 4 + reach] = True
+    assert torch.equal(cells, expected)
+
+
+def autocorrelation(field: torch.Tensor, lag: int) -> tuple[float, float]:
+    """Return the correlation of values ``lag`` rows apart, and ``lag`` columns apart."""
+    centred = field - field.mean()
+    rows = (centred[:-lag] * centred[lag:]).mean()
+    columns = (centred[:, :-lag] * centred[:, lag:]).mean()
+    variance = centred.square().mean()
+    return float(rows / variance), float(columns / variance)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_cnn_field_is_smooth_from_block_to_block(seed, embedding):
+    """Units one block apart are alike along rows and columns; shuffled or pointwise ones are not.
+
+    Within a block of four units the pixel shuffle writes each unit by weights of its own, so
+    that nothing makes next neighbours alike.
+    """
+    cnn = make(CnnDecoder, seed, channels=32)(embedding, 128, 128)
+    pointwise = make(PointwiseDecoder, seed, channels=32)(embedding, 128, 128)
+    order = torch.randperm(cnn.numel(), generator=torch.Generator().manual_seed(seed))
+    shuffled = cnn.flatten()[order].view_as(cnn)
+    smooth = min(autocorrelation(cnn, BLOCK))
+    assert smooth > 0.7
+    assert max(map(abs, autocorrelation(shuffled, BLOCK))) < 0.1
+    assert smooth > max(autocorrelation(pointwise, BLOCK)) + 0.2

@@ -1,0 +1,197 @@
+"""Behaviour cloning with one network."""
+
+import numpy as np
+import pytest
+import torch
+from learning_examples import INTERFACE, make_demos, random_flat, worker_settings
+
+from nnit.cloning import (
+    CloneUnit,
+    CloningData,
+    bootstrap,
+    clone_network,
+    cloning_data,
+    cloning_loss,
+    evaluate_loss,
+    flat_from_layers,
+    initialise_flat,
+    layers_from_flat,
+    run_mlp,
+    train_alone,
+)
+from nnit.mlp import MlpSpec, forward, split_layers
+from nnit.seeding import numpy_generator, torch_generator
+
+SPEC = INTERFACE.spec((8, 7))
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Transitions of two dozen episodes."""
+    return cloning_data(make_demos())
+
+
+def train(data, flat, seed=0, steps=150):
+    """Train a small network alone."""
+    return train_alone(
+        SPEC,
+        flat,
+        data,
+        steps=steps,
+        learning_rate=5e-3,
+        batch_size=32,
+        generator=torch_generator(seed, "train"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("label", "predicted", "expected"),
+    [
+        (0.5, 0.2, 0.09),
+        (0.5, 1.5, 1.0),
+        (1.0, 1.7, 0.0),
+        (1.0, 0.4, 0.36),
+        (-1.0, -3.0, 0.0),
+        (-1.0, 0.0, 1.0),
+        (-1.0, 1.0, 4.0),
+        (1.0, 1.0, 0.0),
+    ],
+)
+def test_loss_by_hand(label, predicted, expected):
+    """Squared error, but beyond a label at the bound of the action nothing is wrong."""
+    loss = cloning_loss(torch.tensor([[predicted]]), torch.tensor([[label]]))
+    assert float(loss) == pytest.approx(expected, abs=1e-6)
+
+
+def test_loss_averages_over_all_entries():
+    """Errors 0.2, 0 (overshoot), 1 and 0.4 give the mean of their squares."""
+    actions = torch.tensor([[0.0, 1.0], [-1.0, 0.5]])
+    predicted = torch.tensor([[0.2, 1.5], [0.0, 0.1]])
+    assert float(cloning_loss(predicted, actions)) == pytest.approx((0.04 + 0 + 1 + 0.16) / 4)
+
+
+def test_overshoot_has_no_gradient_and_undershoot_has():
+    """The weights are not pulled back towards a label at the bound."""
+    predicted = torch.tensor([1.5, 0.5], requires_grad=True)
+    cloning_loss(predicted, torch.ones(2)).backward()
+    assert predicted.grad is not None
+    torch.testing.assert_close(predicted.grad, torch.tensor([0.0, -0.5]))
+
+
+def test_cloning_data_is_standardised(data):
+    """Observations are what the network sees and actions are the labels, both float32."""
+    demos = make_demos()
+    assert data.observations.dtype == data.actions.dtype == torch.float32
+    np.testing.assert_array_equal(
+        data.observations.numpy(), INTERFACE.standardise(demos.observations)
+    )
+    np.testing.assert_array_equal(data.actions.numpy(), demos.actions)
+    assert len(data) == data.episode_ends[-1]
+
+
+def test_flat_from_layers_is_the_inverse_of_layers_from_flat():
+    """Every entry comes back to its place, and the layers are those of ``split_layers``."""
+    flat = random_flat(SPEC, seed=1)
+    layers = layers_from_flat(SPEC, torch.from_numpy(flat))
+    np.testing.assert_array_equal(flat_from_layers(layers).numpy(), flat)
+    for ours, expected in zip(layers, split_layers(SPEC, flat), strict=True):
+        np.testing.assert_array_equal(ours.weight.numpy(), expected.weight)
+        np.testing.assert_array_equal(ours.bias.numpy(), expected.bias)
+
+
+def test_torch_and_numpy_run_the_same_network(data):
+    """``run_mlp`` learns what ``forward`` acts with."""
+    flat = random_flat(SPEC, seed=2)
+    ours = run_mlp(layers_from_flat(SPEC, torch.from_numpy(flat)), data.observations)
+    expected = forward(split_layers(SPEC, flat), data.observations.numpy())
+    np.testing.assert_allclose(ours.numpy(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_initial_weights_are_he_sized_and_biases_zero():
+    """The weights' standard deviation is sqrt(2 / fan_in)."""
+    spec = MlpSpec(50, 40, (80,))
+    layers = layers_from_flat(spec, initialise_flat(spec, torch_generator(0)))
+    for layer in layers:
+        expected = (2 / layer.weight.shape[1]) ** 0.5
+        assert float(layer.weight.std()) == pytest.approx(expected, rel=0.05)
+        assert not layer.bias.any()
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    """Five episodes whose observations say episode and step."""
+    lengths = np.array([3, 5, 2, 7, 4])
+    rows = [(episode, step) for episode, n in enumerate(lengths) for step in range(n)]
+    observations = torch.tensor(rows, dtype=torch.float32)
+    return CloningData(observations, observations + 100, np.cumsum(lengths))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_bootstrap_takes_whole_episodes(labelled, seed):
+    """As many episodes as before, each from its first to its last step, with its own actions."""
+    resampled = bootstrap(labelled, numpy_generator(seed))
+    starts = np.concatenate([[0], resampled.episode_ends[:-1]])
+    lengths = np.diff(labelled.episode_ends, prepend=0)
+    assert len(starts) == 5
+    assert len(resampled) == resampled.episode_ends[-1]
+    for start, end in zip(starts, resampled.episode_ends, strict=True):
+        episode, step = resampled.observations[start:end].T
+        assert len(set(episode.tolist())) == 1
+        assert step.tolist() == list(range(lengths[int(episode[0])]))
+    torch.testing.assert_close(resampled.actions, resampled.observations + 100)
+
+
+def test_bootstrap_draws_with_replacement_and_evenly(labelled):
+    """Over many draws each episode is a fifth; in one draw some are missing."""
+    generator = numpy_generator(0)
+    draws = []
+    for _ in range(400):
+        resampled = bootstrap(labelled, generator)
+        firsts = resampled.observations[resampled.observations[:, 1] == 0]
+        draws.append(np.bincount(firsts[:, 0].int().numpy(), minlength=5))
+    assert np.any(np.array(draws) == 0)
+    shares = np.mean(draws, axis=0) / 5
+    np.testing.assert_allclose(shares, 0.2, atol=0.04)
+
+
+def test_bootstrap_depends_on_its_generator_alone(labelled):
+    """The same seed gives the same data, another seed other data."""
+    one, same, other = (bootstrap(labelled, numpy_generator(seed)) for seed in (1, 1, 2))
+    assert torch.equal(one.observations, same.observations)
+    assert not torch.equal(one.observations, other.observations)
+
+
+def test_training_lowers_the_loss_and_leaves_its_input_alone(data):
+    """150 steps from random weights cut the loss to less than a third."""
+    flat = initialise_flat(SPEC, torch_generator(1))
+    kept = flat.clone()
+    trained = train(data, flat)
+    assert torch.equal(flat, kept)
+    before = evaluate_loss(layers_from_flat(SPEC, flat), data)
+    after = evaluate_loss(layers_from_flat(SPEC, trained), data)
+    assert after < before / 3
+
+
+def test_training_is_deterministic(data):
+    """The same generator gives the same bits; another one draws other batches."""
+    flat = initialise_flat(SPEC, torch_generator(1))
+    one, same, other = (train(data, flat, seed, steps=20) for seed in (1, 1, 2))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+
+
+def test_no_steps_give_back_the_weights(data):
+    """Fine-tuning for no steps changes nothing."""
+    flat = initialise_flat(SPEC, torch_generator(1))
+    assert torch.equal(train(data, flat, steps=0), flat)
+
+
+def test_cloning_a_network_is_deterministic_and_learns(data):
+    """A unit of work gives the same weights twice, and they imitate the demonstrations."""
+    unit = CloneUnit(make_demos(), (8, 7), steps=400, seed=3)
+    with worker_settings():
+        one, two = clone_network(unit), clone_network(unit)
+    np.testing.assert_array_equal(one, two)
+    assert one.dtype == np.float32
+    constant = float(cloning_loss(data.actions.mean(0).expand_as(data.actions), data.actions))
+    assert evaluate_loss(layers_from_flat(SPEC, torch.from_numpy(one)), data) < constant / 2
