@@ -1,0 +1,129 @@
+"""Every command as typed, one after the other, on artifacts as small as can be."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.sim, pytest.mark.slow]
+PARAMS = """\
+ghn_train: {steps: 4, architectures_per_step: 2, batch_size: 16}
+zoo_export: {branches: 2, branch_steps: 2, networks: 6, fine_tune_steps: 2, batch_size: 16}
+diffuse_train: {steps: 4, width: 32, depth: 1, heads: 2, tokens_per_batch: 512}
+rollout: {episodes: 2, clone_steps: 2}
+"""
+PIPELINE = [  # command -> the folder that it makes by default, beside its input
+    (["demos", "-n", "4", "--out", "run/demos"], "demos"),
+    (["ghn-train", "run/demos/", "--curve", "metrics/ghn.csv"], "ghn"),
+    (["zoo-export", "run/ghn/"], "zoo"),
+    (["tokenize", "run/zoo/", "--patch", "16"], "tokens"),
+    (["diffuse-train", "run/tokens/", "--curve", "metrics/generator.csv"], "generator"),
+    (
+        ["sample", "--model", "run/generator", "--arch", "12,8", "--arch", "20", "-n", "2"],
+        "samples",
+    ),
+    (["rollout", "run/samples/", "--ghn", "run/ghn", "--demos", "run/demos"], "rollouts"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A folder with a parameter file and, in ``run``, one artifact of each kind."""
+    path = tmp_path_factory.mktemp("commands")
+    (path / "params.yaml").write_text(PARAMS)
+    for words, made in PIPELINE:
+        done = run(path, *words, "--json", "--metrics", f"metrics/{made}.json")
+        assert done.returncode == 0, done.stderr
+        answer = json.loads(done.stdout)
+        assert answer["command"] == words[0]
+        assert answer["outputs"][made] == f"run/{made}"
+        assert json.loads((path / f"metrics/{made}.json").read_text()) == answer["summary"]
+    return path
+
+
+def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run nnit in the folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "nnit_cli", *words],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_only_artifacts_and_what_was_asked_for_is_left(folder):
+    """Neither state nor temporary nor lock files stay behind a run that ended well."""
+    assert sorted(p.name for p in folder.iterdir()) == ["metrics", "params.yaml", "run"]
+    assert sorted(p.name for p in (folder / "run").iterdir()) == sorted(m for _, m in PIPELINE)
+
+
+def test_loss_curves_have_steps_and_losses(folder):
+    """A CSV file with a head, one row a point, the last at the last step."""
+    for name in ("ghn", "generator"):
+        head, *rows = (folder / "metrics" / f"{name}.csv").read_text().splitlines()
+        assert head == "step,loss"
+        assert rows[-1].split(",")[0] == "4"
+
+
+def test_every_artifact_is_whole_and_can_be_described(folder):
+    """Verify takes all at once; inspect names kind and command of each."""
+    paths = [f"run/{made}" for _, made in PIPELINE]
+    assert run(folder, "verify", *paths).stdout.splitlines() == [f"{p}: whole" for p in paths]
+    for words, made in PIPELINE:
+        data = json.loads(run(folder, "inspect", f"run/{made}", "--json").stdout)
+        assert (data["kind"], data["stage"]) == (made, words[0])
+
+
+def test_inspect_shows_success_by_architecture(folder):
+    """A row for each shape and a column for each source, with intervals."""
+    lines = run(folder, "inspect", "run/rollouts").stdout.splitlines()
+    assert lines[0].split() == ["kind", "rollouts,", "schema", "1"]
+    head = next(k for k, line in enumerate(lines) if line.startswith("held out as"))
+    assert lines[head].split()[-3:] == ["sample", "ghn", "cloned"]
+    shown = {line.split()[1] for line in lines[head + 1 :]}
+    assert {"12,8", "20"} <= shown
+    assert all(line.count("[") == 3 for line in lines[head + 1 :])
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "reason"),
+    [
+        (
+            ["tokenize", "run/demos", "--out", "x"],
+            4,
+            "found an artifact of kind demos, expected zoo",
+        ),
+        (["tokenize", "run/zoo"], 2, "exists already; replace it with --force"),
+        (["rollout", "run/ghn", "--out", "x"], 2, "what --arch asks for"),
+        (
+            ["sample", "--model", "run/generator", "--arch", "60000,60000", "--out", "x"],
+            6,
+            "memory",
+        ),
+        (["zoo-export", "run/ghn", "--demos", "run/zoo", "--out", "x"], 4, "expected demos"),
+    ],
+)
+def test_mistake_is_one_line_and_writes_nothing(folder, words, code, reason):
+    """Exit code and reason; the folder is as it was."""
+    before = sorted(folder.rglob("*"))
+    done = run(folder, *words, "--quiet")
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.startswith("nnit: ")
+    assert reason in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_quality_gate_is_judged_after_the_result_is_written(folder):
+    """Untrained networks miss the gate: exit code 7, and the rollouts are there to look at."""
+    words = ["rollout", "run/samples", "--episodes", "1", "--out", "gate", "--min-success", "1"]
+    done = run(folder, *words)
+    assert done.returncode == 7
+    assert done.stderr.splitlines()[-1].startswith("nnit: --min-success 1.0: not met")
+    assert "rollouts" in done.stdout
+    assert run(folder, "verify", "gate").returncode == 0
