@@ -58,9 +58,9 @@ def collate(networks: list[NetworkTokens]) -> TokenBatch:
 def epoch_batches(
     lengths: np.ndarray, tokens_per_batch: int, seed: int, epoch: int
 ) -> list[np.ndarray]:
-    """Split all networks into batches of one padded length, in an order drawn for this epoch.
+    """Split all networks into batches by padded length, in an order drawn for this epoch.
 
-    Networks that do not fill a batch of their length join the next longer one, so that almost
+    Networks that do not fill a batch of their length join the next longer ones, so that almost
     all batches have one of few shapes.
 
     Args:
