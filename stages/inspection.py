@@ -104,4 +104,4 @@ def _shown(value: object) -> object:
     if not isinstance(value, list):
         return value
     shown = "; ".join(str(_shown(item)) for item in value[:SHOWN_ITEMS])
-    return f"{shown}; …" if len(value) > SHOWN_ITEMS else shown
+    return f"{shown}; …" if len(value) > SHOWN_ITEMS else shown or "none"
