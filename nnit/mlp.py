@@ -147,8 +147,8 @@ def parse_architecture(text: str) -> Architecture:
 class PolicyInterface(NamedTuple):
     """What surrounds a policy network: how observations go in and how actions come out.
 
-    ``action = clip(mlp(clip((obs - obs_mean) / obs_std, -obs_clip, obs_clip)), -1, 1)`` with
-    ``clip`` at ``action_clip``.
+    ``action = clip(mlp(clip((obs - obs_mean) / obs_std, obs_clip)), action_clip)``, where
+    ``clip(x, bound)`` limits ``x`` to ``[-bound, bound]``.
     """
 
     task: str
@@ -170,7 +170,8 @@ class PolicyInterface(NamedTuple):
         """Scale observations ``(..., obs_dim)`` to what the network sees, float32."""
         mean = np.asarray(self.obs_mean, np.float32)
         std = np.asarray(self.obs_std, np.float32)
-        return np.clip((observations - mean) / std, -self.obs_clip, self.obs_clip)
+        scaled = (np.asarray(observations, np.float32) - mean) / std
+        return np.clip(scaled, -self.obs_clip, self.obs_clip)
 
 
 class Network(NamedTuple):

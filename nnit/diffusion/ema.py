@@ -7,8 +7,8 @@ from torch import nn
 class Ema:
     """Averages parameters over steps.
 
-    The decay rises from 0 as ``(1 + step) / (10 + step)``, so that short trainings are not
-    dominated by the initial weights.
+    The decay rises from 0.1 as ``(1 + step) / (10 + step)``, up to ``decay``, so that short
+    trainings are not dominated by the initial weights.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:

@@ -1,10 +1,11 @@
 """Decoders: from the embedding of a layer to its weights, at any size.
 
 A weight matrix is the top-left crop of a field over (row, column) that has no largest size, so
-unit ``i`` of a narrow layer is unit ``i`` of a wide one. ``CnnDecoder`` makes the field locally
-smooth by convolving; ``PointwiseDecoder`` decodes every cell by itself, as the 1 x 1 convolutions
-of HyperPPO do (Hegde et al. 2024, arXiv:2309.16663): index-aligned, without a reason to be
-smooth. Convolutions have no padding and normalisation is over channels alone, so that a value
+unit ``i`` of a narrow layer is unit ``i`` of a wide one. ``CnnDecoder`` makes neighbouring blocks
+of 4 x 4 weights alike by convolving (within a block the pixel shuffle gives every weight a filter
+of its own); ``PointwiseDecoder`` decodes every cell by itself, as the 1 x 1 convolutions of
+HyperPPO do (Hegde et al. 2024, arXiv:2309.16663): index-aligned, without a reason to be smooth.
+Convolutions have no padding and normalisation is over channels alone, so that a value
 depends on its neighbourhood and not on how large the matrix is.
 
 Axis letters: R, C rows and columns of cells; r, c of half cells; D channels.

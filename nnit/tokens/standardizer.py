@@ -50,7 +50,7 @@ def layer_affine(standardizer: Standardizer, shape: LayerShape, role: int) -> La
 
 
 def fit_standardizer(zoo: ModelZoo) -> Standardizer:
-    """Fit mean and standard deviation per role, every training network weighing the same.
+    """Fit mean and standard deviation per role, every training layer weighing the same.
 
     Raises:
         ValueError: the zoo has no network of split ``train``.
