@@ -92,7 +92,14 @@ def run(
 
     prepare_torch()
     seed = derive_seed(options.seed, "diffuse-train")
-    config = TransformerConfig(tokens.patch_size, section.width, section.depth, section.heads)
+    config = TransformerConfig(
+        tokens.patch_size,
+        section.width,
+        section.depth,
+        section.heads,
+        depths=tuple(sorted({len(widths) for widths in tokens.architectures})),
+        widths=tuple(sorted({width for widths in tokens.architectures for width in widths})),
+    )
     model = build_transformer(config, derive_seed(seed, "initial")).to(options.device)
     optimizer, ema = build_optimizer(model, 0.0), Ema(model, section.ema_decay)
     if state is not None:
@@ -104,6 +111,7 @@ def run(
         ema,
         optimizer,
         [network_tokens(tokens, k) for k in range(len(tokens))],
+        tokens.architectures,
         DiffusionTrainingSettings(
             steps=section.steps,
             tokens_per_batch=section.tokens_per_batch,

@@ -29,16 +29,16 @@ class TokenBatch(NamedTuple):
         return TokenBatch(*(tensor.to(device) for tensor in self))
 
 
-def padded_length(length: int) -> int:
-    """Round a length up to a multiple of ``LENGTH_STEP``."""
-    return -(-length // LENGTH_STEP) * LENGTH_STEP
+def padded_length(length: int, step: int = LENGTH_STEP) -> int:
+    """Round a length up to a multiple of ``step``."""
+    return -(-length // step) * step
 
 
-def collate(networks: list[NetworkTokens]) -> TokenBatch:
-    """Pad networks to one length and stack them."""
+def collate(networks: list[NetworkTokens], *, length_step: int = LENGTH_STEP) -> TokenBatch:
+    """Pad networks to one length, a multiple of ``length_step``, and stack them."""
     layouts = [network.layout for network in networks]
     lengths = torch.tensor([layout.num_tokens for layout in layouts])
-    length = padded_length(int(lengths.max()))
+    length = padded_length(int(lengths.max()), length_step)
 
     def stack(sequences: list[Tensor]) -> Tensor:
         padded = pad_sequence(sequences, batch_first=True)

@@ -1,6 +1,6 @@
 """Train the diffusion transformer on the token sequences of a zoo."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,16 +8,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nnit.diffusion.architecture import architecture_loss, mask_batch
 from nnit.diffusion.batch import TokenBatch, collate, epoch_batches
 from nnit.diffusion.ema import Ema
 from nnit.diffusion.path import interpolate, loss_weight, sample_times
 from nnit.diffusion.transformer import DiffusionTransformer
+from nnit.mlp import Architecture
 from nnit.seeding import torch_generator
 from nnit.tokens.sequence import NetworkTokens, build_layout, raw_to_tokens
 from nnit.tokens.token_set import TokenSet
 from nnit.training import one_cycle, optimise
 
 BIAS_SHARE = 0.2  # of a layer's loss; its weights have the rest
+ARCH_SHARE = 0.05  # weight of the architecture tokens' loss beside that of the patches
+ARCHITECTURES_PER_STEP = 32
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class DiffusionTrainingSettings:
 class LossBreakdown(NamedTuple):
     """The loss of one step, in squared standardised units."""
 
-    total: Tensor  # weighted by time: what is minimised
+    total: Tensor  # weighted by time
     weights: Tensor  # mean squared error of the predicted weights
     biases: Tensor
 
@@ -43,8 +47,9 @@ class DiffusionStep(NamedTuple):
     """What one optimiser step tells its caller."""
 
     step: int  # steps done, 1 after the first
-    loss: float
+    loss: float  # what is minimised
     weight_error: float
+    arch_loss: float  # cross-entropy of masked architecture tokens, in nats
 
 
 def network_tokens(tokens: TokenSet, k: int) -> NetworkTokens:
@@ -130,6 +135,7 @@ def train_diffusion(
     ema: Ema,
     optimizer: torch.optim.Optimizer,
     networks: list[NetworkTokens],
+    architectures: Sequence[Architecture],
     settings: DiffusionTrainingSettings,
     *,
     device: str = "cpu",
@@ -142,22 +148,27 @@ def train_diffusion(
         ema: Updated after each step.
         optimizer: Over the model's parameters.
         networks: The training set.
+        architectures: Those of the training set, for the architecture tokens' own loss.
         settings: The numbers.
         device: Where the model is.
         start: Steps that were done before.
     """
     lengths = np.array([network.layout.num_tokens for network in networks])
     order = batch_order(lengths, settings, start)
+    device_type = torch.device(device).type
     for step in range(start, settings.steps):
         generator = torch_generator(settings.seed, "noise", step)
         clean = collate([networks[k] for k in next(order)]).to(device)
         t = sample_times(len(clean.real), generator).to(device)
         noised = noisy(clean, t, generator)
-        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=settings.autocast):
+        chosen = torch.randint(len(architectures), (ARCHITECTURES_PER_STEP,), generator=generator)
+        masked = mask_batch([architectures[k] for k in chosen.tolist()], model.config, generator)
+        with torch.autocast(device_type, torch.bfloat16, enabled=settings.autocast):
             predicted = model(noised, torch.ones_like(t), t)
+            logits = model.architecture_logits(masked.batch.to(device), masked.t_arch.to(device))
         loss = diffusion_loss(predicted, clean, t)
-        optimise(
-            model, optimizer, loss.total, one_cycle(step, settings.steps, settings.learning_rate)
-        )
+        arch_loss = architecture_loss(logits, masked.targets.to(device))
+        total = loss.total + ARCH_SHARE * arch_loss
+        optimise(model, optimizer, total, one_cycle(step, settings.steps, settings.learning_rate))
         ema.update(model, step)
-        yield DiffusionStep(step + 1, loss.total.item(), loss.weights.item())
+        yield DiffusionStep(step + 1, total.item(), loss.weights.item(), arch_loss.item())

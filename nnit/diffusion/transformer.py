@@ -35,12 +35,21 @@ class TransformerConfig:
     width: int = 256
     depth: int = 6
     heads: int = 4
+    depths: tuple[int, ...] = ()  # numbers of hidden layers that may be generated
+    widths: tuple[int, ...] = ()  # hidden widths that may be generated
 
     def __post_init__(self) -> None:
         if min(self.patch_size, self.width, self.depth, self.heads) < 1:
             raise ValueError(f"sizes must be positive, got {self}")
+        object.__setattr__(self, "depths", tuple(self.depths))  # JSON has lists
+        object.__setattr__(self, "widths", tuple(self.widths))
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Values that an architecture token may take: depths, then widths."""
+        return len(self.depths) + len(self.widths)
 
     @property
     def content_size(self) -> int:
@@ -129,6 +138,7 @@ class DiffusionTransformer(nn.Module):
         self.blocks = nn.ModuleList(Block(width, config.heads) for _ in range(config.depth))
         self.out_modulation = nn.Linear(width, 2 * width)
         self.content_out = nn.Linear(width, config.content_size)
+        self.arch_out = nn.Linear(width, config.vocabulary_size)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -145,7 +155,7 @@ class DiffusionTransformer(nn.Module):
                     nn.init.zeros_(layer.bias)
                 nn.init.zeros_(module.modulation.weight)
                 nn.init.zeros_(module.modulation.bias)
-        for layer in (self.out_modulation, self.content_out):
+        for layer in (self.out_modulation, self.content_out, self.arch_out):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
@@ -155,8 +165,25 @@ class DiffusionTransformer(nn.Module):
         Args:
             batch: Networks with noisy content.
             t_arch: Time of the architecture tokens ``(B,)``; 1 where they are given.
-            t_weight: Time of the patches ``(B,)``.
+            t_weight: Time of the patches ``(B,)``; 0 where there are none.
         """
+        return self.content_out(self._transform(batch, t_arch, t_weight)).float()
+
+    def architecture_logits(self, batch: TokenBatch, t_arch: Tensor) -> Tensor:
+        """Predict masked architecture tokens from architecture tokens alone.
+
+        Args:
+            batch: Sequences without patches.
+            t_arch: Share of the architecture tokens that is known ``(B,)``.
+
+        Returns:
+            Logits ``(B, S, V)`` over depths and widths of the configuration.
+        """
+        hidden = self._transform(batch, t_arch, torch.zeros_like(t_arch))
+        return self.arch_out(hidden).float()
+
+    def _transform(self, batch: TokenBatch, t_arch: Tensor, t_weight: Tensor) -> Tensor:
+        """Return the modulated last layer ``(B, S, D)``."""
         x = self.features_in(batch.features) + self.content_in(batch.content)  # (B, S, D)
         times = torch.cat([time_features(t_arch), time_features(t_weight)], dim=-1)
         condition = self.condition(times)  # (B, D)
@@ -164,7 +191,7 @@ class DiffusionTransformer(nn.Module):
         for block in self.blocks:
             x = block(x, condition, bias)
         shift, scale = rearrange(self.out_modulation(condition), "b (n d) -> n b 1 d", n=2)
-        return self.content_out(modulate(x, shift, scale)).float()  # (B, S, C)
+        return modulate(x, shift, scale)
 
 
 def build_transformer(config: TransformerConfig, seed: int) -> DiffusionTransformer:

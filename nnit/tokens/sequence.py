@@ -3,8 +3,8 @@
 ``a_0`` is the depth and ``a_1 ... a_L`` are the hidden widths; then come the weight patches of
 all layers, then the bias patches. Every token has the same two parts: ``features``, what the
 architecture says of it (its modality, its place, the shape of its layer, the value of an
-architecture token), and ``content``, its standardised weights: the first ``p * p`` entries are
-a weight patch's, the last ``p`` a bias patch's, and the others are 0.
+architecture token, or that it is masked), and ``content``, its standardised weights: the first
+``p * p`` entries are a weight patch's, the last ``p`` a bias patch's, and the others are 0.
 
 Sizes: S tokens, F features, C = p * p + p entries of content, p the patch size.
 """
@@ -32,6 +32,9 @@ VALUE_FEATURES = 1 + 2 * len(WIDTH_PERIODS)
 INDEX_FEATURES = 2 * len(INDEX_PERIODS) + 1 + 2 * len(INDEX_OCTAVES) + 1
 
 
+PartialArchitecture = tuple[int | None, ...]  # hidden widths, None where masked
+
+
 class Modality(IntEnum):
     """The kinds of token."""
 
@@ -40,8 +43,11 @@ class Modality(IntEnum):
     BIAS = 2
 
 
-# modality, role, value of an architecture token, fan-out, fan-in, place in depth, row, column
-NUM_FEATURES = len(Modality) + len(ROLES) + 3 * VALUE_FEATURES + PLACE_FEATURES + 2 * INDEX_FEATURES
+# modality, masked or not, role, value of an architecture token, fan-out, fan-in, place in depth,
+# row, column
+NUM_FEATURES = (
+    len(Modality) + 1 + len(ROLES) + 3 * VALUE_FEATURES + PLACE_FEATURES + 2 * INDEX_FEATURES
+)
 
 
 class SequenceLayout(NamedTuple):
@@ -84,23 +90,24 @@ def edge(count: int, size: int, patch_size: int) -> Tensor:
     return (torch.arange(count * patch_size) < size).view(count, patch_size)
 
 
-def arch_tokens(spec: MlpSpec) -> Tensor:
-    """Return the architecture tokens ``(L + 1,)`` int64: the depth, then the hidden widths."""
-    return torch.tensor([spec.depth, *spec.hidden_dims])
-
-
-def arch_features(spec: MlpSpec) -> Tensor:
-    """Features of the architecture tokens ``(L + 1, F)``.
+def arch_features(widths: PartialArchitecture | None) -> Tensor:
+    """Features of the architecture tokens: the depth, then the widths ``(L + 1, F)``.
 
     The depth says itself by its distance from the end, which saturates; widths by their value.
+
+    Args:
+        widths: Hidden widths, None where one is masked; None for all where the depth is masked,
+            and with it how many widths there are: a sequence of one token.
     """
-    widths = slow_features(arch_tokens(spec).float(), WIDTH_PERIODS)
-    count = len(widths)
-    is_width = torch.arange(count) > 0
+    values = torch.tensor([1, *(width or 1 for width in widths or ())], dtype=torch.float32)
+    known = torch.tensor([0, *(width is not None for width in widths or ())], dtype=torch.float32)
+    masked = torch.tensor([widths is None, *(width is None for width in widths or ())])
+    count = len(values)
     parts = [
         F.one_hot(torch.full((count,), int(Modality.ARCH)), len(Modality)).float(),
+        masked.float()[:, None],
         torch.zeros(count, len(ROLES)),
-        widths * is_width[:, None],
+        slow_features(values, WIDTH_PERIODS) * known[:, None],
         torch.zeros(count, 2 * VALUE_FEATURES),
         place_features(count),
         torch.zeros(count, 2 * INDEX_FEATURES),
@@ -140,6 +147,7 @@ def patch_features(
     return torch.cat(
         [
             F.one_hot(torch.full((count,), int(modality)), len(Modality)).float(),
+            torch.zeros(count, 1),  # patches are noisy, never masked
             shared.expand(count, -1),
             rows.repeat_interleave(len(columns), dim=0),
             columns.repeat(len(rows), 1),
@@ -178,10 +186,15 @@ def build_layout(spec: MlpSpec, patch_size: int, standardizer: Standardizer) -> 
         weights.append(_part(features, Modality.WEIGHT, layer, weight_mask, affine.weight))
         features = patch_features(Modality.BIAS, shared[layer], rows, None)
         biases.append(_part(features, Modality.BIAS, layer, bias_mask, affine.bias))
-    features = arch_features(spec)
-    no_content = torch.zeros(len(features), patch_size * (patch_size + 1), dtype=torch.bool)
-    arch = _part(features, Modality.ARCH, 0, no_content, (0.0, 1.0))
+    arch = architecture_layout(spec.hidden_dims, patch_size)
     return SequenceLayout(*map(torch.cat, zip(arch, *weights, *biases, strict=True)))
+
+
+def architecture_layout(widths: PartialArchitecture | None, patch_size: int) -> SequenceLayout:
+    """Lay out architecture tokens alone, some or all of them masked (see ``arch_features``)."""
+    features = arch_features(widths)
+    no_content = torch.zeros(len(features), patch_size * (patch_size + 1), dtype=torch.bool)
+    return _part(features, Modality.ARCH, 0, no_content, (0.0, 1.0))
 
 
 def _part(

@@ -1,0 +1,197 @@
+"""Absorbing diffusion over architecture tokens: train it, and generate architectures with it.
+
+Tokens are masked and unmasked, one after the other in random order; the network predicts what is
+under the mask (Austin et al. 2021, D3PM, arXiv:2107.03006; as an any-order autoregressive model,
+Hoogeboom et al. 2022, arXiv:2110.02037). The depth comes first, because it says how many widths
+there are; the weights come last, when the architecture is clean.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nnit.diffusion.batch import TokenBatch, collate
+from nnit.diffusion.transformer import DiffusionTransformer, TransformerConfig
+from nnit.errors import UsageError
+from nnit.mlp import Architecture, MlpSpec, PolicyInterface
+from nnit.tokens.sequence import NetworkTokens, PartialArchitecture, architecture_layout
+
+LENGTH_STEP = 8  # architecture sequences are short
+IGNORED = -100  # target of tokens that are not masked: cross-entropy's own convention
+
+
+class MaskedBatch(NamedTuple):
+    """Architectures with masked tokens, and what is under the masks."""
+
+    batch: TokenBatch
+    t_arch: Tensor  # (B,) share of the tokens that is known
+    targets: Tensor  # (B, S) int64 into the vocabulary, IGNORED elsewhere
+
+
+@dataclass(frozen=True)
+class ArchitectureBounds:
+    """What may be generated; None is no bound."""
+
+    max_params: int | None = None  # weights and biases
+    max_macs: int | None = None  # multiplications of one forward pass: the weights
+    depth: int | None = None  # hidden layers
+
+    def admit(self, spec: MlpSpec) -> bool:
+        """Whether a network is within the bounds."""
+        macs = sum(layer.fan_out * layer.fan_in for layer in spec.layers)
+        return (
+            (self.max_params is None or spec.num_parameters <= self.max_params)
+            and (self.max_macs is None or macs <= self.max_macs)
+            and (self.depth is None or spec.depth == self.depth)
+        )
+
+
+def arch_sequence(widths: PartialArchitecture | None, patch_size: int) -> NetworkTokens:
+    """Return a sequence of architecture tokens alone, masked where ``widths`` has None."""
+    layout = architecture_layout(widths, patch_size)
+    return NetworkTokens(layout, torch.zeros(layout.mask.shape))
+
+
+def mask_architecture(
+    widths: Architecture, config: TransformerConfig, generator: torch.Generator
+) -> tuple[PartialArchitecture | None, list[int], float]:
+    """Mask an architecture at a random time of the absorbing diffusion.
+
+    Each of the ``L + 1`` numbers of masked tokens is equally likely; the depth is masked only
+    together with all widths.
+
+    Returns:
+        What is left, the target of each token of that sequence, and the share that is known.
+    """
+    num_tokens = len(widths) + 1
+    num_masked = 1 + int(torch.randint(num_tokens, (), generator=generator))
+    if num_masked == num_tokens:
+        return None, [config.depths.index(len(widths))], 0.0
+    masked = set(torch.randperm(len(widths), generator=generator)[:num_masked].tolist())
+    left = tuple(None if k in masked else width for k, width in enumerate(widths))
+    first_width = len(config.depths)
+    targets = [
+        first_width + config.widths.index(width) if k in masked else IGNORED
+        for k, width in enumerate(widths)
+    ]
+    return left, [IGNORED, *targets], 1 - num_masked / num_tokens
+
+
+def mask_batch(
+    architectures: list[Architecture], config: TransformerConfig, generator: torch.Generator
+) -> MaskedBatch:
+    """Mask architectures, each at a time of its own."""
+    parts = [mask_architecture(widths, config, generator) for widths in architectures]
+    batch = collate(
+        [arch_sequence(left, config.patch_size) for left, _, _ in parts], length_step=LENGTH_STEP
+    )
+    targets = torch.full(batch.real.shape, IGNORED)
+    for row, (_, wanted, _) in enumerate(parts):
+        targets[row, : len(wanted)] = torch.tensor(wanted)
+    return MaskedBatch(batch, torch.tensor([known for _, _, known in parts]), targets)
+
+
+def architecture_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of masked tokens ``(B, S, V)``, averaged over tokens, then networks."""
+    losses = F.cross_entropy(
+        logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none"
+    ).view(targets.shape)
+    masked = targets != IGNORED
+    return (losses.sum(1) / masked.sum(1)).mean()
+
+
+@torch.no_grad()
+def generate_architecture(
+    model: DiffusionTransformer,
+    pattern: PartialArchitecture | None,
+    bounds: ArchitectureBounds,
+    interface: PolicyInterface,
+    generator: torch.Generator,
+) -> Architecture:
+    """Generate the masked tokens of an architecture, within bounds, exactly.
+
+    A value is only drawn where the tokens that are still masked can be completed within the
+    bounds, so that no draw is ever thrown away.
+
+    Args:
+        model: The trained transformer.
+        pattern: Hidden widths, None where one shall be generated; None to generate the depth too.
+        bounds: What may be generated.
+        interface: Observation and action sizes.
+        generator: Of this network alone.
+
+    Raises:
+        UsageError: nothing that may be generated is within the bounds.
+    """
+    config = model.config
+    if pattern is None:
+        allowed = [
+            depth
+            for depth in config.depths
+            if smallest(config, (None,) * depth, bounds, interface) is not None
+        ]
+        if not allowed:
+            raise UsageError(f"no architecture is within {describe(bounds)}")
+        logits = predict_token(model, None, 0)[: len(config.depths)]
+        depth = draw(logits, [config.depths.index(d) for d in allowed], generator)
+        pattern = (None,) * config.depths[depth]
+    elif smallest(config, pattern, bounds, interface) is None:
+        raise UsageError(f"no architecture of this pattern is within {describe(bounds)}")
+    open_places = [k for k, width in enumerate(pattern) if width is None]
+    order = torch.randperm(len(open_places), generator=generator).tolist()
+    for place in (open_places[k] for k in order):
+        fitting = [
+            index
+            for index, width in enumerate(config.widths)
+            if smallest(config, replace(pattern, place, width), bounds, interface) is not None
+        ]
+        logits = predict_token(model, pattern, 1 + place)[len(config.depths) :]
+        pattern = replace(pattern, place, config.widths[draw(logits, fitting, generator)])
+    return tuple(width for width in pattern if width is not None)
+
+
+def replace(pattern: PartialArchitecture, place: int, width: int | None) -> PartialArchitecture:
+    """Return the pattern with another width at ``place``."""
+    return (*pattern[:place], width, *pattern[place + 1 :])
+
+
+def smallest(
+    config: TransformerConfig,
+    pattern: PartialArchitecture,
+    bounds: ArchitectureBounds,
+    interface: PolicyInterface,
+) -> Architecture | None:
+    """Complete a pattern with the smallest widths; None where even that is out of bounds."""
+    widths = tuple(min(config.widths) if width is None else width for width in pattern)
+    return widths if bounds.admit(interface.spec(widths)) else None
+
+
+def predict_token(
+    model: DiffusionTransformer, pattern: PartialArchitecture | None, place: int
+) -> Tensor:
+    """Return the logits ``(V,)`` of one masked token."""
+    sequence = arch_sequence(pattern, model.config.patch_size)
+    batch = collate([sequence], length_step=LENGTH_STEP).to(str(model.arch_out.weight.device))
+    num_masked = 1 if pattern is None else sum(width is None for width in pattern)
+    known = 0.0 if pattern is None else 1 - num_masked / (len(pattern) + 1)
+    t_arch = torch.full((1,), known, device=batch.content.device)
+    return model.architecture_logits(batch, t_arch)[0, place].cpu()
+
+
+def draw(logits: Tensor, allowed: list[int], generator: torch.Generator) -> int:
+    """Draw one of the allowed indices with the probabilities of the logits ``(V,)``."""
+    chances = logits[allowed].double().softmax(dim=0)
+    return allowed[int(torch.multinomial(chances, 1, generator=generator))]
+
+
+def describe(bounds: ArchitectureBounds) -> str:
+    """Say the bounds as the command line does."""
+    flags = {
+        "--max-params": bounds.max_params,
+        "--max-macs": bounds.max_macs,
+        "--depth": bounds.depth,
+    }
+    return " ".join(f"{flag} {value}" for flag, value in flags.items() if value is not None)
