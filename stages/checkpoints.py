@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -123,6 +124,20 @@ def follow(
             if stop:
                 raise InterruptedRunError(stop, _stopped(run.out, stop, step.step, total))
     return [(int(at), loss) for at, loss in curve]
+
+
+@contextmanager
+def naming_the_way_on(out: Path) -> Iterator[None]:
+    """Say of interrupted work whose finished units are kept which output it was, and how to go on.
+
+    Raises:
+        InterruptedRunError: with the same signal.
+    """
+    try:
+        yield
+    except InterruptedRunError as error:
+        line = f"{out}: {error}; finished work is saved; go on with the same command and --resume"
+        raise InterruptedRunError(error.signal_number, line) from None
 
 
 def _stopped(out: Path, stop: int, step: int, total: int) -> str:

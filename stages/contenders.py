@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from nnit.architectures import TrainingRange, held_out_kind
-from nnit.artifacts.model import read_model
 from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.samples import read_samples
 from nnit.artifacts.state import UnitStore
@@ -14,12 +13,13 @@ from nnit.artifacts.zoo import read_zoo
 from nnit.cloning import CloneUnit, clone_network
 from nnit.demos import Demos
 from nnit.errors import UsageError
-from nnit.ghn.model import GhnConfig, load_ghn, write_networks
+from nnit.ghn.model import write_networks
 from nnit.mlp import Architecture, Network, PolicyInterface, format_architecture
 from nnit.parallel import default_workers, map_units
 from nnit.progress import Progress
 from nnit.rollout.episodes import EvaluationRequest
 from nnit.seeding import derive_seed
+from stages.hypernetwork import load_hypernetwork, require_decoding_memory
 from stages.params import Params, RunOptions
 
 
@@ -63,17 +63,25 @@ def read_contenders(
 def ask_ghn(
     path: Path, architectures: tuple[Architecture, ...], training_range: TrainingRange
 ) -> Contenders:
-    """Ask a hypernetwork for each architecture: also the baseline that a generator has to beat."""
+    """Ask a hypernetwork for each architecture: also the baseline that a generator has to beat.
+
+    Raises:
+        UsageError: no architecture.
+        ResourceError: a network that does not fit into memory.
+        NnitError: missing, of another kind, damaged.
+    """
     if not architectures:
         raise UsageError(f"{path}: a hypernetwork writes what --arch asks for; give at least one")
-    ghn, artifact = read_model(path, "ghn")
-    model = load_ghn(GhnConfig(**ghn.config), ghn.tensors)
-    networks = write_networks(model, [ghn.interface.spec(widths) for widths in architectures])
+    ghn = load_hypernetwork(path)
+    specs = [ghn.interface.spec(widths) for widths in architectures]
+    for spec in specs:
+        require_decoding_memory(spec)
+    networks = write_networks(ghn.model, specs)
     requests = tuple(
         _request(f"ghn-{format_architecture(network.hidden_dims)}", "ghn", network, training_range)
         for network in networks
     )
-    return Contenders(requests, ghn.interface, artifact.digest)
+    return Contenders(requests, ghn.interface, ghn.digest)
 
 
 def clone_directly(

@@ -7,12 +7,13 @@ import numpy as np
 from nnit.artifacts.state import UnitStore
 from nnit.rollout.episodes import Trajectory, UnitKey, UnitResult
 from nnit.rollout.metrics import Episode
+from nnit.seeding import digest_text
 
 RECORDED = ("observations", "actions", "success")  # of a trajectory, beside its seed
 
 
 def _unit_id(key: UnitKey) -> str:
-    return f"episodes-{key.name.replace(',', 'x')}-{key.first_episode}"
+    return f"episodes-{digest_text(key.name)[:32]}-{key.first_episode}"
 
 
 def save_unit(store: UnitStore, key: UnitKey, result: UnitResult) -> None:

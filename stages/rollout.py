@@ -28,7 +28,7 @@ from nnit.rollout.batched import evaluate_batched
 from nnit.rollout.episodes import EvaluationRequest, UnitKey, evaluate_networks, unit_starts
 from nnit.rollout.metrics import Evaluation
 from nnit.tasks.seeds import check_disjoint_seeds, seed_range
-from stages.checkpoints import run_key
+from stages.checkpoints import naming_the_way_on, run_key
 from stages.contenders import Contenders, ask_ghn, clone_directly, read_contenders
 from stages.episode_store import load_units, saver
 from stages.lineage import require_same_task
@@ -99,15 +99,16 @@ def run(
         parents["demos"] = artifact.digest
     decides = {
         **section.model_dump(mode="json"),
-        "architectures": [format_architecture(widths) for widths in inputs.architectures],
+        "asked_for": [format_architecture(widths) for widths in inputs.architectures],
+        "architectures": params.architectures.model_dump(mode="json"),  # tells the kinds apart
     }
     store = UnitStore(outputs.rollouts, run_key("rollout", decides, options.seed, parents))
     if not options.resume:
         clear_state(outputs.rollouts)
-    if demos is not None and section.cloned_baseline:
-        requests += clone_directly(asked, demos, params, store, options, progress)
-
-    evaluations = evaluate(section, requests, asked.interface, store, options, progress)
+    with naming_the_way_on(outputs.rollouts):
+        if demos is not None and section.cloned_baseline:
+            requests += clone_directly(asked, demos, params, store, options, progress)
+        evaluations = evaluate(section, requests, asked.interface, store, options, progress)
     write_rollouts(
         outputs.rollouts,
         Rollouts(tuple(evaluations), asked.interface),

@@ -8,19 +8,17 @@ Writes:  zoo      kind "zoo",   schema 1
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from nnit.architectures import refuse_held_out
 from nnit.artifacts.demos import read_demos
 from nnit.artifacts.manifest import Provenance
-from nnit.artifacts.model import read_model
 from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.state import UnitStore, clear_state
 from nnit.artifacts.zoo import write_zoo
 from nnit.demos import Demos
-from nnit.ghn.model import GhnConfig
 from nnit.parallel import default_workers, map_units
 from nnit.progress import Progress, silent
 from nnit.seeding import derive_seed
@@ -34,7 +32,8 @@ from nnit.zoo.export import (
     write_members,
 )
 from nnit.zoo.members import ModelZoo, ZooMember, build_zoo
-from stages.checkpoints import run_key
+from stages.checkpoints import naming_the_way_on, run_key
+from stages.hypernetwork import load_hypernetwork, refuse_trained_on_held_out
 from stages.lineage import require_same_task
 from stages.params import Params, RunOptions
 
@@ -83,46 +82,56 @@ def run(
     interrupted run goes on with ``--resume``; without it they are made again.
 
     Raises:
-        LeakError: an architecture is held out (a broken sampler, or changed parameters).
+        LeakError: an architecture is held out: one that is about to be written, or one that the
+            hypernetwork was trained on because it was not held out then.
         WrongKindError: the inputs are of different tasks.
         NnitError: a missing or damaged input, an output that can't be written, or the run was
             stopped.
     """
     check_output_free(outputs.zoo, force=options.force, kind="zoo")
-    ghn, ghn_artifact = read_model(inputs.ghn, "ghn")
+    ghn = load_hypernetwork(inputs.ghn)
     demos, demos_artifact = read_demos(inputs.demos)
     require_same_task(inputs.ghn, ghn.interface, inputs.demos, demos.interface)
+    refuse_trained_on_held_out(inputs.ghn, ghn, params.architectures)
     settings = export_settings(params, options.seed)
     training_range = params.architectures.training_range()
-    decides = {
-        **params.zoo_export.model_dump(mode="json"),
-        "architectures": params.architectures.model_dump(mode="json"),
-    }
-    parents = {"ghn": ghn_artifact.digest, "demos": demos_artifact.digest}
+    decides = deciding_params(params)
+    parents = {"ghn": ghn.digest, "demos": demos_artifact.digest}
     store = UnitStore(outputs.zoo, run_key("zoo-export", decides, options.seed, parents))
     if not options.resume:
         clear_state(outputs.zoo)
 
-    config = GhnConfig(**ghn.config)
+    config = ghn.model.config
     branch_units = [
         BranchUnit(branch, config, ghn.tensors, demos, training_range, settings)
         for branch in range(settings.branches)
     ]
-    branches = fan_out(
-        "branches", train_branch, branch_units, lambda arrays: arrays, store, options, progress
-    )
-    member_units = plan_members(branches, config, demos, training_range, settings)
-    architectures = [a for unit in member_units for a in unit.architectures]
-    refuse_held_out(architectures, training_range, str(outputs.zoo))
-    written = fan_out(
-        "networks", write_members, member_units, pack_networks, store, options, progress
-    )
+    with naming_the_way_on(outputs.zoo):
+        branches = fan_out(
+            "branches", train_branch, branch_units, lambda arrays: arrays, store, options, progress
+        )
+        member_units = plan_members(branches, config, demos, training_range, settings)
+        architectures = [a for unit in member_units for a in unit.architectures]
+        refuse_held_out(architectures, training_range, str(outputs.zoo))
+        written = fan_out(
+            "networks", write_members, member_units, pack_networks, store, options, progress
+        )
 
     zoo = assemble(member_units, written, demos, settings)
     provenance = Provenance("zoo-export", decides, options.seed, parents)
     write_zoo(outputs.zoo, zoo, provenance, force=options.force)
     clear_state(outputs.zoo)
     return summarise(zoo)
+
+
+def deciding_params(params: Params) -> dict[str, Any]:
+    """Return the parameters that decide the zoo; branches train in batches like the GHN's."""
+    batches = params.ghn_train.model_dump(include={"architectures_per_step", "batch_size"})
+    return {
+        **params.zoo_export.model_dump(mode="json"),
+        "architectures": params.architectures.model_dump(mode="json"),
+        "ghn_train": batches,
+    }
 
 
 def export_settings(params: Params, seed: int) -> ExportSettings:

@@ -1,0 +1,85 @@
+"""Read a ghn artifact as a graph hypernetwork that is ready to write networks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from nnit.artifacts.model import read_model
+from nnit.artifacts.reading import require_memory
+from nnit.errors import DamagedArtifactError, LeakError
+from nnit.ghn.model import GhnConfig, GraphHyperNetwork, load_ghn
+from nnit.mlp import MlpSpec, PolicyInterface, format_architecture
+from stages.params import ArchitecturesParams
+
+DECODER_BYTES = 64  # at the peak, for each weight of the layer that is being written
+
+
+@dataclass(frozen=True)
+class Hypernetwork:
+    """A trained graph hypernetwork and where it comes from."""
+
+    model: GraphHyperNetwork
+    tensors: dict[str, np.ndarray]  # what the model was loaded from, for worker processes
+    interface: PolicyInterface
+    params: Mapping[str, Any]  # of its training
+    digest: str  # of the artifact
+
+
+def load_hypernetwork(path: Path) -> Hypernetwork:
+    """Read a graph hypernetwork.
+
+    Raises:
+        NnitError: missing, of another kind, damaged.
+    """
+    stored, artifact = read_model(path, "ghn")
+    try:
+        model = load_ghn(GhnConfig(**stored.config), stored.tensors)
+    except (TypeError, ValueError, RuntimeError) as error:
+        first_line = str(error).splitlines()[0]
+        raise DamagedArtifactError(
+            f"{path}: not a hypernetwork that can be built: {first_line}"
+        ) from None
+    return Hypernetwork(
+        model, stored.tensors, stored.interface, artifact.manifest.params, artifact.digest
+    )
+
+
+def refuse_trained_on_held_out(
+    path: Path, ghn: Hypernetwork, architectures: ArchitecturesParams
+) -> None:
+    """Make sure that what is held out now was held out when the hypernetwork was trained.
+
+    Raises:
+        LeakError: it may have been trained on an architecture that is held out.
+        DamagedArtifactError: the manifest does not say what it was trained on.
+    """
+    try:
+        trained = ArchitecturesParams.model_validate(ghn.params.get("architectures"))
+    except ValidationError:
+        raise DamagedArtifactError(
+            f"{path}: does not say which architectures it was trained on; make it again with "
+            "`nnit ghn-train`"
+        ) from None
+    training_range = trained.training_range()
+    leaks = [dims for dims in architectures.held_out.listed() if training_range.is_trainable(dims)]
+    if leaks:
+        named = "; ".join(map(format_architecture, leaks))
+        raise LeakError(
+            f"{path}: was trained on architectures that are held out now: {named}; train it "
+            "again with `nnit ghn-train`, or use the parameters that it was trained with"
+        )
+
+
+def require_decoding_memory(spec: MlpSpec) -> None:
+    """Refuse a network that does not fit into memory while a hypernetwork writes it.
+
+    Raises:
+        ResourceError: it does not.
+    """
+    largest = max(layer.num_parameters for layer in spec.layers)
+    num_bytes = 8 * spec.num_parameters + DECODER_BYTES * largest
+    require_memory(num_bytes, f"--arch {format_architecture(spec.hidden_dims)}")
