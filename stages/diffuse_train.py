@@ -94,11 +94,11 @@ def run(
     seed = derive_seed(options.seed, "diffuse-train")
     config = TransformerConfig(
         tokens.patch_size,
+        tuple(sorted({len(widths) for widths in tokens.architectures})),
+        tuple(sorted({width for widths in tokens.architectures for width in widths})),
         section.width,
         section.depth,
         section.heads,
-        depths=tuple(sorted({len(widths) for widths in tokens.architectures})),
-        widths=tuple(sorted({width for widths in tokens.architectures for width in widths})),
     )
     model = build_transformer(config, derive_seed(seed, "initial")).to(options.device)
     optimizer, ema = build_optimizer(model, 0.0), Ema(model, section.ema_decay)

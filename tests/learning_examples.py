@@ -22,6 +22,9 @@ INTERFACE = PolicyInterface(
     obs_std=(1.0, 2.0, 1.0, 1.0, 0.5, 1.0),
 )
 RANGE = TrainingRange(8, 24, 4, 1, 2, held_out_widths=(12,), held_out=((16, 8),))
+DIMS = [(5,), (16, 8), (7, 9, 3), (16, 8), (24, 24), (4, 4, 4), (8,), (8, 8)]
+DEPTHS = (1, 2, 3)
+WIDTHS = (3, 4, 5, 7, 8, 9, 16, 24)
 TINY_GHN = GhnConfig("cnn", node_dim=16, channels=16, rounds=2)
 
 

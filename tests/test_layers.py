@@ -28,7 +28,6 @@ HOMES = {  # third-party library -> the only modules that may import it
     "ruamel": ("stages",),
     "zarr": ("nnit.artifacts",),
     "safetensors": ("nnit.artifacts",),
-    "filelock": ("nnit.artifacts",),
     "mani_skill": ("nnit.tasks", "nnit.rollout.batched"),
     "sapien": ("nnit.tasks", "nnit.rollout.batched"),
     "gymnasium": ("nnit.tasks", "nnit.rollout.batched"),

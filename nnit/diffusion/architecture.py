@@ -69,12 +69,12 @@ def mask_architecture(
     num_tokens = len(widths) + 1
     num_masked = 1 + int(torch.randint(num_tokens, (), generator=generator))
     if num_masked == num_tokens:
-        return None, [config.depths.index(len(widths))], 0.0
+        return None, [config.arch_depths.index(len(widths))], 0.0
     masked = set(torch.randperm(len(widths), generator=generator)[:num_masked].tolist())
     left = tuple(None if k in masked else width for k, width in enumerate(widths))
-    first_width = len(config.depths)
+    first_width = len(config.arch_depths)
     targets = [
-        first_width + config.widths.index(width) if k in masked else IGNORED
+        first_width + config.arch_widths.index(width) if k in masked else IGNORED
         for k, width in enumerate(widths)
     ]
     return left, [IGNORED, *targets], 1 - num_masked / num_tokens
@@ -130,14 +130,14 @@ def generate_architecture(
     if pattern is None:
         allowed = [
             depth
-            for depth in config.depths
+            for depth in config.arch_depths
             if smallest(config, (None,) * depth, bounds, interface) is not None
         ]
         if not allowed:
             raise UsageError(f"no architecture is within {describe(bounds)}")
-        logits = predict_token(model, None, 0)[: len(config.depths)]
-        depth = draw(logits, [config.depths.index(d) for d in allowed], generator)
-        pattern = (None,) * config.depths[depth]
+        logits = predict_token(model, None, 0)[: len(config.arch_depths)]
+        depth = draw(logits, [config.arch_depths.index(d) for d in allowed], generator)
+        pattern = (None,) * config.arch_depths[depth]
     elif smallest(config, pattern, bounds, interface) is None:
         raise UsageError(f"no architecture of this pattern is within {describe(bounds)}")
     open_places = [k for k, width in enumerate(pattern) if width is None]
@@ -145,11 +145,11 @@ def generate_architecture(
     for place in (open_places[k] for k in order):
         fitting = [
             index
-            for index, width in enumerate(config.widths)
+            for index, width in enumerate(config.arch_widths)
             if smallest(config, replace(pattern, place, width), bounds, interface) is not None
         ]
-        logits = predict_token(model, pattern, 1 + place)[len(config.depths) :]
-        pattern = replace(pattern, place, config.widths[draw(logits, fitting, generator)])
+        logits = predict_token(model, pattern, 1 + place)[len(config.arch_depths) :]
+        pattern = replace(pattern, place, config.arch_widths[draw(logits, fitting, generator)])
     return tuple(width for width in pattern if width is not None)
 
 
@@ -165,7 +165,7 @@ def smallest(
     interface: PolicyInterface,
 ) -> Architecture | None:
     """Complete a pattern with the smallest widths; None where even that is out of bounds."""
-    widths = tuple(min(config.widths) if width is None else width for width in pattern)
+    widths = tuple(min(config.arch_widths) if width is None else width for width in pattern)
     return widths if bounds.admit(interface.spec(widths)) else None
 
 

@@ -32,24 +32,26 @@ class TransformerConfig:
     """
 
     patch_size: int
+    arch_depths: tuple[int, ...]  # numbers of hidden layers that may be generated
+    arch_widths: tuple[int, ...]  # hidden widths that may be generated
     width: int = 256
     depth: int = 6
     heads: int = 4
-    depths: tuple[int, ...] = ()  # numbers of hidden layers that may be generated
-    widths: tuple[int, ...] = ()  # hidden widths that may be generated
 
     def __post_init__(self) -> None:
         if min(self.patch_size, self.width, self.depth, self.heads) < 1:
             raise ValueError(f"sizes must be positive, got {self}")
-        object.__setattr__(self, "depths", tuple(self.depths))  # JSON has lists
-        object.__setattr__(self, "widths", tuple(self.widths))
+        object.__setattr__(self, "arch_depths", tuple(self.arch_depths))  # JSON has lists
+        object.__setattr__(self, "arch_widths", tuple(self.arch_widths))
+        if not (self.arch_depths and self.arch_widths):
+            raise ValueError(f"no depth or no width to generate, got {self}")
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
 
     @property
     def vocabulary_size(self) -> int:
         """Values that an architecture token may take: depths, then widths."""
-        return len(self.depths) + len(self.widths)
+        return len(self.arch_depths) + len(self.arch_widths)
 
     @property
     def content_size(self) -> int:

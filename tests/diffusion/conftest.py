@@ -2,13 +2,11 @@
 
 import pytest
 import torch
-from learning_examples import make_zoo
+from learning_examples import DEPTHS, DIMS, WIDTHS, make_zoo
 
 from nnit.diffusion.training import network_tokens
 from nnit.diffusion.transformer import TransformerConfig, build_transformer
 from nnit.tokens.tokenizer import tokenize_zoo
-
-DIMS = [(5,), (16, 8), (7, 9, 3), (16, 8), (24, 24), (4, 4, 4), (8,), (8, 8)]
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +24,10 @@ def networks(token_set):
 @pytest.fixture(scope="session")
 def lively():
     """A transformer whose zero-initialised layers are no longer zero."""
-    model = build_transformer(TransformerConfig(patch_size=4, width=32, depth=2, heads=2), 0)
+    config = TransformerConfig(
+        4, width=32, depth=2, heads=2, arch_depths=DEPTHS, arch_widths=WIDTHS
+    )
+    model = build_transformer(config, 0)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():

@@ -110,11 +110,12 @@ def test_trained_on_a_tiny_zoo_samples_come_close_to_it():
         weights.append(centre + 0.1 * random_flat(INTERFACE.spec(dims), seed=k))
     token_set = tokenize_zoo(build_zoo(members, weights, INTERFACE), 4)
 
-    model = build_transformer(TransformerConfig(patch_size=4, width=32, depth=2, heads=2), 0)
+    config = TransformerConfig(4, width=32, depth=2, heads=2, arch_depths=(1, 2), arch_widths=(8,))
+    model = build_transformer(config, 0)
     ema, optimizer = Ema(model, 0.9), build_optimizer(model, 0.0)
     settings = DiffusionTrainingSettings(200, 256, 5e-3, seed=0, autocast=False)
     tokens = [network_tokens(token_set, k) for k in range(8)]
-    for _ in train_diffusion(model, ema, optimizer, tokens, settings):
+    for _ in train_diffusion(model, ema, optimizer, tokens, shapes, settings):
         pass
     model.load_state_dict(ema.parameters)
 

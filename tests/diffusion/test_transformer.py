@@ -14,7 +14,7 @@ from nnit.diffusion.transformer import (
 )
 from nnit.tokens.sequence import Modality
 
-CONFIG = TransformerConfig(patch_size=4, width=32, depth=2, heads=2)
+CONFIG = TransformerConfig(4, (1, 2), (8,), width=32, depth=2, heads=2)
 
 
 def predict(model, networks, t_arch=1.0, t_weight=0.5):
@@ -116,11 +116,12 @@ def test_attention_is_that_of_torch(dtype):
 
 def test_gradient_reaches_every_parameter(lively, networks):
     """Once the zeros are gone nothing of the transformer is dead."""
-    model = build_transformer(CONFIG, 0)
+    model = build_transformer(lively.config, 0)
     model.load_state_dict(lively.state_dict())
     batch = collate(networks[:3])
     times = torch.tensor([0.1, 0.5, 0.9])
-    model(batch, times.flip(0), times).square().sum().backward()
+    logits = model.architecture_logits(batch, times)
+    (model(batch, times.flip(0), times).square().sum() + logits.square().sum()).backward()
     dead = [
         name
         for name, parameter in model.named_parameters()
@@ -146,9 +147,10 @@ def test_building_depends_on_the_seed_and_on_nothing_else():
         ({"depth": 0}, "depth=0"),
         ({"heads": 0}, "heads=0"),
         ({"patch_size": 0}, "patch_size=0"),
+        ({"arch_widths": ()}, "no width"),
     ],
 )
 def test_impossible_configurations_are_refused(fields, message):
     """The message has the numbers that are wrong."""
     with pytest.raises(ValueError, match=message):
-        TransformerConfig(**{"patch_size": 4, **fields})
+        TransformerConfig(**{"patch_size": 4, "arch_depths": (1,), "arch_widths": (8,), **fields})

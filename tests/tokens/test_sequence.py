@@ -12,7 +12,8 @@ from nnit.tokens.patches import count_patches, patch_grid, patchify, unpatchify
 from nnit.tokens.sequence import (
     NUM_FEATURES,
     Modality,
-    arch_tokens,
+    arch_features,
+    architecture_layout,
     build_layout,
     raw_to_tokens,
     tokens_to_raw,
@@ -30,9 +31,22 @@ def layout_of(hidden_dims, patch_size=4):
     return build_layout(INTERFACE.spec(hidden_dims), patch_size, STANDARDIZER)
 
 
-def test_architecture_tokens_are_the_depth_then_the_widths():
-    """By hand."""
-    assert arch_tokens(INTERFACE.spec((128, 256, 128))).tolist() == [3, 128, 256, 128]
+def test_architecture_tokens_of_a_network_are_those_of_its_architecture_alone():
+    """The depth, then the widths; whether patches follow makes no difference."""
+    layout, alone = layout_of((16, 8)), architecture_layout((16, 8), 4)
+    assert alone.num_tokens == 3
+    assert torch.equal(layout.features[:3], alone.features)
+    assert not alone.mask.any()
+
+
+def test_masked_width_hides_its_value_and_nothing_else():
+    """Two architectures that differ in the masked width look the same; unmasked they don't."""
+    known = arch_features((16, 8, 24))
+    masked = arch_features((16, None, 24))
+    differing = (known != masked).any(dim=1)
+    assert differing.tolist() == [False, False, True, False]
+    assert not torch.equal(known, arch_features((16, 12, 24)))
+    assert len(arch_features(None)) == 1  # a masked depth also hides how many widths there are
 
 
 @relaxed
