@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from nnit.errors import QualityGateError, UsageError
+from nnit.errors import QualityGateError
 from nnit_cli.console import open_progress, print_facts, print_json, print_table
 from nnit_cli.options import RunFlags
 from nnit_cli.signals import stop_request
@@ -14,6 +14,7 @@ from nnit_cli.signals import stop_request
 if TYPE_CHECKING:
     from nnit.mlp import Architecture
     from nnit.progress import Progress
+    from nnit.tokens.sequence import PartialArchitecture
     from stages.params import Params, RunOptions
 
 NETWORK_KINDS = ("samples", "zoo", "ghn")  # what a rollout's input may be
@@ -168,19 +169,18 @@ def parse_architectures(texts: list[str] | None) -> "tuple[Architecture, ...]":
     return tuple(map(parse_architecture, texts or ()))
 
 
-def wanted_architectures(
+def wanted_patterns(
     session: Session, texts: list[str] | None, *, held_out: bool
-) -> "tuple[Architecture, ...]":
-    """Return the architectures of ``--arch`` and, with ``--held-out``, the held-out ones.
+) -> "tuple[PartialArchitecture | None, ...]":
+    """Return what ``--arch`` and ``--held-out`` ask for; without them, one that is generated.
 
     Raises:
-        UsageError: there are none, or a text is not an architecture.
+        UsageError: a text is not an architecture.
     """
+    from stages.patterns import parse_pattern
+
     listed = session.params.architectures.held_out.listed() if held_out else ()
-    wanted = (*parse_architectures(texts), *listed)
-    if not wanted:
-        raise UsageError("--arch: give at least one, as in --arch 128,256,128, or --held-out")
-    return wanted
+    return (*map(parse_pattern, texts or ()), *listed) or (None,)
 
 
 def require_success(summary: Mapping[str, Any], min_success: float | None) -> None:

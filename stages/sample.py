@@ -1,26 +1,32 @@
-"""Stage ``sample``: generate networks of the architectures that are asked for.
+"""Stage ``sample``: generate networks of the architectures that are asked for, or of any.
 
 Reads:   generator   kind "generator", schema 1
 Writes:  samples     kind "samples",   schema 1
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.reading import require_memory
 from nnit.artifacts.samples import Sample, SampleSet, write_samples
+from nnit.diffusion.architecture import ArchitectureBounds, generate_architecture
 from nnit.diffusion.sampler import sample_network
-from nnit.errors import InterruptedRunError
-from nnit.mlp import Architecture, MlpSpec, format_architecture
+from nnit.errors import InterruptedRunError, UsageError
+from nnit.mlp import MlpSpec, format_architecture
 from nnit.progress import Progress, silent
 from nnit.seeding import torch_generator
 from nnit.tokens.patches import count_patches
+from nnit.tokens.sequence import PartialArchitecture
 from nnit.training import prepare_torch
 from stages.generator import Generator, load_generator
 from stages.params import Params, RunOptions
+from stages.patterns import format_pattern
+
+
+UNBOUNDED = ArchitectureBounds()
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,8 @@ class Inputs:
     """The generator, and what it is asked for."""
 
     generator: Path
-    architectures: tuple[Architecture, ...]
+    architectures: tuple[PartialArchitecture | None, ...]  # None: generated too, like a star
+    bounds: ArchitectureBounds = UNBOUNDED  # on what is generated
 
 
 @dataclass(frozen=True)
@@ -56,36 +63,39 @@ def run(
     options: RunOptions,
     progress: Progress = silent,
 ) -> Summary:
-    """Generate ``params.sample.samples`` networks of each architecture.
+    """Generate ``params.sample.samples`` networks for each architecture or pattern.
 
-    Sample ``k`` of an architecture has noise of its own, so that it does not depend on what else
-    is sampled beside it.
+    Sample ``k`` of a pattern has random numbers of its own, so that it does not depend on what
+    else is sampled beside it.
 
     Raises:
+        UsageError: bounds that nothing meets, or a pattern deeper than what may be generated.
         ResourceError: an architecture whose attention does not fit into memory.
         NnitError: a missing or damaged input, an output that can't be written, or the run was
             stopped.
     """
     check_output_free(outputs.samples, force=options.force, kind="samples")
     generator = load_generator(inputs.generator, options.device)
-    specs = [generator.interface.spec(widths) for widths in inputs.architectures]
-    for spec in specs:
-        require_attention_memory(spec, generator)
-
     prepare_torch()
-    section = params.sample
-    progress.start("sample", len(specs) * section.samples)
-    samples, started = [], time.perf_counter()
-    for spec in specs:
-        for k in range(section.samples):
-            raise_if_stopped(progress)
-            samples.append(draw(generator, spec, k, params, options))
-            progress.advance()
+    count, started = params.sample.samples, time.perf_counter()
+    # All architectures first: an impossible request fails before any weight is generated.
+    specs = [
+        (k, complete(generator, pattern, k, inputs.bounds, options))
+        for pattern in inputs.architectures
+        for k in range(count)
+    ]
+    progress.start("sample", len(specs))
+    samples = []
+    for k, spec in specs:
+        raise_if_stopped(progress)
+        samples.append(draw(generator, spec, k, params, options))
+        progress.advance()
     sampler_s = time.perf_counter() - started
 
     decides = {
-        "architectures": [format_architecture(widths) for widths in inputs.architectures],
-        **section.model_dump(mode="json"),
+        "architectures": [format_pattern(pattern) for pattern in inputs.architectures],
+        "bounds": asdict(inputs.bounds),
+        **params.sample.model_dump(mode="json"),
     }
     write_samples(
         outputs.samples,
@@ -95,10 +105,36 @@ def run(
     )
     return Summary(
         networks=len(samples),
-        architectures=len(set(inputs.architectures)),
+        architectures=len({sample.network.hidden_dims for sample in samples}),
         parameters=sum(len(sample.network.weights) for sample in samples),
         sampler_s=sampler_s,
     )
+
+
+def complete(
+    generator: Generator,
+    pattern: PartialArchitecture | None,
+    k: int,
+    bounds: ArchitectureBounds,
+    options: RunOptions,
+) -> MlpSpec:
+    """Generate what a pattern leaves open, within bounds.
+
+    Raises:
+        UsageError: the pattern is deeper than what may be generated, or out of bounds.
+        ResourceError: too large for the memory.
+    """
+    deepest = max(generator.model.config.arch_depths)
+    if pattern is not None and None in pattern and len(pattern) > deepest:
+        raise UsageError(
+            f"--arch {format_pattern(pattern)}: {len(pattern)} hidden layers, but widths are "
+            f"generated for up to {deepest}; give every width of a deeper network"
+        )
+    chance = torch_generator(options.seed, "architecture", format_pattern(pattern), k)
+    widths = generate_architecture(generator.model, pattern, bounds, generator.interface, chance)
+    spec = generator.interface.spec(widths)
+    require_attention_memory(spec, generator)
+    return spec
 
 
 def draw(

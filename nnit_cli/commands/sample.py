@@ -15,7 +15,7 @@ from nnit_cli.options import (
     param_option,
     with_run_flags,
 )
-from nnit_cli.session import open_session, wanted_architectures
+from nnit_cli.session import open_session, wanted_patterns
 
 
 @with_run_flags
@@ -24,6 +24,15 @@ def sample_command(
     *,
     arch: ArchOption = None,
     held_out: HeldOutOption = False,
+    max_params: Annotated[
+        int | None, typer.Option("--max-params", min=1, help="Most weights and biases.")
+    ] = None,
+    max_macs: Annotated[
+        int | None, typer.Option("--max-macs", min=1, help="Most multiplications a forward pass.")
+    ] = None,
+    depth: Annotated[
+        int | None, typer.Option("--depth", min=1, help="Hidden layers, where they are generated.")
+    ] = None,
     model: Annotated[
         Path, typer.Option("--model", envvar="NNIT_MODEL", help="The generator to sample from.")
     ] = Path("artifacts/generator"),
@@ -36,7 +45,7 @@ def sample_command(
 ) -> None:
     """Generate networks of the architectures that are asked for."""
     session = open_session("sample", run, {"samples": samples, "steps": steps}, device=device)
-    wanted = wanted_architectures(session, arch, held_out=held_out)
+    wanted = wanted_patterns(session, arch, held_out=held_out)
 
     from stages import sample
 

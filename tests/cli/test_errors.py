@@ -60,7 +60,11 @@ def raising(error: BaseException):
         ),
         (["sample", "--arch", "0"], 2, [f"--arch 0: '0' is not a positive integer; {ARCH_HINT}"]),
         (["sample", "--arch", ""], 2, [f"--arch: empty; {ARCH_HINT}"]),
-        (["sample"], 2, ["--arch: give at least one, as in --arch 128,256,128, or --held-out"]),
+        (
+            ["sample", "--arch", "8,*,x"],
+            2,
+            ["--arch 8,*,x: 'x' is not a positive integer; give hidden widths, as in 128,256,128"],
+        ),
         (
             ["demos", "--task", "PushCub-v1"],
             2,
@@ -227,7 +231,8 @@ def test_bug_is_exit_code_1_and_says_so(capsys):
 
 def test_traceback_of_a_mistake_needs_debug(nnit):
     """--debug shows where a mistake was noticed, and changes neither lines nor exit code."""
-    plain, debug = nnit("sample"), nnit("sample", "--debug")
+    words = ("sample", "--arch", "none")
+    plain, debug = nnit(*words), nnit(*words, "--debug")
     assert "Traceback" not in plain.stderr
     assert "Traceback" in debug.stderr
     assert debug.stderr.endswith(plain.stderr)

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from nnit.errors import UsageError
 from nnit_cli.options import RunFlags, beside
-from nnit_cli.session import open_session, wanted_architectures
+from nnit_cli.session import open_session, wanted_patterns
 
 
 @pytest.fixture(autouse=True)
@@ -61,10 +60,10 @@ def test_architectures_of_flags_and_of_the_file():
     """Those of --arch come first, then the held-out ones; none at all is a mistake."""
     session = open_session("sample", RunFlags(), {})
     held_out = session.params.architectures.held_out.listed()
-    assert wanted_architectures(session, ["8,9"], held_out=False) == ((8, 9),)
-    assert wanted_architectures(session, ["8"], held_out=True) == ((8,), *held_out)
-    with pytest.raises(UsageError, match="give at least one"):
-        wanted_architectures(session, None, held_out=False)
+    assert wanted_patterns(session, ["8,9"], held_out=False) == ((8, 9),)
+    assert wanted_patterns(session, ["8"], held_out=True) == ((8,), *held_out)
+    assert wanted_patterns(session, None, held_out=False) == (None,)
+    assert wanted_patterns(session, ["8,*"], held_out=False) == ((8, None),)
 
 
 def test_model_of_the_environment_is_used_and_named(nnit):

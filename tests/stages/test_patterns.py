@@ -1,0 +1,36 @@
+"""What ``nnit sample`` may be asked for."""
+
+import pytest
+
+from nnit.errors import UsageError
+from stages.patterns import format_pattern, parse_pattern
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern"),
+    [
+        ("128,256,128", (128, 256, 128)),
+        ("128,*,128", (128, None, 128)),
+        ("*", (None,)),
+        (" * , 8", (None, 8)),
+    ],
+)
+def test_stars_are_what_the_generator_fills(text, pattern):
+    """Everything else is an architecture."""
+    assert parse_pattern(text) == pattern
+
+
+@pytest.mark.parametrize("text", ["", "8,,8", "*,0", "*,x", "**", "8;*", "*-"])
+def test_other_texts_are_refused_in_one_line_that_shows_them(text):
+    """As for architectures without stars."""
+    with pytest.raises(UsageError) as caught:
+        parse_pattern(text)
+    assert len(caught.value.faults) == 1
+    assert str(caught.value).startswith("--arch")
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["8", "8,*", "*,*,24"])
+def test_formatting_is_the_inverse(text):
+    """A pattern reads back as it was written."""
+    assert format_pattern(parse_pattern(text)) == text
