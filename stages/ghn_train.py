@@ -31,8 +31,8 @@ from stages.curves import write_curve
 from stages.params import Params, RunOptions
 
 WEIGHT_DECAY = 0.01
-# Convolutions over a few cells: a second thread gains a fifth on an idle machine, and made a step six
-# times slower with one other process running (0.11 and 0.63 s on two cores).
+# Convolutions over a few cells: on two cores a second thread takes a step from 0.110 to 0.095 s,
+# and to 0.63 s while one other process is running.
 GHN_THREADS = 1
 
 
