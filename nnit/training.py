@@ -22,8 +22,14 @@ def one_cycle(step: int, total_steps: int, peak: float) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * share))
 
 
-def prepare_torch() -> None:
-    """Make training repeatable and free of denormals, which slow a CPU down eight times."""
+def prepare_torch(max_threads: int = 4) -> None:
+    """Make training repeatable and free of denormals, which slow a CPU down eight times.
+
+    Args:
+        max_threads: On a CPU. Our matrices are small: more threads than this wait for each other,
+            and on a machine with other work they wait long.
+    """
+    torch.set_num_threads(min(max_threads, torch.get_num_threads()))
     torch.set_flush_denormal(True)
     torch.use_deterministic_algorithms(mode=True, warn_only=True)
     # The deterministic mode also fills fresh memory, which only code that reads it needs.

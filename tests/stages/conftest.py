@@ -1,0 +1,32 @@
+"""A complete tiny pipeline, built once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command_server import CommandServer, command_server
+from learning_examples import worker_settings
+from tiny_pipeline import build
+
+
+@pytest.fixture(autouse=True)
+def _as_in_a_worker() -> Iterator[None]:
+    """One thread, as in worker processes; what the stages set in torch is undone."""
+    with worker_settings():
+        yield
+
+
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory) -> Path:
+    """A folder with one artifact of each kind and ``params.yaml``; not to be changed."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    with worker_settings():
+        build(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory) -> Iterator[CommandServer]:
+    """The command line in forks of a process that has everything imported."""
+    with command_server(tmp_path_factory.mktemp("server")) as running:
+        yield running

@@ -1,0 +1,110 @@
+"""SIGKILL at any moment of any writing command: no artifact or the whole one, and a rerun works."""
+
+import itertools
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from command_server import CommandServer, kill_group, wait_for
+from tiny_pipeline import COMMANDS, command_line, digest, names, tree
+
+KILLS = 20  # half over the whole duration, half while the artifact is being published
+KILLED = -9
+HIDDEN = ".out.tmp-*"  # where the artifact is before it is published
+
+pytestmark = [pytest.mark.slow, pytest.mark.sim]
+
+
+class Course(NamedTuple):
+    """How long an uninterrupted run takes."""
+
+    duration_s: float
+    publishing_s: float  # from the first sign of the artifact to the end
+
+
+class Moment(NamedTuple):
+    """When to kill."""
+
+    delay_s: float
+    publishing: bool  # counted from the first sign of the artifact, not from the start
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_kill_at_any_moment(name, pipeline, server, tmp_path):
+    """Twenty moments: what is there is nothing, or every byte of an uninterrupted run's artifact.
+
+    Every other run goes on from what the one before left: state, hidden folders, lock files.
+    """
+    whole, out = pipeline / COMMANDS[name].kind, tmp_path / "out"
+    resume = ["--resume"] if COMMANDS[name].resumes else []
+    words = command_line(name, pipeline, out, "--quiet", *resume)
+    course = measure(server, words, tmp_path)
+    kills, attempts = 0, moments(name, course)
+    while kills < KILLS:
+        moment = next(attempts)  # raises StopIteration where kills keep coming too late
+        if moment.publishing:
+            remove(out)
+        else:
+            clear(tmp_path)
+        kills += kill_at(moment, server, words, tmp_path)
+        if out.exists():
+            assert digest(out) == digest(whole)
+            assert tree(out) == tree(whole)
+    remove(out)
+    ended = server.run(words, cwd=tmp_path)
+    assert (ended.code, ended.err) == (0, "")
+    assert tree(out) == tree(whole)
+    assert names(tmp_path) == ["out"]
+
+
+def measure(server: CommandServer, words: list[str], folder: Path) -> Course:
+    """Run a command to its end twice; the first time it may load what the second has at hand."""
+    for _ in range(2):
+        clear(folder)
+        started = time.monotonic()
+        server.start(words, cwd=folder)
+        wait_for(folder, HIDDEN)
+        published = time.monotonic()
+        ended = server.end()
+        assert (ended.code, ended.err) == (0, "")
+        course = Course(time.monotonic() - started, time.monotonic() - published)
+    return course
+
+
+def moments(name: str, course: Course) -> Iterator[Moment]:
+    """Draw moments, evenly over the whole course and over its end, up to four for each kill."""
+    draw = np.random.default_rng(sum(map(ord, name)))
+    for part in itertools.islice(itertools.cycle(range(10)), 2 * KILLS):
+        yield Moment((part + draw.random()) / 10 * course.duration_s, publishing=False)
+        yield Moment((part + draw.random()) / 10 * course.publishing_s, publishing=True)
+
+
+def kill_at(moment: Moment, server: CommandServer, words: list[str], folder: Path) -> bool:
+    """Start a command and kill it; return whether it was still running."""
+    remains = list(folder.glob(HIDDEN))
+    process = server.start(words, cwd=folder)
+    if moment.publishing:
+        wait_for(folder, HIDDEN, "out", but=remains)
+    time.sleep(moment.delay_s)
+    kill_group(process)
+    ended = server.end()
+    assert ended.code in (0, KILLED), ended.err
+    return ended.code == KILLED
+
+
+def remove(out: Path) -> None:
+    """Remove the artifact, if it is there."""
+    shutil.rmtree(out, ignore_errors=True)
+
+
+def clear(folder: Path) -> None:
+    """Remove whatever is in a folder."""
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
