@@ -1,0 +1,86 @@
+"""Sampling what was not asked for: stars, whole architectures, bounds."""
+
+import pytest
+from tiny_pipeline import PARAMS
+
+from nnit.artifacts.reading import open_artifact
+from nnit.artifacts.samples import read_samples
+from nnit.diffusion.architecture import ArchitectureBounds
+from nnit.errors import UsageError
+from stages import sample
+from stages.params import RunOptions
+
+UNBOUNDED = ArchitectureBounds()
+
+
+def drawn(pipeline, out, patterns, bounds=UNBOUNDED, count=1, seed=0):
+    """Sample ``count`` networks for each pattern; return their architectures."""
+    section = PARAMS.sample.model_copy(update={"samples": count})
+    params = PARAMS.model_copy(update={"sample": section})
+    inputs = sample.Inputs(pipeline / "generator", patterns, bounds)
+    options = RunOptions(seed=seed, device="cpu")
+    sample.run(params, inputs, sample.Outputs(out), options=options)
+    samples, _ = read_samples(out, check="all")
+    return [one.network.hidden_dims for one in samples.samples]
+
+
+def test_generated_architectures_are_trained_ones_in_depth_and_width(pipeline, tmp_path):
+    """Nothing given: depths and widths are those of the zoo."""
+    shapes = drawn(pipeline, tmp_path / "out", (None,), count=12)
+    training_range = PARAMS.architectures.training_range()
+    assert len(shapes) == 12
+    assert len(set(shapes)) > 1
+    assert all(len(shape) in (1, 2) for shape in shapes)
+    assert {width for shape in shapes for width in shape} <= set(training_range.trainable_widths())
+
+
+def test_stars_are_filled_and_the_rest_is_kept(pipeline, tmp_path):
+    """Given widths stay where they are, trained or not."""
+    shapes = drawn(pipeline, tmp_path / "out", ((37, None), (None, 5)), count=3)
+    assert [shape[0] for shape in shapes[:3]] == [37] * 3
+    assert [shape[1] for shape in shapes[3:]] == [5] * 3
+
+
+def test_bounds_hold_for_every_sample(pipeline, tmp_path):
+    """Parameters, multiplications and depth."""
+    bounds = ArchitectureBounds(max_params=900, max_macs=850, depth=2)
+    shapes = drawn(pipeline, tmp_path / "out", (None,), bounds, count=8)
+    interface = read_samples(tmp_path / "out")[0].interface
+    assert all(bounds.admit(interface.spec(shape)) for shape in shapes)
+
+
+def test_sample_does_not_depend_on_how_many_there_are(pipeline, tmp_path):
+    """Sample k of a pattern is the same among few and among many."""
+    few = drawn(pipeline, tmp_path / "few", ((None, 8), None), count=2)
+    many = drawn(pipeline, tmp_path / "many", (None, (None, 8)), count=5)
+    assert few == [*many[5:7], *many[0:2]]
+    ours = read_samples(tmp_path / "few")[0].samples[0].network.weights
+    theirs = read_samples(tmp_path / "many")[0].samples[5].network.weights
+    assert ours.tobytes() == theirs.tobytes()
+
+
+def test_same_seed_same_bytes(pipeline, tmp_path):
+    """Architecture and weights; another seed gives others."""
+    for name, seed in (("one", 1), ("same", 1), ("other", 2)):
+        drawn(pipeline, tmp_path / name, (None,), count=4, seed=seed)
+    one, same, other = (open_artifact(tmp_path / name).digest for name in ("one", "same", "other"))
+    assert one == same != other
+
+
+@pytest.mark.parametrize(
+    ("pattern", "bounds", "message"),
+    [
+        (None, {"max_params": 10}, "--max-params 10"),
+        ((None, 8), {"max_macs": 20}, "--max-macs 20"),
+        ((8, 8), {"depth": 1}, "--depth 1"),
+        ((None, 8, 8), {}, r"--arch \*,8,8: 3 hidden layers.*up to 2"),
+    ],
+)
+def test_impossible_requests_are_one_line_and_write_nothing(
+    pipeline, tmp_path, pattern, bounds, message
+):
+    """Bounds that nothing meets, and a pattern deeper than what may be generated."""
+    with pytest.raises(UsageError, match=message) as caught:
+        drawn(pipeline, tmp_path / "out", (pattern,), ArchitectureBounds(**bounds))
+    assert len(caught.value.faults) == 1
+    assert list(tmp_path.iterdir()) == []
