@@ -25,7 +25,6 @@ from stages.generator import Generator, load_generator
 from stages.params import Params, RunOptions
 from stages.patterns import format_pattern
 
-
 UNBOUNDED = ArchitectureBounds()
 
 

@@ -43,11 +43,13 @@ def sample_command(
     steps: Annotated[int | None, param_option("--steps", help="Steps of the sampler.")] = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Generate networks of the architectures that are asked for."""
+    """Generate networks: of the architectures asked for, in part (128,*,128), or of any."""
     session = open_session("sample", run, {"samples": samples, "steps": steps}, device=device)
     wanted = wanted_patterns(session, arch, held_out=held_out)
 
+    from nnit.diffusion.architecture import ArchitectureBounds
     from stages import sample
 
-    inputs = sample.Inputs(generator=model, architectures=wanted)
+    bounds = ArchitectureBounds(max_params, max_macs, depth)
+    inputs = sample.Inputs(generator=model, architectures=wanted, bounds=bounds)
     session.run(sample, inputs, sample.Outputs(samples=out or beside(model, "samples")))
