@@ -12,9 +12,10 @@ import pytest
 from command_server import CommandServer, kill_group, wait_for
 from tiny_pipeline import COMMANDS, command_line, digest, names, tree
 
-KILLS = 20  # half over the whole duration, half while the artifact is being published
+KILLS = 20
 KILLED = -9
 HIDDEN = ".out.tmp-*"  # where the artifact is before it is published
+JUST_PUBLISHED_S = 0.002
 
 pytestmark = [pytest.mark.slow, pytest.mark.sim]
 
@@ -23,21 +24,21 @@ class Course(NamedTuple):
     """How long an uninterrupted run takes."""
 
     duration_s: float
-    publishing_s: float  # from the first sign of the artifact to the end
+    publishing_s: float  # from the first sign of the artifact to the end of the process
 
 
 class Moment(NamedTuple):
     """When to kill."""
 
     delay_s: float
-    publishing: bool  # counted from the first sign of the artifact, not from the start
+    after: str | None  # what must be there before seconds count; None: they do from the start
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_kill_at_any_moment(name, pipeline, server, tmp_path):
     """Twenty moments: what is there is nothing, or every byte of an uninterrupted run's artifact.
 
-    Every other run goes on from what the one before left: state, hidden folders, lock files.
+    Most runs go on from what the one before left: state, hidden folders, lock files.
     """
     whole, out = pipeline / COMMANDS[name].kind, tmp_path / "out"
     resume = ["--resume"] if COMMANDS[name].resumes else []
@@ -46,7 +47,7 @@ def test_kill_at_any_moment(name, pipeline, server, tmp_path):
     kills, attempts = 0, moments(name, course)
     while kills < KILLS:
         moment = next(attempts)  # raises StopIteration where kills keep coming too late
-        if moment.publishing:
+        if moment.after:
             remove(out)
         else:
             clear(tmp_path)
@@ -76,19 +77,24 @@ def measure(server: CommandServer, words: list[str], folder: Path) -> Course:
 
 
 def moments(name: str, course: Course) -> Iterator[Moment]:
-    """Draw moments, evenly over the whole course and over its end, up to four for each kill."""
+    """Draw moments: over the whole course, while publishing, and around the last rename.
+
+    Four times as many as kills are wanted: some come too late.
+    """
     draw = np.random.default_rng(sum(map(ord, name)))
-    for part in itertools.islice(itertools.cycle(range(10)), 2 * KILLS):
-        yield Moment((part + draw.random()) / 10 * course.duration_s, publishing=False)
-        yield Moment((part + draw.random()) / 10 * course.publishing_s, publishing=True)
+    spans = ((course.duration_s, None), (course.publishing_s, HIDDEN), (JUST_PUBLISHED_S, "out"))
+    parts = KILLS // len(spans) + 1
+    for part in itertools.islice(itertools.cycle(range(parts)), 4 * parts):
+        for span_s, after in spans:
+            yield Moment((part + draw.random()) / parts * span_s, after)
 
 
 def kill_at(moment: Moment, server: CommandServer, words: list[str], folder: Path) -> bool:
     """Start a command and kill it; return whether it was still running."""
     remains = list(folder.glob(HIDDEN))
     process = server.start(words, cwd=folder)
-    if moment.publishing:
-        wait_for(folder, HIDDEN, "out", but=remains)
+    if moment.after:
+        wait_for(folder, moment.after, "out", but=remains)
     time.sleep(moment.delay_s)
     kill_group(process)
     ended = server.end()
