@@ -14,7 +14,7 @@ PROFILE := --params profiles/demo.yaml
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: env repro demo test lint types format clean
+.PHONY: env repro demo bench figures test lint types format clean
 
 env: $(READY)
 
@@ -38,6 +38,13 @@ demo: env
 	$(BIN)/nnit diffuse-train $(DEMO)/tokens $(PROFILE)
 	$(BIN)/nnit sample --model $(DEMO)/generator --held-out $(PROFILE)
 	$(BIN)/nnit rollout $(DEMO)/samples --ghn $(DEMO)/ghn --demos $(DEMO)/demos $(PROFILE)
+
+# On the artifacts of `make repro`, with nothing else running on the machine.
+bench: env
+	$(BIN)/python -m benchmarks.measure results/benchmarks.json
+
+figures: env
+	$(BIN)/python -m benchmarks.figures docs/figures
 
 test: env
 	$(BIN)/pytest

@@ -34,6 +34,7 @@ class CommandServer:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._running: int | None = None
         self._process = subprocess.Popen(
             [sys.executable, __file__],
             stdin=subprocess.PIPE,
@@ -61,14 +62,18 @@ class CommandServer:
             "streams": [str(self._folder / name) for name in ("out", "err")],
             "file_limit": file_limit,
         }
+        if self._running is not None:  # a test gave it up
+            kill_group(self._running)
+            self.end()
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
-        return int(self._answer())
+        self._running = int(self._answer())
+        return self._running
 
     def end(self) -> Ended:
         """Wait for the command that was started."""
-        code = int(self._answer())
+        code, self._running = int(self._answer()), None
         return Ended(code, *((self._folder / name).read_text() for name in ("out", "err")))
 
     def run(self, words: Sequence[str], *, cwd: Path, file_limit: int | None = None) -> Ended:
@@ -77,7 +82,9 @@ class CommandServer:
         return self.end()
 
     def close(self) -> None:
-        """End the server."""
+        """End the server, and a command that a test gave up."""
+        if self._running is not None:
+            kill_group(self._running)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
