@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, TypeVar
@@ -97,7 +98,7 @@ class _Worker:
         if unit is not None:
             try:
                 self.connection.send(unit)
-            except BrokenPipeError:
+            except (BrokenPipeError, ConnectionResetError):
                 return
 
     def take(self) -> tuple[int, Any]:
@@ -143,7 +144,7 @@ def _worker_pool(function: Callable[[Any], Any], workers: int) -> Iterator[list[
     """Start workers; kill those that are still there in the end."""
     pool: list[_Worker] = []
     try:
-        with _one_thread_each(), _interrupts_blocked():
+        with _one_thread_each(), _stop_signals_blocked():
             for _ in range(workers):
                 pool.append(_start(function))
         yield pool
@@ -181,9 +182,13 @@ def _one_thread_each() -> Iterator[None]:
 
 
 @contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Have children start with Ctrl-C blocked: the terminal sends it to them too."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _stop_signals_blocked() -> Iterator[None]:
+    """Have children start with both blocked: terminals and ``timeout`` send them to the group.
+
+    Multiprocessing's resource tracker comes first, because starting it unblocks them.
+    """
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:

@@ -24,7 +24,7 @@ from nnit.errors import UsageError
 from nnit.mlp import Architecture, PolicyInterface, format_architecture
 from nnit.parallel import default_workers
 from nnit.progress import Progress, silent
-from nnit.rollout.batched import evaluate_batched
+from nnit.rollout.batched import evaluate_batched, require_backend
 from nnit.rollout.episodes import EvaluationRequest, UnitKey, evaluate_networks, unit_starts
 from nnit.rollout.metrics import Evaluation
 from nnit.tasks.seeds import check_disjoint_seeds, seed_range
@@ -79,11 +79,13 @@ def run(
     Raises:
         UsageError: a GHN without architectures, or reset seeds of the demonstrations.
         WrongKindError: inputs of different tasks.
+        ResourceError: physics on a GPU without one.
         NnitError: a missing or damaged input, an output that can't be written, or the run was
             stopped.
     """
     check_output_free(outputs.rollouts, force=options.force, kind="rollouts")
     section, training_range = params.rollout, params.architectures.training_range()
+    require_backend(section.sim_backend)
     refuse_recording_on_gpu(section)
     asked = read_contenders(inputs.networks, inputs.architectures, training_range)
     requests, parents = list(asked.requests), {"networks": asked.digest}

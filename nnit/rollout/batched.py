@@ -90,7 +90,7 @@ def evaluate_batched(
         ResourceError: no CUDA device.
         InterruptedRunError: asked to stop; nothing is kept.
     """
-    _require_device(sim_backend)
+    require_backend(sim_backend)
     task = get_task(interface.task)
     items = [
         _Item(network, episode_ix, seed)
@@ -117,9 +117,16 @@ def evaluate_batched(
     ]
 
 
-def _require_device(sim_backend: str) -> None:
+def require_backend(sim_backend: str) -> None:
+    """Make sure that the physics can run where it is asked to.
+
+    Raises:
+        ResourceError: on a GPU, and there is none.
+    """
     if sim_backend == "physx_cuda" and not torch.cuda.is_available():
-        raise ResourceError("--device cuda: torch finds no CUDA device; use --device cpu")
+        raise ResourceError(
+            "--sim-backend physx_cuda: torch finds no CUDA device; use --sim-backend physx_cpu"
+        )
 
 
 def _raise_if_stopped(progress: Progress, done: int, total: int) -> None:

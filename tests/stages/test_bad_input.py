@@ -253,6 +253,16 @@ def test_missing_device(name, pipeline, tmp_path, capsys):
     assert names(tmp_path) == []
 
 
+def test_missing_gpu_for_physics(pipeline, tmp_path, capsys, monkeypatch):
+    """Noticed before anything is cloned or simulated, and named by the flag that asked for it."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    words = command_line("rollout", pipeline, tmp_path / "out", "-q", "--sim-backend", "physx_cuda")
+    line = fault_of(capsys, words, 6)
+    assert line.startswith("--sim-backend physx_cuda: torch finds no CUDA device")
+    assert line.endswith("use --sim-backend physx_cpu")
+    assert names(tmp_path) == []
+
+
 @pytest.mark.slow
 @pytest.mark.sim
 @pytest.mark.parametrize("name", COMMANDS)

@@ -135,7 +135,6 @@ def test_command_in_a_process_of_its_own(longer, fresh_process, tmp_path):
     assert names(tmp_path) == ["out"]
 
 
-@pytest.mark.xfail(reason="a worker that is still starting dies of the signal, too", strict=False)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("delay_s", [0.2, 1.5])  # a worker is starting; and at work
 def test_signal_to_the_whole_group_is_no_crash_of_a_worker(
