@@ -155,9 +155,11 @@ def test_a_request_to_stop_ends_running_units(signal_number):
     assert caught.value.exit_code == 128 + signal_number
 
 
+# SIGINT is set because a shell starts commands in its background with it ignored.
 PARENT = """
-import sys
+import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, {tests!r})
 from nnit.parallel import map_units
 from test_parallel import _write_process_id_and_sleep
