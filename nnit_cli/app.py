@@ -25,6 +25,7 @@ PIPELINE = {
     "sample": sample_command,
     "rollout": rollout_command,
 }
+EVALUATION = {}  # commands that judge a generator, or make what it is compared with
 HELPERS = {"inspect": inspect_command, "verify": verify_command, "doctor": doctor_command}
 
 
@@ -39,6 +40,8 @@ def build_app() -> typer.Typer:
     app.callback()(root)
     for name, command in PIPELINE.items():
         app.command(name, rich_help_panel="Pipeline, in the order of use")(command)
+    for name, command in EVALUATION.items():
+        app.command(name, rich_help_panel="Evaluation and baselines")(command)
     for name, command in HELPERS.items():
         app.command(name, rich_help_panel="Artifacts and the machine")(command)
     return app

@@ -52,19 +52,33 @@ class HeldOutParams(Section):
     """Architectures that no training may see, by kind (see ``nnit.architectures``)."""
 
     unseen_combo: tuple[HiddenDims, ...] = Field(
-        default=((128, 256, 128), (64, 96), (192, 64, 32), (48, 144, 48, 96)),
+        default=(
+            (128, 256, 128),
+            (64, 96),
+            (192, 64, 32),
+            (48, 144, 48, 96),
+            (224, 16, 80),
+            (32, 112, 176),
+        ),
         description="trained widths in an order that no training network has",
     )
     unseen_width: tuple[HiddenDims, ...] = Field(
-        default=((40, 72), (100, 37), (104, 40, 104), (200, 100)),
+        default=((40, 72), (100, 37), (104, 40, 104), (200, 100), (150,), (75, 225, 37, 150)),
         description="at least one width that no training network has",
     )
     wider: tuple[HiddenDims, ...] = Field(
-        default=((320,), (288, 128), (320, 320), (384, 256)),
+        default=((320,), (288, 128), (320, 320), (384, 256), (448, 96, 64), (500, 512)),
         description="a width beyond the largest trained one, up to twice it",
     )
     deeper: tuple[HiddenDims, ...] = Field(
-        default=((64,) * 5, (96, 64, 96, 64, 96), (64,) * 6, (128, 96, 64, 64, 96, 128)),
+        default=(
+            (64,) * 5,
+            (96, 64, 96, 64, 96),
+            (64,) * 6,
+            (128, 96, 64, 64, 96, 128),
+            (80, 48, 112, 32, 144),
+            (75, 37, 100, 50, 150, 25),
+        ),
         description="more hidden layers than any training network",
     )
 
