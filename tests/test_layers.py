@@ -9,7 +9,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 PACKAGES = ("nnit", "nnit_cli", "stages")
-ROOMS = {"zoo", "tokens", "ghn", "diffusion", "rollout", "tasks"}
+ROOMS = {"zoo", "tokens", "ghn", "diffusion", "rollout", "tasks", "figures"}
 MAY_USE = {  # which rooms of nnit a room may import, beside the modules at the top of nnit
     "top": set(),
     "zoo": {"ghn"},
@@ -18,6 +18,7 @@ MAY_USE = {  # which rooms of nnit a room may import, beside the modules at the 
     "diffusion": {"tokens"},
     "tasks": set(),
     "rollout": {"tasks"},
+    "figures": set(),
     "artifacts": ROOMS,
 }
 HOMES = {  # third-party library -> the only modules that may import it
@@ -26,6 +27,7 @@ HOMES = {  # third-party library -> the only modules that may import it
     "pydantic": ("stages",),
     "pydantic_core": ("stages",),
     "ruamel": ("stages",),
+    "matplotlib": ("nnit.figures",),
     "zarr": ("nnit.artifacts",),
     "safetensors": ("nnit.artifacts",),
     "mani_skill": ("nnit.tasks", "nnit.rollout.batched"),

@@ -1,0 +1,1 @@
+"""Figures: from data to the bytes of a picture."""
