@@ -6,6 +6,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def draw(height: float) -> bytes:
+    """Draw a line that rises to ``height``."""
     figure = new_figure(2.0, 1.0)
     figure.subplots().plot([0, 1], [0, height])
     return png_bytes(figure)
