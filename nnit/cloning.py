@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nnit.demos import Demos
-from nnit.mlp import Architecture, MlpSpec
+from nnit.mlp import Architecture, MlpSpec, Network, PolicyInterface
 from nnit.seeding import torch_generator
 from nnit.training import prepare_torch
 
@@ -45,6 +45,14 @@ def cloning_data(demos: Demos, device: str = "cpu") -> CloningData:
         torch.from_numpy(observations).to(device),
         torch.from_numpy(demos.actions).to(device),
         demos.episode_ends,
+    )
+
+
+def scaled_data(demos: Demos, interface: PolicyInterface) -> CloningData:
+    """Scale demonstrations as the networks of another interface of the same task see them."""
+    observations = interface.standardise(demos.observations)
+    return CloningData(
+        torch.from_numpy(observations), torch.from_numpy(demos.actions), demos.episode_ends
     )
 
 
@@ -101,6 +109,12 @@ def flat_from_layers(layers: list[LayerTensors]) -> Tensor:
 def evaluate_loss(layers: list[LayerTensors], data: CloningData) -> float:
     """Return the cloning loss over all transitions."""
     return float(cloning_loss(run_mlp(layers, data.observations), data.actions))
+
+
+def network_loss(network: Network, interface: PolicyInterface, data: CloningData) -> float:
+    """Return the cloning loss of a network over all transitions."""
+    flat = torch.from_numpy(np.array(network.weights))
+    return evaluate_loss(layers_from_flat(interface.spec(network.hidden_dims), flat), data)
 
 
 def initialise_flat(spec: MlpSpec, generator: torch.Generator) -> Tensor:

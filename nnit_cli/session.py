@@ -170,17 +170,19 @@ def parse_architectures(texts: list[str] | None) -> "tuple[Architecture, ...]":
 
 
 def wanted_patterns(
-    session: Session, texts: list[str] | None, *, held_out: bool
+    session: Session, texts: list[str] | None, *, held_out: bool, repeated: bool
 ) -> "tuple[PartialArchitecture | None, ...]":
-    """Return what ``--arch`` and ``--held-out`` ask for; without them, one that is generated.
+    """Return what ``--arch``, ``--held-out`` and ``--repeated`` ask for, else one to generate.
 
     Raises:
         UsageError: a text is not an architecture.
     """
     from stages.patterns import parse_pattern
 
-    listed = session.params.architectures.held_out.listed() if held_out else ()
-    return (*map(parse_pattern, texts or ()), *listed) or (None,)
+    params = session.params
+    listed = params.architectures.held_out.listed() if held_out else ()
+    several = params.zoo_export.repeated if repeated else ()
+    return (*map(parse_pattern, texts or ()), *listed, *several) or (None,)
 
 
 def require_success(summary: Mapping[str, Any], min_success: float | None) -> None:

@@ -99,6 +99,7 @@ def run(
         section.width,
         section.depth,
         section.heads,
+        num_branches=int(tokens.branches.max()) + 1,
     )
     model = build_transformer(config, derive_seed(seed, "initial")).to(options.device)
     optimizer, ema = build_optimizer(model, 0.0), Ema(model, section.ema_decay)
@@ -112,6 +113,7 @@ def run(
         optimizer,
         [network_tokens(tokens, k) for k in range(len(tokens))],
         tokens.architectures,
+        tokens.branches.tolist(),
         DiffusionTrainingSettings(
             steps=section.steps,
             tokens_per_batch=section.tokens_per_batch,

@@ -22,3 +22,20 @@ def require_same_task(
         fields = [name for name in one._fields if getattr(one, name) != getattr(other, name)]
         detail = f"they differ in {', '.join(fields)}: one was made from other demonstrations"
     raise WrongKindError(f"{other_path}: does not belong to {one_path}: {detail}")
+
+
+def require_same_environment(
+    one_path: Path, one: PolicyInterface, other_path: Path, other: PolicyInterface
+) -> None:
+    """Refuse artifacts of different tasks; the scaling of observations may differ.
+
+    Raises:
+        WrongKindError: they differ; the line names both and how.
+    """
+    for name in ("task", "control_mode", "obs_dim", "act_dim"):
+        found, expected = getattr(other, name), getattr(one, name)
+        if found != expected:
+            raise WrongKindError(
+                f"{other_path}: does not belong to {one_path}: found {name} {found}, "
+                f"expected {expected}"
+            )

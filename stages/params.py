@@ -234,7 +234,8 @@ class DiffuseTrainParams(Section):
     )
     checkpoint_every: Count = Field(default=200, description="steps between checkpoints")
     precision: Precision = Field(
-        default="auto", description="auto: bfloat16 on a GPU and on a CPU with AMX, else float32"
+        default="auto",
+        description="auto: bfloat16 on a GPU and on a CPU that multiplies it, else float32",
     )
 
     @model_validator(mode="after")
@@ -249,6 +250,9 @@ class SampleParams(Section):
 
     steps: Count = Field(default=10, description="steps of the sampler from noise to weights")
     samples: Count = Field(default=1, description="networks for each architecture")
+    best_of: Count = Field(
+        default=1, description="candidates for each network; the best on --demos is kept"
+    )
 
 
 class RolloutParams(Section):

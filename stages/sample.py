@@ -1,28 +1,36 @@
 """Stage ``sample``: generate networks of the architectures that are asked for, or of any.
 
 Reads:   generator   kind "generator", schema 1
+         demos       kind "demos",     schema 1 (to choose the best candidates by)
 Writes:  samples     kind "samples",   schema 1
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
+
+from nnit.artifacts.demos import read_demos
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.reading import require_memory
 from nnit.artifacts.samples import Sample, SampleSet, write_samples
+from nnit.cloning import CloningData, network_loss, scaled_data
 from nnit.diffusion.architecture import ArchitectureBounds, generate_architecture
-from nnit.diffusion.sampler import sample_network
+from nnit.diffusion.sampler import SampleRequest, choose_branch, sample_networks
 from nnit.errors import InterruptedRunError, UsageError
-from nnit.mlp import MlpSpec, format_architecture
+from nnit.mlp import MlpSpec, Network, PolicyInterface, format_architecture
 from nnit.progress import Progress, silent
 from nnit.seeding import torch_generator
 from nnit.tokens.patches import count_patches
 from nnit.tokens.sequence import PartialArchitecture
 from nnit.training import prepare_torch
 from stages.generator import Generator, load_generator
-from stages.params import Params, RunOptions
+from stages.lineage import require_same_environment
+from stages.params import Params, RunOptions, SampleParams
 from stages.patterns import format_pattern
 
 UNBOUNDED = ArchitectureBounds()
@@ -35,6 +43,7 @@ class Inputs:
     generator: Path
     architectures: tuple[PartialArchitecture | None, ...]  # None: generated too, like a star
     bounds: ArchitectureBounds = UNBOUNDED  # on what is generated
+    demos: Path | None = None  # what the best of several candidates is chosen by
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,21 @@ class Summary:
     networks: int
     architectures: int
     parameters: int  # of all networks
-    sampler_s: float  # seconds in the sampler for all networks
+    sampler_s: float  # seconds in the sampler for all networks, choosing included
+
+
+class Wanted(NamedTuple):
+    """One network to write."""
+
+    spec: MlpSpec
+    k: int  # index among the samples of its pattern
+
+
+class Judge(NamedTuple):
+    """Demonstrations that candidates are compared on."""
+
+    data: CloningData
+    digest: str  # of the artifact
 
 
 def run(
@@ -65,41 +88,44 @@ def run(
     """Generate ``params.sample.samples`` networks for each architecture or pattern.
 
     Sample ``k`` of a pattern has random numbers of its own, so that it does not depend on what
-    else is sampled beside it.
+    else is sampled beside it. With ``params.sample.best_of`` above 1 each is the best of so many
+    candidates by cloning loss on demonstrations.
 
     Raises:
-        UsageError: bounds that nothing meets, or a pattern deeper than what may be generated.
+        UsageError: bounds that nothing meets, a pattern deeper than what may be generated, or
+            candidates without demonstrations to choose by.
+        WrongKindError: demonstrations of another task.
         ResourceError: an architecture whose attention does not fit into memory.
         NnitError: a missing or damaged input, an output that can't be written, or the run was
             stopped.
     """
     check_output_free(outputs.samples, force=options.force, kind="samples")
+    section = params.sample
     generator = load_generator(inputs.generator, options.device)
+    judge, parents = read_judge(inputs, generator, section), {"generator": generator.digest}
+    if judge is not None:
+        parents["demos"] = judge.digest
     prepare_torch()
-    count, started = params.sample.samples, time.perf_counter()
+    started = time.perf_counter()
     # All architectures first: an impossible request fails before any weight is generated.
-    specs = [
-        (k, complete(generator, pattern, k, inputs.bounds, options))
+    wanted = [
+        Wanted(complete(generator, pattern, k, inputs.bounds, options), k)
         for pattern in inputs.architectures
-        for k in range(count)
+        for k in range(section.samples)
     ]
-    progress.start("sample", len(specs))
-    samples = []
-    for k, spec in specs:
-        raise_if_stopped(progress)
-        samples.append(draw(generator, spec, k, params, options))
-        progress.advance()
+    candidates = generate(generator, wanted, params, options, progress)
+    samples = [choose(those, judge, generator.interface) for those in candidates]
     sampler_s = time.perf_counter() - started
 
     decides = {
         "architectures": [format_pattern(pattern) for pattern in inputs.architectures],
         "bounds": asdict(inputs.bounds),
-        **params.sample.model_dump(mode="json"),
+        **section.model_dump(mode="json"),
     }
     write_samples(
         outputs.samples,
         SampleSet(tuple(samples), generator.interface),
-        Provenance("sample", decides, options.seed, {"generator": generator.digest}),
+        Provenance("sample", decides, options.seed, parents),
         force=options.force,
     )
     return Summary(
@@ -108,6 +134,81 @@ def run(
         parameters=sum(len(sample.network.weights) for sample in samples),
         sampler_s=sampler_s,
     )
+
+
+def read_judge(inputs: Inputs, generator: Generator, section: SampleParams) -> Judge | None:
+    """Read the demonstrations that the best candidates are chosen by.
+
+    Raises:
+        UsageError: candidates without demonstrations, or the other way round.
+        WrongKindError: demonstrations of another task.
+        NnitError: missing, of another kind, damaged.
+    """
+    if section.best_of == 1 and inputs.demos is None:
+        return None
+    if inputs.demos is None:
+        raise UsageError(
+            f"--best-of {section.best_of}: needs --demos, a few demonstrations to choose by"
+        )
+    if section.best_of == 1:
+        raise UsageError("--demos: nothing to choose; give --best-of, as in --best-of 8")
+    demos, artifact = read_demos(inputs.demos)
+    require_same_environment(inputs.generator, generator.interface, inputs.demos, demos.interface)
+    return Judge(scaled_data(demos, generator.interface), artifact.digest)
+
+
+def generate(
+    generator: Generator,
+    wanted: Sequence[Wanted],
+    params: Params,
+    options: RunOptions,
+    progress: Progress,
+) -> list[list[Sample]]:
+    """Generate ``best_of`` candidates for each network that is wanted.
+
+    Candidate ``j`` of sample ``k`` is what sample ``k * best_of + j`` would be without choosing.
+    """
+    best_of = params.sample.best_of
+    indices = [one.k * best_of + j for one in wanted for j in range(best_of)]
+    specs = [one.spec for one in wanted for _ in range(best_of)]
+    requests = [
+        request(generator, spec, index, options.seed)
+        for spec, index in zip(specs, indices, strict=True)
+    ]
+    progress.start("sample", len(requests))
+    networks: dict[int, Network] = {}
+    for position, network in sample_networks(
+        generator.model,
+        requests,
+        generator.patch_size,
+        generator.standardizer,
+        num_steps=params.sample.steps,
+        device=options.device,
+    ):
+        raise_if_stopped(progress)
+        networks[position] = network
+        progress.advance()
+    samples = [Sample(networks[k], options.seed, index) for k, index in enumerate(indices)]
+    return [samples[start : start + best_of] for start in range(0, len(samples), best_of)]
+
+
+def request(generator: Generator, spec: MlpSpec, k: int, seed: int) -> SampleRequest:
+    """Return the request for sample ``k`` of an architecture."""
+    text = format_architecture(spec.hidden_dims)
+    num_branches = generator.model.config.num_branches
+    return SampleRequest(
+        spec,
+        choose_branch(num_branches, torch_generator(seed, "branch", text), k),
+        torch_generator(seed, "sample", text, k),
+    )
+
+
+def choose(candidates: list[Sample], judge: Judge | None, interface: PolicyInterface) -> Sample:
+    """Return the candidate with the lowest cloning loss; the only one where there is no judge."""
+    if judge is None:
+        return candidates[0]
+    losses = [network_loss(sample.network, interface, judge.data) for sample in candidates]
+    return candidates[int(np.argmin(losses))]
 
 
 def complete(
@@ -134,23 +235,6 @@ def complete(
     spec = generator.interface.spec(widths)
     require_attention_memory(spec, generator)
     return spec
-
-
-def draw(
-    generator: Generator, spec: MlpSpec, k: int, params: Params, options: RunOptions
-) -> Sample:
-    """Generate sample ``k`` of an architecture."""
-    noise = torch_generator(options.seed, "sample", format_architecture(spec.hidden_dims), k)
-    network = sample_network(
-        generator.model,
-        spec,
-        generator.patch_size,
-        generator.standardizer,
-        noise,
-        num_steps=params.sample.steps,
-        device=options.device,
-    )
-    return Sample(network, options.seed, k)
 
 
 def require_attention_memory(spec: MlpSpec, generator: Generator) -> None:

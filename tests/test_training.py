@@ -112,25 +112,26 @@ def test_arrays_of_another_model_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("precision", "device", "amx", "expected"),
+    ("precision", "device", "instructions", "expected"),
     [
-        ("float32", "cuda:0", True, False),
-        ("float32", "cpu", True, False),
-        ("bfloat16", "cpu", False, True),
-        ("auto", "cuda:0", False, True),
-        ("auto", "cpu", True, True),
-        ("auto", "cpu", False, False),
+        ("float32", "cuda:0", "amx_bf16", False),
+        ("float32", "cpu", "amx_bf16", False),
+        ("bfloat16", "cpu", "avx2", True),
+        ("auto", "cuda:0", "avx2", True),
+        ("auto", "cpu", "amx_bf16", True),
+        ("auto", "cpu", "avx512_bf16", True),
+        ("auto", "cpu", "avx2", False),
     ],
 )
 def test_precision_follows_the_flag_then_the_hardware(
-    monkeypatch, precision, device, amx, expected
+    monkeypatch, precision, device, instructions, expected
 ):
-    """A named precision is taken as it is; ``auto`` asks for a GPU or AMX."""
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx})
+    """A named precision is taken as it is; ``auto`` asks for a GPU or bfloat16 products."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {instructions: True})
     assert use_bfloat16(precision, device) is expected
 
 
-def test_a_cpu_that_names_no_amx_computes_in_float32(monkeypatch):
+def test_a_cpu_that_names_no_capabilities_computes_in_float32(monkeypatch):
     """Other processors do not list the capability at all."""
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
     assert use_bfloat16("auto", "cpu") is False

@@ -1,5 +1,6 @@
 """Several networks of different lengths as one batch."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from nnit.tokens.sequence import NetworkTokens
 # Lengths are rounded up to it. Matrix libraries prepare themselves for every new shape, which
 # cost more than the products themselves when every batch had a shape of its own.
 LENGTH_STEP = 32
+UNKNOWN_BRANCH = -1  # the branch of a network is not said
 
 
 class TokenBatch(NamedTuple):
@@ -23,6 +25,7 @@ class TokenBatch(NamedTuple):
     mask: Tensor  # (B, S, C) bool, True where there is a weight
     layer: Tensor  # (B, S) int64, the layer of a patch
     real: Tensor  # (B, S) bool, False for padding
+    branch: Tensor  # (B,) int64, the branch of the hypernetwork, or UNKNOWN_BRANCH
 
     def to(self, device: str) -> "TokenBatch":
         """Move to a device."""
@@ -34,8 +37,19 @@ def padded_length(length: int, step: int = LENGTH_STEP) -> int:
     return -(-length // step) * step
 
 
-def collate(networks: list[NetworkTokens], *, length_step: int = LENGTH_STEP) -> TokenBatch:
-    """Pad networks to one length, a multiple of ``length_step``, and stack them."""
+def collate(
+    networks: list[NetworkTokens],
+    *,
+    branches: Sequence[int] | None = None,
+    length_step: int = LENGTH_STEP,
+) -> TokenBatch:
+    """Pad networks to one length, a multiple of ``length_step``, and stack them.
+
+    Args:
+        networks: B networks.
+        branches: The branch of each; by default it is not said.
+        length_step: Of the padded length.
+    """
     layouts = [network.layout for network in networks]
     lengths = torch.tensor([layout.num_tokens for layout in layouts])
     length = padded_length(int(lengths.max()), length_step)
@@ -52,6 +66,7 @@ def collate(networks: list[NetworkTokens], *, length_step: int = LENGTH_STEP) ->
         mask=stack([layout.mask for layout in layouts]),
         layer=stack([layout.layer for layout in layouts]),
         real=torch.arange(length) < lengths[:, None],
+        branch=torch.tensor(branches or [UNKNOWN_BRANCH] * len(networks)),
     )
 
 

@@ -1,18 +1,21 @@
-"""Generate the weights of a network of a given architecture."""
+"""Generate the weights of networks of given architectures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from nnit.diffusion.batch import TokenBatch, collate
+from nnit.diffusion.batch import UNKNOWN_BRANCH, TokenBatch, collate, padded_length
 from nnit.diffusion.path import euler_step, time_grid
 from nnit.mlp import MlpSpec, Network, join_layers
 from nnit.tokens.patches import unpatchify
 from nnit.tokens.sequence import NetworkTokens, build_layout, tokens_to_raw
 from nnit.tokens.token_set import Standardizer
 
+# Tokens in a batch, padding included. A CPU is busy with few, a GPU wants many.
+TOKENS_PER_BATCH = {"cpu": 256, "cuda": 8192}
 # (noisy batch, t_arch (B,), t_weight (B,)) -> clean content (B, S, C)
 DataPredictor = Callable[[TokenBatch, Tensor, Tensor], Tensor]
 
@@ -38,29 +41,88 @@ def integrate(predict: DataPredictor, batch: TokenBatch, num_steps: int) -> Toke
     return batch
 
 
-def sample_network(
+class SampleRequest(NamedTuple):
+    """One network to generate."""
+
+    spec: MlpSpec  # trained on or not
+    branch: int  # of the zoo, that it shall be like; UNKNOWN_BRANCH: not said
+    noise: torch.Generator  # of this network alone
+
+
+def choose_branch(num_branches: int, generator: torch.Generator, k: int) -> int:
+    """Return the branch of sample ``k`` of a shape: a random order of branches, again and again.
+
+    So that every branch is equally likely for each sample, and samples of one shape differ as
+    much as the zoo does.
+
+    Args:
+        num_branches: Branches that the generator tells apart; 0 gives ``UNKNOWN_BRANCH``.
+        generator: The same for all samples of the shape, and fresh.
+        k: Index of the sample among those of its shape.
+    """
+    if not num_branches:
+        return UNKNOWN_BRANCH
+    order = torch.randperm(num_branches, generator=generator)
+    return int(order[k % num_branches])
+
+
+def sample_networks(
     predict: DataPredictor,
-    spec: MlpSpec,
+    requests: Sequence[SampleRequest],
     patch_size: int,
     standardizer: Standardizer,
-    generator: torch.Generator,
     *,
     num_steps: int,
     device: str = "cpu",
-) -> Network:
-    """Generate one network; the result depends on nothing but the arguments.
+    tokens_per_batch: int | None = None,
+) -> Iterator[tuple[int, Network]]:
+    """Generate networks in batches of one padded length.
+
+    A network does not depend on what is generated beside it: its random numbers are its own, and
+    a batch that is not full is filled up, because matrix products of another size may round in
+    another way.
 
     Args:
         predict: The trained transformer.
-        spec: The shape to generate, trained on or not.
+        requests: What to generate.
         patch_size: That of the training tokens.
         standardizer: That of the training tokens.
-        generator: The noise of this network alone.
-        num_steps: Evaluations of the transformer.
+        num_steps: Evaluations of the transformer for each batch.
         device: Where the transformer is.
+        tokens_per_batch: Tokens in a batch, padding included; one long network may exceed it. By
+            default what suits the device.
+
+    Yields:
+        Index into ``requests`` and the network, as batches finish.
     """
-    tokens = draw_noise(spec, patch_size, standardizer, generator)
-    batch = integrate(predict, collate([tokens]).to(device), num_steps)
-    content = batch.content[0, : tokens.layout.num_tokens].cpu()
-    weights, biases = tokens_to_raw(tokens._replace(content=content), patch_size)
-    return Network(spec.hidden_dims, join_layers(unpatchify(spec, weights, biases)))
+    drawn = [draw_noise(r.spec, patch_size, standardizer, r.noise) for r in requests]
+    lengths = [padded_length(tokens.layout.num_tokens) for tokens in drawn]
+    budget = tokens_per_batch or TOKENS_PER_BATCH[torch.device(device).type]
+    for members in split_by_length(lengths, budget):
+        chosen = [drawn[k] for k in members]
+        missing = max(1, budget // lengths[members[0]]) - len(members)
+        noise = collate(
+            chosen + chosen[:1] * missing,
+            branches=[requests[k].branch for k in [*members, *members[:1] * missing]],
+        )
+        content = integrate(predict, noise.to(device), num_steps).content.cpu()
+        for k, tokens, clean in zip(members, chosen, content, strict=False):
+            clean = clean[: tokens.layout.num_tokens]
+            weights, biases = tokens_to_raw(tokens._replace(content=clean), patch_size)
+            spec = requests[k].spec
+            yield k, Network(spec.hidden_dims, join_layers(unpatchify(spec, weights, biases)))
+
+
+def split_by_length(lengths: Sequence[int], tokens_per_batch: int) -> list[list[int]]:
+    """Split items into batches of one length each, the shortest first, in order.
+
+    Args:
+        lengths: Padded tokens of each item.
+        tokens_per_batch: Tokens that a batch may hold; one long item may exceed it.
+    """
+    batches: list[list[int]] = []
+    for length in sorted(set(lengths)):
+        members = [k for k, found in enumerate(lengths) if found == length]
+        size = max(1, tokens_per_batch // length)
+        batches += [members[start : start + size] for start in range(0, len(members), size)]
+    return batches

@@ -136,6 +136,7 @@ def train_diffusion(
     optimizer: torch.optim.Optimizer,
     networks: list[NetworkTokens],
     architectures: Sequence[Architecture],
+    branches: Sequence[int],
     settings: DiffusionTrainingSettings,
     *,
     device: str = "cpu",
@@ -149,6 +150,7 @@ def train_diffusion(
         optimizer: Over the model's parameters.
         networks: The training set.
         architectures: Those of the training set, for the architecture tokens' own loss.
+        branches: The branch of each network.
         settings: The numbers.
         device: Where the model is.
         start: Steps that were done before.
@@ -158,7 +160,10 @@ def train_diffusion(
     device_type = torch.device(device).type
     for step in range(start, settings.steps):
         generator = torch_generator(settings.seed, "noise", step)
-        clean = collate([networks[k] for k in next(order)]).to(device)
+        members = next(order)
+        clean = collate([networks[k] for k in members], branches=[branches[k] for k in members]).to(
+            device
+        )
         t = sample_times(len(clean.real), generator).to(device)
         noised = noisy(clean, t, generator)
         chosen = torch.randint(len(architectures), (ARCHITECTURES_PER_STEP,), generator=generator)

@@ -20,6 +20,7 @@ from nnit.tokens.sequence import NUM_FEATURES
 
 TIME_FEATURES = 64
 HIGHEST_FREQUENCY = 200.0  # radians over the whole of time
+BRANCH_INITIAL_STD = 0.3
 MASKED = -1e4  # added to the attention logits of padding; finite in bfloat16
 
 
@@ -37,9 +38,10 @@ class TransformerConfig:
     width: int = 256
     depth: int = 6
     heads: int = 4
+    num_branches: int = 0  # branches of the zoo that may be asked for; 0: none is told apart
 
     def __post_init__(self) -> None:
-        if min(self.patch_size, self.width, self.depth, self.heads) < 1:
+        if min(self.patch_size, self.width, self.depth, self.heads, self.num_branches + 1) < 1:
             raise ValueError(f"sizes must be positive, got {self}")
         object.__setattr__(self, "arch_depths", tuple(self.arch_depths))  # JSON has lists
         object.__setattr__(self, "arch_widths", tuple(self.arch_widths))
@@ -137,6 +139,8 @@ class DiffusionTransformer(nn.Module):
         self.condition = nn.Sequential(
             nn.Linear(2 * TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
         )
+        if config.num_branches:  # the last row stands for UNKNOWN_BRANCH
+            self.branch_in = nn.Embedding(config.num_branches + 1, width)
         self.blocks = nn.ModuleList(Block(width, config.heads) for _ in range(config.depth))
         self.out_modulation = nn.Linear(width, 2 * width)
         self.content_out = nn.Linear(width, config.content_size)
@@ -157,6 +161,8 @@ class DiffusionTransformer(nn.Module):
                     nn.init.zeros_(layer.bias)
                 nn.init.zeros_(module.modulation.weight)
                 nn.init.zeros_(module.modulation.bias)
+        if self.config.num_branches:
+            nn.init.normal_(self.branch_in.weight, std=BRANCH_INITIAL_STD)
         for layer in (self.out_modulation, self.content_out, self.arch_out):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -189,6 +195,8 @@ class DiffusionTransformer(nn.Module):
         x = self.features_in(batch.features) + self.content_in(batch.content)  # (B, S, D)
         times = torch.cat([time_features(t_arch), time_features(t_weight)], dim=-1)
         condition = self.condition(times)  # (B, D)
+        if self.config.num_branches:
+            condition = condition + self.branch_in(batch.branch % (self.config.num_branches + 1))
         bias = torch.where(batch.real, 0.0, MASKED)[:, None, None, :]  # (B, 1, 1, S)
         for block in self.blocks:
             x = block(x, condition, bias)

@@ -24,6 +24,9 @@ def sample_command(
     *,
     arch: ArchOption = None,
     held_out: HeldOutOption = False,
+    repeated: Annotated[
+        bool, typer.Option("--repeated", help="Those that the zoo has several networks of.")
+    ] = False,
     max_params: Annotated[
         int | None, typer.Option("--max-params", min=1, help="Most weights and biases.")
     ] = None,
@@ -40,16 +43,23 @@ def sample_command(
     samples: Annotated[
         int | None, param_option("--samples", "-n", help="Networks for each architecture.")
     ] = None,
+    best_of: Annotated[
+        int | None, param_option("--best-of", help="Candidates for each; needs --demos.")
+    ] = None,
+    demos: Annotated[
+        Path | None, typer.Option("--demos", help="Demonstrations to choose the best by.")
+    ] = None,
     steps: Annotated[int | None, param_option("--steps", help="Steps of the sampler.")] = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Generate networks: of the architectures asked for, in part (128,*,128), or of any."""
-    session = open_session("sample", run, {"samples": samples, "steps": steps}, device=device)
-    wanted = wanted_patterns(session, arch, held_out=held_out)
+    section = {"samples": samples, "best_of": best_of, "steps": steps}
+    session = open_session("sample", run, section, device=device)
+    wanted = wanted_patterns(session, arch, held_out=held_out, repeated=repeated)
 
     from nnit.diffusion.architecture import ArchitectureBounds
     from stages import sample
 
     bounds = ArchitectureBounds(max_params, max_macs, depth)
-    inputs = sample.Inputs(generator=model, architectures=wanted, bounds=bounds)
+    inputs = sample.Inputs(generator=model, architectures=wanted, bounds=bounds, demos=demos)
     session.run(sample, inputs, sample.Outputs(samples=out or beside(model, "samples")))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from learning_examples import DEPTHS, DIMS, WIDTHS
 
-from nnit.diffusion.batch import TokenBatch, collate, epoch_batches
+from nnit.diffusion.batch import UNKNOWN_BRANCH, TokenBatch, collate, epoch_batches
 from nnit.diffusion.ema import Ema
 from nnit.diffusion.path import MIN_NOISE
 from nnit.diffusion.training import (
@@ -27,8 +27,15 @@ from nnit.tokens.tokenizer import untokenize
 from nnit.training import build_optimizer, load_training_arrays, training_arrays
 
 CONFIG = TransformerConfig(
-    patch_size=4, width=16, depth=1, heads=2, arch_depths=DEPTHS, arch_widths=WIDTHS
+    patch_size=4,
+    width=16,
+    depth=1,
+    heads=2,
+    arch_depths=DEPTHS,
+    arch_widths=WIDTHS,
+    num_branches=2,
 )
+BRANCHES = [k % 2 for k in range(len(DIMS))]
 SETTINGS = DiffusionTrainingSettings(
     steps=9, tokens_per_batch=200, learning_rate=3e-3, seed=5, autocast=False
 )
@@ -53,6 +60,7 @@ def hand_made() -> TokenBatch:
         mask=mask,
         layer=torch.tensor([[0, 0, 0, 1, 0, 1], [0, 0, 0, 0, 0, 0]]),
         real=torch.tensor([[True] * 6, [True] * 3 + [False] * 3]),
+        branch=torch.tensor([UNKNOWN_BRANCH] * 2),
     )
 
 
@@ -148,17 +156,19 @@ def all_arrays(model, ema, optimizer):
 def test_resumed_training_equals_the_uninterrupted_one(networks, stop):
     """Model, average, optimiser and losses are the same bits, in the middle of an epoch or not."""
     straight = fresh()
-    expected_steps = list(train_diffusion(*straight, networks, DIMS, SETTINGS))
+    expected_steps = list(train_diffusion(*straight, networks, DIMS, BRANCHES, SETTINGS))
 
     stopped = fresh()
-    steps = train_diffusion(*stopped, networks, DIMS, SETTINGS)
+    steps = train_diffusion(*stopped, networks, DIMS, BRANCHES, SETTINGS)
     begun = [next(steps) for _ in range(stop)]
     saved = all_arrays(*stopped)
     model, ema, optimizer = fresh(seed=9)
     load_training_arrays(model, optimizer, saved)
     for name, average in ema.parameters.items():
         average.copy_(torch.from_numpy(saved[f"ema/{name}"]))
-    finished = list(train_diffusion(model, ema, optimizer, networks, DIMS, SETTINGS, start=stop))
+    finished = list(
+        train_diffusion(model, ema, optimizer, networks, DIMS, BRANCHES, SETTINGS, start=stop)
+    )
 
     assert begun + finished == expected_steps
     ours, expected = all_arrays(model, ema, optimizer), all_arrays(*straight)
@@ -171,7 +181,7 @@ def test_training_lowers_the_error_and_moves_the_average(networks):
     model, ema, optimizer = fresh()
     before = {name: value.clone() for name, value in ema.parameters.items()}
     settings = DiffusionTrainingSettings(120, 400, 5e-3, seed=0, autocast=False)
-    steps = list(train_diffusion(model, ema, optimizer, networks[:2], DIMS[:2], settings))
+    steps = list(train_diffusion(model, ema, optimizer, networks[:2], DIMS[:2], [0, 1], settings))
     errors = [step.weight_error for step in steps]
     assert np.mean(errors[-20:]) < 0.7 * np.mean(errors[:20])
     assert any((ema.parameters[name] != before[name]).any() for name in before)
@@ -183,7 +193,7 @@ def test_bfloat16_follows_float32(networks):
     for autocast in (False, True):
         model, ema, optimizer = fresh()
         settings = DiffusionTrainingSettings(4, 200, 1e-3, seed=5, autocast=autocast)
-        steps = train_diffusion(model, ema, optimizer, networks, DIMS, settings)
+        steps = train_diffusion(model, ema, optimizer, networks, DIMS, BRANCHES, settings)
         losses.append([step.loss for step in steps])
         dtypes = {array.dtype.name for array in all_arrays(model, ema, optimizer).values()}
         assert dtypes == {"float32"}

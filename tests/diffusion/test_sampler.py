@@ -6,9 +6,16 @@ import torch
 import torch.nn.functional as F
 from learning_examples import INTERFACE, random_flat
 
-from nnit.diffusion.batch import collate
+from nnit.diffusion.batch import UNKNOWN_BRANCH, collate
 from nnit.diffusion.ema import Ema
-from nnit.diffusion.sampler import draw_noise, integrate, sample_network
+from nnit.diffusion.sampler import (
+    SampleRequest,
+    choose_branch,
+    draw_noise,
+    integrate,
+    sample_networks,
+    split_by_length,
+)
 from nnit.diffusion.training import DiffusionTrainingSettings, network_tokens, train_diffusion
 from nnit.diffusion.transformer import TransformerConfig, build_transformer
 from nnit.seeding import torch_generator
@@ -19,16 +26,29 @@ from nnit.zoo.members import ZooMember, build_zoo
 SPEC = INTERFACE.spec((16, 8))
 
 
+def request(seed=0, spec=SPEC, branch=UNKNOWN_BRANCH):
+    """Ask for one network."""
+    return SampleRequest(spec, branch, torch_generator(seed, "sample"))
+
+
 def sample(predict, token_set, seed=0, spec=SPEC, num_steps=4):
     """Generate one network."""
-    return sample_network(
-        predict,
-        spec,
-        token_set.patch_size,
-        token_set.standardizer,
-        torch_generator(seed, "sample"),
-        num_steps=num_steps,
+    return sample_all(predict, token_set, [request(seed, spec)], num_steps)[0]
+
+
+def sample_all(predict, token_set, requests, num_steps=4, **more):
+    """Generate several networks, in the order of the requests."""
+    found = dict(
+        sample_networks(
+            predict,
+            requests,
+            token_set.patch_size,
+            token_set.standardizer,
+            num_steps=num_steps,
+            **more,
+        )
     )
+    return [found[k] for k in range(len(requests))]
 
 
 def test_a_sample_depends_on_its_generator_alone(lively, token_set):
@@ -48,6 +68,41 @@ def test_a_sample_is_the_same_beside_others(lively, token_set, networks):
     alone = integrate(lively, collate([noise]), 4).content[0, :length]
     beside = integrate(lively, collate([networks[4], noise]), 4).content[1, :length]
     torch.testing.assert_close(beside, alone, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("tokens_per_batch", [1, 200, 10_000])
+def test_samples_do_not_depend_on_how_they_are_batched(lively, token_set, tokens_per_batch):
+    """One by one, a few at a time or all at once: the same networks up to rounding."""
+    specs = [INTERFACE.spec(dims) for dims in ((16, 8), (24, 24), (8,), (16, 8), (24,))]
+
+    def asked():
+        return [request(seed, spec) for seed, spec in enumerate(specs)]
+
+    together = sample_all(lively, token_set, asked(), tokens_per_batch=tokens_per_batch)
+    for seed, (spec, network) in enumerate(zip(specs, together, strict=True)):
+        alone = sample(lively, token_set, seed, spec)
+        assert network.hidden_dims == spec.hidden_dims
+        np.testing.assert_allclose(network.weights, alone.weights, atol=1e-4, rtol=1e-4)
+
+
+def test_items_of_one_length_share_batches():
+    """By hand: 30 tokens hold three items of 10 and one of 20 or more."""
+    assert split_by_length([10, 20, 10, 10, 40, 10], 30) == [[0, 2, 3], [5], [1], [4]]
+
+
+def test_samples_of_a_shape_go_through_all_branches():
+    """Each branch once before any comes again, sample k whatever the number of samples."""
+    chosen = [choose_branch(4, torch_generator(0, "branch"), k) for k in range(8)]
+    assert sorted(chosen[:4]) == [0, 1, 2, 3]
+    assert chosen[:4] == chosen[4:]
+    assert choose_branch(0, torch_generator(0), 3) == UNKNOWN_BRANCH
+
+
+def test_every_branch_is_equally_likely_for_the_first_sample():
+    """Over many shapes, within four standard deviations."""
+    first = [choose_branch(4, torch_generator(seed, "branch"), 0) for seed in range(2000)]
+    counts = np.bincount(first, minlength=4)
+    assert np.abs(counts - 500).max() < 4 * np.sqrt(2000 * 0.25 * 0.75)
 
 
 @pytest.mark.parametrize("hidden_dims", [(1,), (300,), (7,) * 6])
@@ -89,11 +144,11 @@ def test_predictor_is_asked_at_the_times_of_the_grid(token_set):
     asked = []
 
     def predict(batch, t_arch, t_weight):
-        asked.append((float(t_arch), float(t_weight)))
+        asked.append((set(t_arch.tolist()), set(t_weight.tolist())))
         return torch.zeros_like(batch.content)
 
     sample(predict, token_set)
-    assert asked == [(1.0, 0.0), (1.0, 0.25), (1.0, 0.5), (1.0, 0.75)]
+    assert asked == [({1.0}, {0.0}), ({1.0}, {0.25}), ({1.0}, {0.5}), ({1.0}, {0.75})]
 
 
 def test_trained_on_a_tiny_zoo_samples_come_close_to_it():
@@ -115,7 +170,7 @@ def test_trained_on_a_tiny_zoo_samples_come_close_to_it():
     ema, optimizer = Ema(model, 0.9), build_optimizer(model, 0.0)
     settings = DiffusionTrainingSettings(200, 256, 5e-3, seed=0, autocast=False)
     tokens = [network_tokens(token_set, k) for k in range(8)]
-    for _ in train_diffusion(model, ema, optimizer, tokens, shapes, settings):
+    for _ in train_diffusion(model, ema, optimizer, tokens, shapes, [0] * 8, settings):
         pass
     model.load_state_dict(ema.parameters)
 
@@ -127,3 +182,27 @@ def test_trained_on_a_tiny_zoo_samples_come_close_to_it():
         near = sample(model, token_set, spec=spec).weights - centre
         noise = sample(unchanged, token_set, spec=spec).weights - centre
         assert np.linalg.norm(near) < 0.4 * np.linalg.norm(noise)
+
+
+def test_branches_are_told_apart():
+    """Two branches with opposite networks of one shape: asked for each, it gives each."""
+    spec = INTERFACE.spec((8,))
+    centre = random_flat(spec, seed=20)
+    members = [ZooMember((8,), branch, 0, 0.0, 0.0) for branch in (0, 1)]
+    token_set = tokenize_zoo(build_zoo(members, [centre, -centre], INTERFACE), 4)
+
+    config = TransformerConfig(
+        4, width=32, depth=1, heads=2, arch_depths=(1,), arch_widths=(8,), num_branches=2
+    )
+    model = build_transformer(config, 0)
+    ema, optimizer = Ema(model, 0.9), build_optimizer(model, 0.0)
+    settings = DiffusionTrainingSettings(200, 256, 5e-3, seed=0, autocast=False)
+    tokens = [network_tokens(token_set, k) for k in range(2)]
+    for _ in train_diffusion(model, ema, optimizer, tokens, [(8,)], [0, 1], settings):
+        pass
+    model.load_state_dict(ema.parameters)
+    asked = [request(seed, spec, branch) for branch in (0, 1) for seed in (0, 1, 2)]
+    for one, network in zip(asked, sample_all(model, token_set, asked), strict=True):
+        sign = 1 if one.branch == 0 else -1
+        error = np.linalg.norm(network.weights - sign * centre)
+        assert error < 0.3 * np.linalg.norm(centre)

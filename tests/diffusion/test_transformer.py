@@ -68,7 +68,8 @@ def test_order_of_tokens_does_not_matter(lively, networks):
     """Features alone say where a patch lies: permuted tokens give the permuted prediction."""
     batch = collate([networks[1]])
     order = torch.randperm(batch.real.shape[1], generator=torch.Generator().manual_seed(0))
-    permuted = type(batch)(*(tensor[:, order] for tensor in batch))
+    by_token = {name: getattr(batch, name)[:, order] for name in batch._fields if name != "branch"}
+    permuted = batch._replace(**by_token)
     one = torch.ones(1)
     torch.testing.assert_close(
         lively(permuted, one, 0.3 * one), lively(batch, one, 0.3 * one)[:, order], atol=1e-5, rtol=0

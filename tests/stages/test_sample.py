@@ -1,23 +1,29 @@
 """Sampling what was not asked for: stars, whole architectures, bounds."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from tiny_pipeline import PARAMS
 
+from nnit.artifacts.demos import read_demos, write_demos
+from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.samples import read_samples
+from nnit.cloning import network_loss, scaled_data
 from nnit.diffusion.architecture import ArchitectureBounds
-from nnit.errors import UsageError
+from nnit.errors import UsageError, WrongKindError
 from stages import sample
 from stages.params import RunOptions
 
 UNBOUNDED = ArchitectureBounds()
 
 
-def drawn(pipeline, out, patterns, bounds=UNBOUNDED, count=1, seed=0):
+def drawn(pipeline, out, patterns, bounds=UNBOUNDED, count=1, seed=0, best_of=1, demos=None):
     """Sample ``count`` networks for each pattern; return their architectures."""
-    section = PARAMS.sample.model_copy(update={"samples": count})
+    section = PARAMS.sample.model_copy(update={"samples": count, "best_of": best_of})
     params = PARAMS.model_copy(update={"sample": section})
-    inputs = sample.Inputs(pipeline / "generator", patterns, bounds)
+    inputs = sample.Inputs(pipeline / "generator", patterns, bounds, demos)
     options = RunOptions(seed=seed, device="cpu")
     sample.run(params, inputs, sample.Outputs(out), options=options)
     samples, _ = read_samples(out, check="all")
@@ -84,3 +90,39 @@ def test_impossible_requests_are_one_line_and_write_nothing(
         drawn(pipeline, tmp_path / "out", (pattern,), ArchitectureBounds(**bounds))
     assert len(caught.value.faults) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_best_of_several_is_kept(pipeline, tmp_path):
+    """By hand: of candidates 0 to 3 and 4 to 7, the one with the lower loss on the demos."""
+    demos = pipeline / "demos"
+    drawn(pipeline, tmp_path / "all", ((16, 8),), count=8)
+    drawn(pipeline, tmp_path / "best", ((16, 8),), count=2, best_of=4, demos=demos)
+    everything, _ = read_samples(tmp_path / "all")
+    best, _ = read_samples(tmp_path / "best")
+    data = scaled_data(read_demos(demos)[0], everything.interface)
+    losses = [network_loss(s.network, everything.interface, data) for s in everything.samples]
+    expected = [int(np.argmin(losses[:4])), 4 + int(np.argmin(losses[4:]))]
+    assert [one.sample_index for one in best.samples] == expected
+    for one in best.samples:
+        same = everything.samples[one.sample_index].network.weights
+        assert one.network.weights.tobytes() == same.tobytes()
+
+
+def test_candidates_and_demonstrations_belong_together(pipeline, tmp_path):
+    """Neither goes without the other: one line that says what is missing, and nothing written."""
+    with pytest.raises(UsageError, match=r"--best-of 3: needs --demos"):
+        drawn(pipeline, tmp_path / "out", (None,), best_of=3)
+    with pytest.raises(UsageError, match=r"--demos: nothing to choose; give --best-of"):
+        drawn(pipeline, tmp_path / "out", (None,), demos=pipeline / "demos")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_demonstrations_of_another_task_choose_nothing(pipeline, tmp_path):
+    """Exit code 4; the line names both artifacts and both tasks."""
+    demos, _ = read_demos(pipeline / "demos")
+    other = replace(demos, interface=demos.interface._replace(task="PickCube-v1"))
+    write_demos(tmp_path / "other", other, Provenance("crafted", {}, 0))
+    with pytest.raises(WrongKindError, match=r"found task PickCube-v1, expected Push") as caught:
+        drawn(pipeline, tmp_path / "out", (None,), best_of=2, demos=tmp_path / "other")
+    assert str(tmp_path / "other") in str(caught.value)
+    assert str(pipeline / "generator") in str(caught.value)
