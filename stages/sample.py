@@ -7,7 +7,7 @@ Writes:  samples     kind "samples",   schema 1
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,12 +22,20 @@ from nnit.cloning import CloningData, network_loss, scaled_data
 from nnit.diffusion.architecture import ArchitectureBounds, generate_architecture
 from nnit.diffusion.sampler import SampleRequest, choose_branch, sample_networks
 from nnit.errors import InterruptedRunError, UsageError
-from nnit.mlp import MlpSpec, Network, PolicyInterface, format_architecture
+from nnit.mlp import (
+    MlpSpec,
+    Network,
+    PolicyInterface,
+    format_architecture,
+    join_layers,
+    split_layers,
+)
 from nnit.progress import Progress, silent
 from nnit.seeding import torch_generator
 from nnit.tokens.patches import count_patches
 from nnit.tokens.sequence import PartialArchitecture
 from nnit.training import prepare_torch
+from nnit.widening import widen
 from stages.generator import Generator, load_generator
 from stages.lineage import require_same_environment
 from stages.params import Params, RunOptions, SampleParams
@@ -87,6 +95,7 @@ def run(
 ) -> Summary:
     """Generate ``params.sample.samples`` networks for each architecture or pattern.
 
+    Widths beyond the widest trained one are grown or generated, as ``params.sample.wider`` says.
     Sample ``k`` of a pattern has random numbers of its own, so that it does not depend on what
     else is sampled beside it. With ``params.sample.best_of`` above 1 each is the best of so many
     candidates by cloning loss on demonstrations.
@@ -169,10 +178,11 @@ def generate(
     Candidate ``j`` of sample ``k`` is what sample ``k * best_of + j`` would be without choosing.
     """
     best_of = params.sample.best_of
+    grow = params.sample.wider == "grow"
     indices = [one.k * best_of + j for one in wanted for j in range(best_of)]
     specs = [one.spec for one in wanted for _ in range(best_of)]
     requests = [
-        request(generator, spec, index, options.seed)
+        request(generator, spec, index, options.seed, grow=grow)
         for spec, index in zip(specs, indices, strict=True)
     ]
     progress.start("sample", len(requests))
@@ -186,21 +196,35 @@ def generate(
         device=options.device,
     ):
         raise_if_stopped(progress)
-        networks[position] = network
+        networks[position] = grown(network, specs[position])
         progress.advance()
     samples = [Sample(networks[k], options.seed, index) for k, index in enumerate(indices)]
     return [samples[start : start + best_of] for start in range(0, len(samples), best_of)]
 
 
-def request(generator: Generator, spec: MlpSpec, k: int, seed: int) -> SampleRequest:
-    """Return the request for sample ``k`` of an architecture."""
+def request(generator: Generator, spec: MlpSpec, k: int, seed: int, *, grow: bool) -> SampleRequest:
+    """Return the request for sample ``k`` of an architecture.
+
+    To be grown, a network is generated with no width beyond the widest trained one.
+    """
     text = format_architecture(spec.hidden_dims)
     num_branches = generator.model.config.num_branches
+    widest = max(generator.model.config.arch_widths)
+    narrowed = tuple(min(width, widest) for width in spec.hidden_dims)
     return SampleRequest(
-        spec,
+        generator.interface.spec(narrowed) if grow else spec,
         choose_branch(num_branches, torch_generator(seed, "branch", text), k),
         torch_generator(seed, "sample", text, k),
     )
+
+
+def grown(network: Network, spec: MlpSpec) -> Network:
+    """Widen a network to the shape that was asked for; its function stays."""
+    if network.hidden_dims == spec.hidden_dims:
+        return network
+    narrow = replace(spec, hidden_dims=network.hidden_dims)
+    layers = widen(split_layers(narrow, network.weights), spec.hidden_dims)
+    return Network(spec.hidden_dims, join_layers(layers))
 
 
 def choose(candidates: list[Sample], judge: Judge | None, interface: PolicyInterface) -> Sample:

@@ -12,16 +12,19 @@ from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.samples import read_samples
 from nnit.cloning import network_loss, scaled_data
 from nnit.diffusion.architecture import ArchitectureBounds
+from nnit.diffusion.sampler import sample_networks
 from nnit.errors import UsageError, WrongKindError
+from nnit.mlp import forward, split_layers
 from stages import sample
+from stages.generator import load_generator
 from stages.params import RunOptions
 
 UNBOUNDED = ArchitectureBounds()
 
 
-def drawn(pipeline, out, patterns, bounds=UNBOUNDED, count=1, seed=0, best_of=1, demos=None):
+def drawn(pipeline, out, patterns, bounds=UNBOUNDED, seed=0, demos=None, count=1, **section):
     """Sample ``count`` networks for each pattern; return their architectures."""
-    section = PARAMS.sample.model_copy(update={"samples": count, "best_of": best_of})
+    section = PARAMS.sample.model_copy(update={"samples": count, **section})
     params = PARAMS.model_copy(update={"sample": section})
     inputs = sample.Inputs(pipeline / "generator", patterns, bounds, demos)
     options = RunOptions(seed=seed, device="cpu")
@@ -126,3 +129,30 @@ def test_demonstrations_of_another_task_choose_nothing(pipeline, tmp_path):
         drawn(pipeline, tmp_path / "out", (None,), best_of=2, demos=tmp_path / "other")
     assert str(tmp_path / "other") in str(caught.value)
     assert str(pipeline / "generator") in str(caught.value)
+
+
+def test_wider_networks_are_grown_from_the_widest_trained_width(pipeline, tmp_path):
+    """A (40, 8) computes what the (24, 8) does that it was grown from; extrapolated it is another."""
+    drawn(pipeline, tmp_path / "grown", ((40, 8),))
+    drawn(pipeline, tmp_path / "free", ((40, 8),), wider="extrapolate")
+    one, interface = networks_of(tmp_path / "grown")
+    other, _ = networks_of(tmp_path / "free")
+    generator = load_generator(pipeline / "generator", "cpu")
+    asked = sample.request(generator, interface.spec((40, 8)), 0, 0, grow=True)
+    assert asked.spec.hidden_dims[0] < 40
+    ((_, narrow),) = sample_networks(
+        generator.model, [asked], generator.patch_size, generator.standardizer, num_steps=2
+    )
+    x = np.random.default_rng(0).standard_normal((20, interface.obs_dim)).astype(np.float32)
+    outputs = [
+        forward(split_layers(interface.spec(network.hidden_dims), network.weights), x)
+        for network in (one[0], narrow)
+    ]
+    np.testing.assert_allclose(outputs[0], outputs[1], rtol=1e-5, atol=1e-6)
+    assert (one[0].weights != other[0].weights).mean() > 0.9
+
+
+def networks_of(path):
+    """Return the networks of samples and their interface."""
+    samples, _ = read_samples(path)
+    return [one.network for one in samples.samples], samples.interface
