@@ -132,7 +132,7 @@ def test_demonstrations_of_another_task_choose_nothing(pipeline, tmp_path):
 
 
 def test_wider_networks_are_grown_from_the_widest_trained_width(pipeline, tmp_path):
-    """A (40, 8) computes what the (24, 8) does that it was grown from; extrapolated it is another."""
+    """A (40, 8) computes what the (24, 8) does that it grew from; extrapolated it is another."""
     drawn(pipeline, tmp_path / "grown", ((40, 8),))
     drawn(pipeline, tmp_path / "free", ((40, 8),), wider="extrapolate")
     one, interface = networks_of(tmp_path / "grown")
