@@ -67,6 +67,11 @@ class MlpSpec:
         """Weights and biases of all layers: the length of the flat vector."""
         return sum(layer.num_parameters for layer in self.layers)
 
+    @property
+    def num_macs(self) -> int:
+        """Multiplications of one forward pass: the weights of all layers."""
+        return sum(layer.fan_out * layer.fan_in for layer in self.layers)
+
 
 class LayerWeights(NamedTuple):
     """The weights of one linear layer, as views into the flat vector."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from nnit.errors import InterruptedRunError, ResourceError, UsageError
 from nnit.progress import Progress, silent
@@ -67,23 +67,67 @@ def map_units(
         InterruptedRunError: ``progress.stop_signal()`` asked to stop; running units are dropped.
         Exception: whatever ``function`` raised first, with the worker's traceback as a note.
     """
+    _check_workers(workers)
+    with _worker_pool(function, min(workers, len(units))) as pool:
+        return _map(pool, units, progress, unit_sizes, on_result)
+
+
+class UnitPool(Generic[Unit, Result]):
+    """Worker processes that stay for several rounds of units; made by ``open_pool``."""
+
+    def __init__(self, workers: "list[_Worker]") -> None:
+        self._workers = workers
+
+    def map(
+        self,
+        units: Sequence[Unit],
+        progress: Progress = silent,
+        *,
+        unit_sizes: Sequence[int] | None = None,
+        on_result: Callable[[int, Result], None] | None = None,
+    ) -> list[Result]:
+        """Do what ``map_units`` does with workers that run already; after an error, close them."""
+        return _map(self._workers, units, progress, unit_sizes, on_result)
+
+
+@contextmanager
+def open_pool(function: Callable[[Unit], Result], workers: int) -> Iterator[UnitPool[Unit, Result]]:
+    """Start workers for rounds of units that depend on the results of earlier rounds.
+
+    Raises:
+        UsageError: ``workers`` is below 1.
+    """
+    _check_workers(workers)
+    with _worker_pool(function, workers) as pool:
+        yield UnitPool(pool)
+
+
+def _check_workers(workers: int) -> None:
     if workers < 1:
         raise UsageError(f"--workers {workers}: must be at least 1")
+
+
+def _map(
+    pool: "list[_Worker]",
+    units: Sequence[Any],
+    progress: Progress,
+    unit_sizes: Sequence[int] | None,
+    on_result: Callable[[int, Any], None] | None,
+) -> list[Any]:
     sizes = unit_sizes if unit_sizes is not None else [1] * len(units)
-    results: dict[int, Result] = {}
-    with _worker_pool(function, min(workers, len(units))) as pool:
-        todo = iter(enumerate(units))
-        for worker in pool:
+    results: dict[int, Any] = {}
+    todo = iter(enumerate(units))
+    for worker in pool:
+        worker.give(todo)
+    while len(results) < len(units):
+        _raise_if_stopped(progress, len(results), len(units))
+        for worker in _ready(pool):
+            index, result = worker.take()
             worker.give(todo)
-        while len(results) < len(units):
-            _raise_if_stopped(progress, len(results), len(units))
-            for worker in _ready(pool):
-                index, result = worker.take()
-                worker.give(todo)
-                results[index] = result
-                if on_result is not None:
-                    on_result(index, result)
-                progress.advance(sizes[index])
+            results[index] = result
+            if on_result is not None:
+                on_result(index, result)
+            progress.advance(sizes[index])
     return [results[index] for index in range(len(units))]
 
 

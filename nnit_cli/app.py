@@ -8,6 +8,7 @@ from nnit import __version__
 from nnit_cli.commands.demos import demos_command
 from nnit_cli.commands.diffuse_train import diffuse_train_command
 from nnit_cli.commands.doctor import doctor_command
+from nnit_cli.commands.frontier import frontier_command
 from nnit_cli.commands.ghn_train import ghn_train_command
 from nnit_cli.commands.inspect import inspect_command
 from nnit_cli.commands.rollout import rollout_command
@@ -25,7 +26,9 @@ PIPELINE = {
     "sample": sample_command,
     "rollout": rollout_command,
 }
-EVALUATION = {}  # commands that judge a generator, or make what it is compared with
+EVALUATION = {  # commands that judge a generator, or make what it is compared with
+    "frontier": frontier_command,
+}
 HELPERS = {"inspect": inspect_command, "verify": verify_command, "doctor": doctor_command}
 
 

@@ -198,5 +198,15 @@ def require_success(summary: Mapping[str, Any], min_success: float | None) -> No
     )
 
 
+def require_answer(summary: Mapping[str, Any], *, required: bool) -> None:
+    """Hold the answer of a frontier against ``--require``.
+
+    Raises:
+        QualityGateError: no network has the success that is wanted.
+    """
+    if required and summary and not summary["met"]:
+        raise QualityGateError(f"--require: not met, {summary['answer']}")
+
+
 def _paths(paths: object) -> dict[str, Path]:
     return {name: path for name, path in vars(paths).items() if isinstance(path, Path)}

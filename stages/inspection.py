@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from nnit.artifacts.describe import describe as describe_artifact
+from nnit.artifacts.frontier import read_frontier
 from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.rollouts import read_rollouts
+from nnit.artifacts.samples import network_folder
+from nnit.frontier.front import Frontier
 from nnit.mlp import format_architecture
 from nnit.rollout.metrics import Evaluation, wilson_interval
 
@@ -40,6 +43,8 @@ def describe(path: Path) -> Description:
     table: list[Row] = []
     if artifact.manifest.kind == "rollouts":
         table = success_table(read_rollouts(path)[0].evaluations)
+    if artifact.manifest.kind == "frontier":
+        table = front_table(read_frontier(path)[0].frontier)
     return Description(data, facts_of(data), table)
 
 
@@ -85,6 +90,27 @@ def success_table(evaluations: Sequence[Evaluation]) -> list[Row]:
         if len(architectures) > 1:
             cells = (_pooled([e for e in members if e.source == source]) for source in sources)
             rows.append((kind, f"all {len(architectures)}", *cells))
+    return rows
+
+
+def front_table(frontier: Frontier) -> list[Row]:
+    """Return size and success of the networks of the front, from small to large."""
+    rows: list[Row] = [
+        ("network", "architecture", "held out as", "parameters", "MACs", "success_once")
+    ]
+    for place, k in enumerate(frontier.front):
+        one = frontier.candidates[k]
+        low, high = one.interval
+        rows.append(
+            (
+                network_folder(place),
+                format_architecture(one.hidden_dims),
+                one.kind,
+                f"{frontier.parameters(k):,}",
+                f"{frontier.macs(k):,}",
+                f"{one.success_once:.3f} [{low:.3f}, {high:.3f}]",
+            )
+        )
     return rows
 
 

@@ -282,6 +282,45 @@ class RolloutParams(Section):
     )
 
 
+class FrontierParams(Section):
+    """``nnit frontier``."""
+
+    shapes: Count = Field(default=200, description="architectures that are tried")
+    spread: Literal["stratified", "generated"] = Field(
+        default="stratified",
+        description="stratified: even in log parameters; generated: as the generator draws them",
+    )
+    steps: Count = Field(default=10, description="steps of the sampler from noise to weights")
+    first_episodes: Count = Field(default=10, description="episodes of a round")
+    race_episodes: Count = Field(
+        default=40, description="episodes of a shape that is not clearly dominated before"
+    )
+    episodes: Count = Field(default=100, description="episodes of a shape of the front")
+    first_seed: Index = Field(default=0, description="reset seed of the first episode")
+    alpha: Annotated[float, Strict(), Field(gt=0, lt=1, allow_inf_nan=False)] = Field(
+        default=0.05, description="chance that a shape of the front is dropped as dominated"
+    )
+    tolerance: Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False)] = Field(
+        default=0.0, description="lead in success that a smaller shape needs to dominate"
+    )
+    floor: Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False)] = Field(
+        default=0.5, description="success below which a shape is not on the front"
+    )
+    min_success: Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False)] = Field(
+        default=0.95, description="lower bound of success that the smallest network needs"
+    )
+
+    @model_validator(mode="after")
+    def _rounds_fit(self) -> Self:
+        if not self.first_episodes <= self.race_episodes <= self.episodes:
+            text = (
+                f"must be within first_episodes, {self.first_episodes}, and episodes, "
+                f"{self.episodes} (got {self.race_episodes})"
+            )
+            raise RulesError([(("race_episodes",), text)])
+        return self
+
+
 class Params(Section):
     """All of ``params.yaml``."""
 
@@ -299,6 +338,7 @@ class Params(Section):
     diffuse_train: DiffuseTrainParams = DiffuseTrainParams()
     sample: SampleParams = SampleParams()
     rollout: RolloutParams = RolloutParams()
+    frontier: FrontierParams = FrontierParams()
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 from nnit.artifacts.arrays import read_array
 from nnit.artifacts.canonical import JsonObject, parse_json
 from nnit.artifacts.checks import damage_of, split_architectures
+from nnit.artifacts.frontier import FRONTIER_NAME
 from nnit.artifacts.reading import Artifact, open_artifact, read_bytes
 from nnit.artifacts.rollouts import EVAL_NAME
 from nnit.artifacts.samples import CONFIG_NAME
@@ -101,6 +102,18 @@ def _rollouts(artifact: Artifact) -> dict[str, Any]:
     return {"networks": networks, "aggregated": top.object("aggregated").value}
 
 
+def _frontier(artifact: Artifact) -> dict[str, Any]:
+    where = str(artifact.path / FRONTIER_NAME)
+    top = JsonObject(parse_json(read_bytes(artifact, FRONTIER_NAME), where), where)
+    candidates = [JsonObject(entry, where) for entry in top.items("candidates")]
+    return {
+        "answer": top.text("answer"),
+        "candidates": len(candidates),
+        "episodes": sum(one.integer("episodes", 1) for one in candidates),
+        "front": sum(one.boolean("on_front") for one in candidates),
+    }
+
+
 def _architectures(artifact: Artifact) -> dict[str, Any]:
     widths = read_array(artifact, "hidden_dims", "int32", (None,))
     offsets = read_array(artifact, "arch_offsets", "int64", (None,))
@@ -126,4 +139,5 @@ _CONTENT = {
     "generator": _model,
     "samples": _samples,
     "rollouts": _rollouts,
+    "frontier": _frontier,
 }

@@ -45,6 +45,7 @@ KINDS: dict[str, Kind] = {
     "generator": Kind("nnit diffuse-train", 1, (1,)),
     "samples": Kind("nnit sample", 1, (1,)),
     "rollouts": Kind("nnit rollout", 1, (1,)),
+    "frontier": Kind("nnit frontier", 1, (1,)),
 }
 
 

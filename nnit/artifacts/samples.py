@@ -79,11 +79,8 @@ def write_samples(
     attributes = all_attributes(samples.interface, own, attributes)
     with publish(path, "samples", provenance, attributes, force=force) as writer:
         for k, sample in enumerate(samples.samples):
-            config = _config(sample, samples.interface)
-            tensors = _tensors(sample.network, samples.interface)
-            folder = network_folder(k)
-            writer.write_file(f"{folder}/{CONFIG_NAME}", canonical_file(config))
-            writer.write_file(f"{folder}/{TENSORS_NAME}", tensor_bytes(tensors, config))
+            for name, data in network_files(k, sample, samples.interface).items():
+                writer.write_file(name, data)
 
 
 def read_samples(path: Path, *, check: Check = "small") -> tuple[SampleSet, Artifact]:
@@ -99,30 +96,29 @@ def read_samples(path: Path, *, check: Check = "small") -> tuple[SampleSet, Arti
     if len(artifact.manifest.files) != 2 * count:
         fields.refuse("networks", f"{len(artifact.manifest.files)} files, two for each network")
     with damage_of(path):
-        samples = tuple(_read_sample(artifact, k, interface) for k in range(count))
+        samples = tuple(read_network(artifact, k, interface) for k in range(count))
     return SampleSet(samples, interface), artifact
 
 
-def _config(sample: Sample, interface: PolicyInterface) -> dict[str, Any]:
+def network_files(k: int, sample: Sample, interface: PolicyInterface) -> dict[str, bytes]:
+    """Return the files of network ``k``: its configuration and its tensors.
+
+    Raises:
+        ValueError: weights of the wrong length or type, NaN or infinity.
+    """
+    config, folder = _config(sample, interface), network_folder(k)
     return {
-        **interface_to_json(interface),
-        "architecture": list(sample.network.hidden_dims),
-        "seed": sample.seed,
-        "sample_index": sample.sample_index,
+        f"{folder}/{CONFIG_NAME}": canonical_file(config),
+        f"{folder}/{TENSORS_NAME}": tensor_bytes(_tensors(sample.network, interface), config),
     }
 
 
-def _tensors(network: Network, interface: PolicyInterface) -> dict[str, np.ndarray]:
-    spec = interface.spec(network.hidden_dims)
-    check_shape("weights", network.weights, "float32", (spec.num_parameters,))
-    tensors = {}
-    for position, layer in enumerate(split_layers(spec, network.weights)):
-        tensors[f"{2 * position}.weight"] = layer.weight  # activations take the odd places
-        tensors[f"{2 * position}.bias"] = layer.bias
-    return tensors
+def read_network(artifact: Artifact, k: int, interface: PolicyInterface) -> Sample:
+    """Read network ``k`` of an artifact of this or another kind.
 
-
-def _read_sample(artifact: Artifact, k: int, interface: PolicyInterface) -> Sample:
+    Raises:
+        DamagedArtifactError: it contradicts its configuration or the interface.
+    """
     name = f"{network_folder(k)}/{CONFIG_NAME}"
     where = str(artifact.path / name)
     config = JsonObject(parse_canonical(read_bytes(artifact, name), where), where)
@@ -142,6 +138,25 @@ def _read_sample(artifact: Artifact, k: int, interface: PolicyInterface) -> Samp
     ]
     network = Network(hidden_dims, join_layers(layers))
     return Sample(network, config.integer("seed"), config.integer("sample_index", 0))
+
+
+def _config(sample: Sample, interface: PolicyInterface) -> dict[str, Any]:
+    return {
+        **interface_to_json(interface),
+        "architecture": list(sample.network.hidden_dims),
+        "seed": sample.seed,
+        "sample_index": sample.sample_index,
+    }
+
+
+def _tensors(network: Network, interface: PolicyInterface) -> dict[str, np.ndarray]:
+    spec = interface.spec(network.hidden_dims)
+    check_shape("weights", network.weights, "float32", (spec.num_parameters,))
+    tensors = {}
+    for position, layer in enumerate(split_layers(spec, network.weights)):
+        tensors[f"{2 * position}.weight"] = layer.weight  # activations take the odd places
+        tensors[f"{2 * position}.bias"] = layer.bias
+    return tensors
 
 
 def _expected(spec: MlpSpec) -> dict[str, ArraySpec]:

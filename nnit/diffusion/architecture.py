@@ -41,10 +41,9 @@ class ArchitectureBounds:
 
     def admit(self, spec: MlpSpec) -> bool:
         """Whether a network is within the bounds."""
-        macs = sum(layer.fan_out * layer.fan_in for layer in spec.layers)
         return (
             (self.max_params is None or spec.num_parameters <= self.max_params)
-            and (self.max_macs is None or macs <= self.max_macs)
+            and (self.max_macs is None or spec.num_macs <= self.max_macs)
             and (self.depth is None or spec.depth == self.depth)
         )
 

@@ -1,18 +1,21 @@
 """Evaluate policies in the simulator, over processes.
 
 An episode's result depends on its reset seed and policy alone: the scene is rebuilt at each
-reset and every worker computes with one thread. Episodes always run to the horizon, as with
-ManiSkill's ``ignore_terminations=True``; without it ``success_at_end`` means nothing.
+reset and every worker computes with one thread. Episodes run to the horizon, as with ManiSkill's
+``ignore_terminations=True``; without it ``success_at_end`` means nothing. Where ``success_once``
+alone is asked, ``stop_on_success`` ends an episode at its first success.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from nnit.errors import UsageError
 from nnit.mlp import Architecture, PolicyInterface
-from nnit.parallel import map_units
+from nnit.parallel import UnitPool, map_units, open_pool
 from nnit.progress import Progress, silent
 from nnit.rollout.metrics import Episode, Evaluation, summarise_episode
 from nnit.rollout.policy import NumpyPolicy
@@ -36,7 +39,7 @@ class EvaluationRequest(NamedTuple):
 
 
 class Trajectory(NamedTuple):
-    """One whole episode of ``T`` control steps."""
+    """One episode of ``T`` control steps: all up to the horizon, or up to the first success."""
 
     seed: int
     observations: np.ndarray  # (T + 1, obs_dim) float32, the last after the last action
@@ -68,12 +71,22 @@ class _Unit(NamedTuple):
     seeds: range
     network: tuple[PolicyInterface, Architecture, np.ndarray] | None  # None: the expert
     record: bool
+    stop_on_success: bool = False
 
 
 def run_trajectory(
-    simulation: DirectSimulation, policy: Policy, seed: int, horizon: int
+    simulation: DirectSimulation,
+    policy: Policy,
+    seed: int,
+    horizon: int,
+    *,
+    stop_on_success: bool = False,
 ) -> Trajectory:
-    """Run a policy from one initial state to the horizon and record everything."""
+    """Run a policy from one initial state to the horizon and record everything.
+
+    With ``stop_on_success`` the episode ends at its first success: ``success_once`` is the same
+    to the bit, and nothing else of it means anything.
+    """
     observations = [simulation.reset(seed)]
     actions, successes = [], []
     with np.errstate(over="ignore", invalid="ignore"):  # absurd weights are the policy's business
@@ -83,6 +96,8 @@ def run_trajectory(
             observations.append(observation)
             actions.append(action)
             successes.append(success)
+            if success and stop_on_success:
+                break
     return Trajectory(seed, np.stack(observations), np.stack(actions), np.array(successes))
 
 
@@ -109,6 +124,7 @@ def evaluate_networks(
     on_unit: Callable[[UnitKey, UnitResult], None] | None = None,
     done_units: Mapping[UnitKey, UnitResult] | None = None,
     record: bool = False,
+    stop_on_success: bool = False,
 ) -> list[Evaluation]:
     """Evaluate networks of one task, all on the same initial states.
 
@@ -122,6 +138,8 @@ def evaluate_networks(
         on_unit: Called with each finished unit, in any order; a place to save it.
         done_units: Units that an earlier, interrupted run saved; they are not run again.
         record: Give ``on_unit`` the trajectories too.
+        stop_on_success: End an episode at its first success; ``success_once`` stays the same,
+            the rest of an episode means nothing then.
 
     Returns:
         One evaluation per network, in the order given.
@@ -142,11 +160,13 @@ def evaluate_networks(
             seeds[start : start + UNIT_EPISODES],
             (interface, network.hidden_dims, network.weights),
             record,
+            stop_on_success,
         )
         for network in networks
         for start in unit_starts(num_episodes)
     ]
-    results = _run_units(units, done_units or {}, workers, progress, on_unit)
+    run = partial(map_units, _run_unit, workers=workers)
+    results = _run_units(units, done_units or {}, run, progress, on_unit)
     return [
         Evaluation(
             network.name,
@@ -157,6 +177,72 @@ def evaluate_networks(
         )
         for network in networks
     ]
+
+
+class EpisodeRange(NamedTuple):
+    """Some of a network's episodes, as one unit of work."""
+
+    network: EvaluationRequest
+    first_episode: int
+    num_episodes: int
+
+    @property
+    def key(self) -> UnitKey:
+        """The unit's name."""
+        return UnitKey(self.network.name, self.first_episode)
+
+
+class SuccessEvaluator:
+    """Runs episodes to their first success, round after round; made by ``open_evaluator``."""
+
+    def __init__(
+        self, pool: UnitPool[_Unit, UnitResult], interface: PolicyInterface, first_seed: int
+    ) -> None:
+        self._pool, self._interface, self._first_seed = pool, interface, first_seed
+
+    def run(
+        self,
+        ranges: Sequence[EpisodeRange],
+        progress: Progress = silent,
+        *,
+        on_unit: Callable[[UnitKey, UnitResult], None] | None = None,
+        done_units: Mapping[UnitKey, UnitResult] | None = None,
+    ) -> list[tuple[bool, ...]]:
+        """Return ``success_once`` of each episode of each range.
+
+        Episode ``k`` of every network begins from the same initial state. Arguments and errors
+        are those of ``evaluate_networks``.
+        """
+        units = [
+            _Unit(
+                one.key,
+                self._interface.task,
+                seed_range(self._first_seed + one.first_episode, one.num_episodes),
+                (self._interface, one.network.hidden_dims, one.network.weights),
+                record=False,
+                stop_on_success=True,
+            )
+            for one in ranges
+        ]
+        results = _run_units(units, done_units or {}, self._pool.map, progress, on_unit)
+        return [
+            tuple(bool(episode.success_once) for episode in results[unit.key].episodes)
+            for unit in units
+        ]
+
+
+@contextmanager
+def open_evaluator(
+    interface: PolicyInterface, first_seed: int, workers: int
+) -> Iterator[SuccessEvaluator]:
+    """Start processes for an evaluation that decides by its results what to run next.
+
+    Raises:
+        UsageError: unknown task, or ``workers`` below 1.
+    """
+    get_task(interface.task)
+    with open_pool(_run_unit, workers) as pool:
+        yield SuccessEvaluator(pool, interface, first_seed)
 
 
 def evaluate_expert(
@@ -178,14 +264,15 @@ def evaluate_expert(
         )
         for start in unit_starts(num_episodes)
     ]
-    results = _run_units(units, {}, workers, progress, None)
+    run = partial(map_units, _run_unit, workers=workers)
+    results = _run_units(units, {}, run, progress, None)
     return Evaluation("expert", "expert", (), "", _episodes_of("expert", units, results))
 
 
 def _run_units(
     units: list[_Unit],
     done_units: Mapping[UnitKey, UnitResult],
-    workers: int,
+    run: Callable[..., object],  # map_units or the like, its function and workers settled
     progress: Progress,
     on_unit: Callable[[UnitKey, UnitResult], None] | None,
 ) -> dict[UnitKey, UnitResult]:
@@ -200,7 +287,7 @@ def _run_units(
         if on_unit is not None:
             on_unit(todo[index].key, result)
 
-    map_units(_run_unit, todo, workers, progress, unit_sizes=sizes, on_result=keep)
+    run(todo, progress=progress, unit_sizes=sizes, on_result=keep)
     return results
 
 
@@ -214,7 +301,10 @@ def _run_unit(unit: _Unit) -> UnitResult:
     simulation = process_simulation(task)
     policy = task.expert if unit.network is None else NumpyPolicy(*unit.network)
     horizon = task.horizon if unit.network is None else unit.network[0].horizon
-    trajectories = tuple(run_trajectory(simulation, policy, seed, horizon) for seed in unit.seeds)
+    trajectories = tuple(
+        run_trajectory(simulation, policy, seed, horizon, stop_on_success=unit.stop_on_success)
+        for seed in unit.seeds
+    )
     first = unit.key.first_episode
     episodes = tuple(
         trajectory.episode(first + index) for index, trajectory in enumerate(trajectories)

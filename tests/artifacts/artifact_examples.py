@@ -14,6 +14,7 @@ import numpy as np
 
 from nnit.artifacts.canonical import canonical_file, canonical_json
 from nnit.artifacts.demos import read_demos, write_demos
+from nnit.artifacts.frontier import StoredFrontier, read_frontier, write_frontier
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.model import read_model, write_model
 from nnit.artifacts.rollouts import Rollouts, read_rollouts, write_rollouts
@@ -22,6 +23,8 @@ from nnit.artifacts.tokens import read_tokens, write_tokens
 from nnit.artifacts.trajectories import Trajectory
 from nnit.artifacts.zoo import read_zoo, write_zoo
 from nnit.demos import Demos
+from nnit.frontier.front import Candidate, Frontier
+from nnit.frontier.race import RaceRules, Standing
 from nnit.mlp import Network, PolicyInterface
 from nnit.rollout.metrics import Episode, Evaluation
 from nnit.tokens.token_set import Standardizer, TokenSet
@@ -145,6 +148,23 @@ def trajectories() -> tuple[Trajectory, ...]:
     )
 
 
+def frontier() -> StoredFrontier:
+    """Return three candidates, two of them on the front."""
+    candidates = (
+        Candidate((2,), "train", Standing((True, False, True, True))),
+        Candidate((4, 5), "unseen_combo", Standing((True,) * 4)),
+        Candidate((3, 2, 3, 8), "train", Standing((False, False), 1, "dominated")),
+    )
+    networks = [
+        Network(one.hidden_dims, noise(k, INTERFACE.spec(one.hidden_dims).num_parameters))
+        for k, one in enumerate(candidates[:2])
+    ]
+    return StoredFrontier(
+        Frontier(candidates, RaceRules(2, 2, 4, floor=0.5), 0.4, INTERFACE),
+        tuple(Sample(network, 7, 0) for network in networks),
+    )
+
+
 TENSORS = {"layer.weight": noise(1, 4, 3), "layer.bias": noise(2, 4), "scale": noise(3, 1)[0]}
 TENSORS["scale"] = np.asarray(TENSORS["scale"])
 CONFIG = {"width": 64, "branches": [1, 2], "dropout": 0.1}
@@ -163,6 +183,8 @@ def write(kind: str, path: Path, *, force: bool = False) -> None:
         write_tokens(path, tokens(), origin, force=force)
     elif kind == "samples":
         write_samples(path, samples(), origin, force=force)
+    elif kind == "frontier":
+        write_frontier(path, frontier(), b"figure", origin, force=force)
     else:
         rollouts = Rollouts(evaluations(), INTERFACE)
         write_rollouts(path, rollouts, origin, trajectories=trajectories(), force=force)
@@ -216,6 +238,7 @@ READERS = {
     "generator": lambda path: read_model(path, "generator"),
     "samples": read_samples,
     "rollouts": read_rollouts,
+    "frontier": read_frontier,
 }
 
 

@@ -16,6 +16,7 @@ from artifact_examples import (
     assert_same,
     demos,
     evaluations,
+    frontier,
     noise,
     provenance,
     samples,
@@ -55,6 +56,7 @@ def test_each_kind_reads_back_what_was_written(tmp_path):
         "tokens": tokens(),
         "samples": samples(),
         "rollouts": Rollouts(evaluations(), INTERFACE),
+        "frontier": frontier(),
     }
     for kind in KINDS:
         write(kind, tmp_path / kind)
@@ -262,6 +264,8 @@ def test_every_kind_can_be_described(tmp_path):
     assert content["demos"]["episodes"] == 3
     assert content["samples"]["networks"] == 2
     assert content["rollouts"]["aggregated"]["sample"]["unseen_combo"]["networks"] == 2
+    assert content["frontier"]["front"] == 2
+    assert content["frontier"]["episodes"] == 10
 
 
 def test_the_values_that_are_read_are_the_types_of_their_rooms(tmp_path):

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from nnit.artifacts.demos import write_demos
+from nnit.artifacts.frontier import StoredFrontier, write_frontier
 from nnit.artifacts.manifest import KINDS, Provenance
 from nnit.artifacts.model import write_model
 from nnit.artifacts.rollouts import Rollouts, write_rollouts
@@ -19,6 +20,8 @@ from nnit.artifacts.samples import Sample, SampleSet, write_samples
 from nnit.artifacts.tokens import write_tokens
 from nnit.artifacts.zoo import write_zoo
 from nnit.demos import Demos
+from nnit.frontier.front import Candidate, Frontier
+from nnit.frontier.race import RaceRules, Standing
 from nnit.mlp import Network, PolicyInterface
 from nnit.rollout.metrics import Episode, Evaluation
 from nnit.tokens.token_set import Standardizer, TokenSet
@@ -67,6 +70,16 @@ def values():
     return origin, demos, zoo, tokens, samples, Rollouts(evaluations, INTERFACE)
 
 
+def frontier():
+    """Return two candidates; the smaller one is as good and alone on the front."""
+    candidates = (
+        Candidate((2, 3), "train", Standing((True, False))),
+        Candidate((4,), "wider", Standing((True,), 1, "outrun")),
+    )
+    found = Frontier(candidates, RaceRules(1, 1, 2, floor=0.5), 0.95, INTERFACE)
+    return StoredFrontier(found, (Sample(networks()[0], 7, 0),))
+
+
 def main(folder):
     """Write all archives below ``folder``."""
     origin, demos, zoo, tokens, samples, rollouts = values()
@@ -77,6 +90,7 @@ def main(folder):
     write_tokens(paths["tokens"], tokens, origin)
     write_samples(paths["samples"], samples, origin)
     write_rollouts(paths["rollouts"], rollouts, origin)
+    write_frontier(paths["frontier"], frontier(), b"figure", origin)
     for kind in ("ghn", "generator"):
         config = {"width": 64, "branches": [1, 2]}
         write_model(paths[kind], kind, config, tensors, INTERFACE, {"note": "tiny"}, origin)

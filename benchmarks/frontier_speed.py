@@ -1,0 +1,100 @@
+"""Compare a frontier with cloning its shapes directly and racing them in the same way.
+
+    python -m benchmarks.frontier_speed artifacts/generator artifacts/demos results/frontier.json \
+        [SHAPES]
+
+Both ways use the same shapes, workers, initial states and rules. Nothing else should run on the
+machine meanwhile.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from nnit.artifacts.demos import read_demos
+from nnit.artifacts.frontier import read_frontier
+from nnit.artifacts.state import UnitStore
+from nnit.cloning import CloneUnit, clone_network
+from nnit.frontier.race import Standing
+from nnit.mlp import Network
+from nnit.parallel import default_workers, map_units
+from nnit.progress import silent
+from nnit.seeding import derive_seed
+from stages import frontier
+from stages.params import Params, RunOptions
+from stages.params_file import load_params
+
+CLONE_STEPS = 4000
+
+
+def difference(one: Standing, other: Standing) -> float:
+    """Return how much higher the success of ``one`` is, over the episodes both ran."""
+    both = min(len(one.outcomes), len(other.outcomes))
+    return float(np.mean(one.outcomes[:both]) - np.mean(other.outcomes[:both]))
+
+
+def main() -> None:
+    """Run both ways, write the file that is named on the command line, and print it."""
+    generator, demos_path, result_file = map(Path, sys.argv[1:4])
+    params = load_params()
+    if len(sys.argv) > 4:
+        changed = {**params.frontier.model_dump(), "shapes": int(sys.argv[4])}
+        data = {**params.model_dump(mode="json"), "frontier": changed}
+        params = Params.model_validate(data)
+    options = RunOptions(seed=params.seed, device="cpu")
+    demos, _ = read_demos(demos_path)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        started = time.perf_counter()
+        summary = frontier.run(
+            params,
+            frontier.Inputs(generator),
+            frontier.Outputs(folder / "frontier"),
+            options=options,
+        )
+        frontier_s = time.perf_counter() - started
+        generated = read_frontier(folder / "frontier")[0].frontier.candidates
+        started = time.perf_counter()
+        seed = derive_seed(params.seed, "clone")
+        units = [CloneUnit(demos, one.hidden_dims, CLONE_STEPS, seed) for one in generated]
+        weights = map_units(clone_network, units, default_workers())
+        cloned_s = time.perf_counter() - started
+        cloned = frontier.run_race(
+            [Network(*pair) for pair in zip((u.hidden_dims for u in units), weights, strict=True)],
+            demos.interface,
+            params.frontier,
+            UnitStore(folder / "cloned", "benchmark"),
+            options,
+            silent,
+        )
+        direct_s = time.perf_counter() - started
+    differences = [
+        difference(one.standing, other) for one, other in zip(generated, cloned, strict=True)
+    ]
+    figures = {
+        "command": f"python -m benchmarks.frontier_speed {' '.join(sys.argv[1:])}",
+        "workers": default_workers(),
+        "shapes": len(generated),
+        "answer": summary.answer,
+        "frontier_s": frontier_s,
+        "sampler_s": summary.sampler_s,
+        "evaluation_s": summary.evaluation_s,
+        "episodes": summary.episodes,
+        "cloning_and_racing_s": direct_s,
+        "cloning_s": cloned_s,
+        "cloned_episodes": sum(len(standing.outcomes) for standing in cloned),
+        "ratio": direct_s / frontier_s,
+        "mean_difference": float(np.mean(differences)),
+        "mean_absolute_difference": float(np.mean(np.abs(differences))),
+    }
+    result_file.parent.mkdir(parents=True, exist_ok=True)
+    result_file.write_text(json.dumps(figures, indent=2) + "\n")
+    print(json.dumps(figures, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The smallest network that does the job: which shapes to try, and a race between them."""

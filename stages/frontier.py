@@ -1,0 +1,342 @@
+"""Stage ``frontier``: which is the smallest network that does the job? Nothing is trained.
+
+Reads:   generator   kind "generator", schema 1
+         demos       kind "demos",     schema 1 (to keep off their reset seeds)
+Writes:  frontier    kind "frontier",  schema 1
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from nnit.architectures import TrainingRange, held_out_kind
+from nnit.artifacts.demos import read_demos
+from nnit.artifacts.frontier import StoredFrontier, write_frontier
+from nnit.artifacts.manifest import Provenance
+from nnit.artifacts.publish import check_output_free
+from nnit.artifacts.samples import Sample
+from nnit.artifacts.state import UnitStore, clear_state
+from nnit.diffusion.architecture import ArchitectureBounds, generate_architecture
+from nnit.diffusion.sampler import sample_network
+from nnit.figures.frontier import FrontierPoint, draw_frontier
+from nnit.frontier.candidates import by_size, spread_shapes
+from nnit.frontier.front import Candidate, Frontier, episodes_run
+from nnit.frontier.race import RaceRules, Standing, race
+from nnit.mlp import Architecture, Network, PolicyInterface, format_architecture
+from nnit.parallel import default_workers, map_units
+from nnit.progress import Progress, silent
+from nnit.rollout.episodes import EpisodeRange, EvaluationRequest, SuccessEvaluator, open_evaluator
+from nnit.seeding import derive_seed, torch_generator
+from nnit.tasks.seeds import check_disjoint_seeds, seed_range
+from nnit.tasks.task import get_task
+from nnit.training import prepare_torch
+from stages.checkpoints import naming_the_way_on, run_key
+from stages.episode_store import load_units, saver
+from stages.generator import Generator, load_generator
+from stages.lineage import require_same_task
+from stages.params import FrontierParams, Params, RunOptions
+
+UNBOUNDED = ArchitectureBounds()
+SAMPLE_INDEX = 0  # the network is the one that ``nnit sample --arch`` gives first
+SHAPES_TOGETHER = 8  # of a unit of sampling, whatever the number of workers
+GENERATED_TRIES = 20  # draws for each architecture that is wanted
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The generator, and what shapes it may be asked for."""
+
+    generator: Path
+    bounds: ArchitectureBounds = UNBOUNDED
+    demos: Path | None = None
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where the frontier goes."""
+
+    frontier: Path
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The numbers for the terminal and for ``metrics/frontier.json``."""
+
+    answer: str
+    met: bool  # whether there is a network with the success that is wanted
+    shapes: int
+    front: int  # networks on it
+    episodes: int  # run by all shapes together
+    sampler_s: float  # seconds for all networks
+    evaluation_s: float  # seconds for all episodes
+
+
+class SampleUnit(NamedTuple):
+    """Some shapes to generate, as a unit of work for a process."""
+
+    generator: Path
+    device: str
+    shapes: tuple[Architecture, ...]
+    seed: int
+    steps: int
+
+
+def run(
+    params: Params,
+    inputs: Inputs,
+    outputs: Outputs,
+    *,
+    options: RunOptions,
+    progress: Progress = silent,
+) -> Summary:
+    """Generate a network of each of many shapes, race them, and keep the front.
+
+    Held-out architectures may be among the shapes: this is evaluation. All networks face the same
+    initial states, and an episode ends at its first success. Finished networks and episodes are
+    kept beside the output until it is whole, so that an interrupted run goes on with ``--resume``.
+
+    Raises:
+        UsageError: bounds that nothing meets, an unknown task, or reset seeds of the
+            demonstrations.
+        WrongKindError: demonstrations of another task.
+        NnitError: a missing or damaged input, an output that can't be written, or the run was
+            stopped.
+    """
+    check_output_free(outputs.frontier, force=options.force, kind="frontier")
+    section = params.frontier
+    generator = load_generator(inputs.generator, options.device)
+    get_task(generator.interface.task)
+    parents = {"generator": generator.digest}
+    if inputs.demos is not None:
+        parents["demos"] = check_demos(inputs, generator.interface, section)
+    shapes = choose_shapes(generator, section, inputs.bounds, options)
+    if len(shapes) < section.shapes:
+        progress.note(f"frontier: within bounds are {len(shapes)} shapes; all of them are tried")
+    decides = {
+        "bounds": asdict(inputs.bounds),
+        **section.model_dump(mode="json"),
+        "architectures": params.architectures.model_dump(mode="json"),  # tells the kinds apart
+    }
+    store = UnitStore(outputs.frontier, run_key("frontier", decides, options.seed, parents))
+    if not options.resume:
+        clear_state(outputs.frontier)
+    started = time.perf_counter()
+    with naming_the_way_on(outputs.frontier):
+        networks = networks_of(shapes, inputs.generator, section, store, options, progress)
+        sampled = time.perf_counter()
+        standings = run_race(networks, generator.interface, section, store, options, progress)
+    raced = time.perf_counter()
+    frontier = Frontier(
+        tuple(
+            Candidate(shape, kind_of(shape, params.architectures.training_range()), standing)
+            for shape, standing in zip(shapes, standings, strict=True)
+        ),
+        race_rules(section),
+        section.min_success,
+        generator.interface,
+    )
+    front = tuple(Sample(networks[k], options.seed, SAMPLE_INDEX) for k in frontier.front)
+    write_frontier(
+        outputs.frontier,
+        StoredFrontier(frontier, front),
+        draw_frontier(points_of(frontier), section.min_success),
+        Provenance("frontier", decides, options.seed, parents),
+        force=options.force,
+    )
+    clear_state(outputs.frontier)
+    return Summary(
+        answer=frontier.answer(),
+        met=frontier.smallest is not None,
+        shapes=len(shapes),
+        front=len(front),
+        episodes=episodes_run(frontier.candidates),
+        sampler_s=sampled - started,
+        evaluation_s=raced - sampled,
+    )
+
+
+def check_demos(inputs: Inputs, interface: PolicyInterface, section: FrontierParams) -> str:
+    """Make sure that demonstrations belong to the generator and not to the evaluation.
+
+    Returns:
+        The digest of the demonstrations.
+
+    Raises:
+        WrongKindError: of another task.
+        UsageError: reset seeds that are evaluated too.
+    """
+    assert inputs.demos is not None
+    demos, artifact = read_demos(inputs.demos)
+    require_same_task(inputs.generator, interface, inputs.demos, demos.interface)
+    check_disjoint_seeds(
+        range(int(demos.seeds.min()), int(demos.seeds.max()) + 1),
+        seed_range(section.first_seed, section.episodes),
+    )
+    return artifact.digest
+
+
+def race_rules(section: FrontierParams) -> RaceRules:
+    """Return the rules of the race as the library's type."""
+    return RaceRules(**{name: getattr(section, name) for name in RaceRules._fields})
+
+
+def kind_of(shape: Architecture, training_range: TrainingRange) -> str:
+    """Return how a shape is held out, or "train"."""
+    return held_out_kind(shape, training_range) or "train"
+
+
+def choose_shapes(
+    generator: Generator, section: FrontierParams, bounds: ArchitectureBounds, options: RunOptions
+) -> list[Architecture]:
+    """Return the shapes to try, in ascending order of parameters.
+
+    Raises:
+        UsageError: no shape is within the bounds.
+    """
+    config, interface = generator.model.config, generator.interface
+    if section.spread == "stratified":
+        seed = derive_seed(options.seed, "frontier")
+        widths, depths = config.arch_widths, config.arch_depths
+        return spread_shapes(section.shapes, widths, depths, bounds, interface, seed)
+    found: dict[Architecture, None] = {}
+    prepare_torch()
+    for k in range(GENERATED_TRIES * section.shapes):
+        chance = torch_generator(options.seed, "frontier", k)
+        found[generate_architecture(generator.model, None, bounds, interface, chance)] = None
+        if len(found) == section.shapes:
+            break
+    return by_size(list(found), interface)
+
+
+def networks_of(
+    shapes: Sequence[Architecture],
+    generator: Path,
+    section: FrontierParams,
+    store: UnitStore,
+    options: RunOptions,
+    progress: Progress,
+) -> list[Network]:
+    """Generate one network of each shape, in worker processes.
+
+    Raises:
+        InterruptedRunError: asked to stop; finished units are kept.
+    """
+    groups = [
+        tuple(shapes[k : k + SHAPES_TOGETHER]) for k in range(0, len(shapes), SHAPES_TOGETHER)
+    ]
+    done = {k: found for k in range(len(groups)) if (found := store.load(f"networks-{k}"))}
+    todo = [k for k in range(len(groups)) if k not in done]
+    units = [
+        SampleUnit(generator.absolute(), options.device, groups[k], options.seed, section.steps)
+        for k in todo
+    ]
+    sizes = [len(groups[k]) for k in todo]
+    progress.start("networks", len(shapes), len(shapes) - sum(sizes))
+
+    def keep(index: int, weights: list[np.ndarray]) -> None:
+        done[todo[index]] = {str(k): flat for k, flat in enumerate(weights)}
+        store.save(f"networks-{todo[index]}", done[todo[index]])
+
+    workers = options.workers or default_workers()
+    map_units(sample_shapes, units, workers, progress, unit_sizes=sizes, on_result=keep)
+    return [
+        Network(shape, done[k][str(place)])
+        for k, group in enumerate(groups)
+        for place, shape in enumerate(group)
+    ]
+
+
+def sample_shapes(unit: SampleUnit) -> list[np.ndarray]:
+    """Generate the flat weights of one network of each shape."""
+    generator = _process_generator(unit.generator, unit.device)
+    return [
+        sample_network(
+            generator.model,
+            generator.interface.spec(shape),
+            generator.patch_size,
+            generator.standardizer,
+            torch_generator(unit.seed, "sample", format_architecture(shape), SAMPLE_INDEX),
+            num_steps=unit.steps,
+            device=unit.device,
+        ).weights
+        for shape in unit.shapes
+    ]
+
+
+@cache
+def _process_generator(path: Path, device: str) -> Generator:
+    """Return this process's generator, read on the first call."""
+    prepare_torch()
+    return load_generator(path, device)
+
+
+def run_race(
+    networks: Sequence[Network],
+    interface: PolicyInterface,
+    section: FrontierParams,
+    store: UnitStore,
+    options: RunOptions,
+    progress: Progress,
+) -> list[Standing]:
+    """Race networks in the simulator, in ascending order of size.
+
+    Raises:
+        InterruptedRunError: asked to stop; finished episodes are kept.
+    """
+    seed_range(section.first_seed, section.episodes)
+    requests = [
+        EvaluationRequest(f"candidate-{k:04d}", "sample", network.hidden_dims, "", network.weights)
+        for k, network in enumerate(networks)
+    ]
+    contest = race(
+        [interface.spec(network.hidden_dims).num_parameters for network in networks],
+        race_rules(section),
+    )
+    workers = options.workers or default_workers()
+    with open_evaluator(interface, section.first_seed, workers) as evaluator:
+        turns = next(contest)
+        number = 0
+        while True:
+            number += 1
+            ranges = [
+                EpisodeRange(requests[turn.candidate], turn.first_episode, turn.num_episodes)
+                for turn in turns
+            ]
+            if turns[0].first_episode < section.race_episodes:
+                progress.note(f"race: round {number}, {len(turns)} of {len(networks)} shapes")
+            outcomes = run_ranges(evaluator, ranges, store, progress)
+            try:
+                turns = contest.send(outcomes)
+            except StopIteration as end:
+                return end.value
+
+
+def run_ranges(
+    evaluator: SuccessEvaluator,
+    ranges: Sequence[EpisodeRange],
+    store: UnitStore,
+    progress: Progress,
+) -> list[tuple[bool, ...]]:
+    """Run what is not finished of some episodes."""
+    done = load_units(store, (one.key for one in ranges))
+    return evaluator.run(ranges, progress, on_unit=saver(store), done_units=done)
+
+
+def points_of(frontier: Frontier) -> list[FrontierPoint]:
+    """Return the candidates as they are drawn."""
+    front = set(frontier.front)
+    return [
+        FrontierPoint(
+            format_architecture(one.hidden_dims),
+            frontier.parameters(k),
+            one.success_once,
+            *one.interval,
+            on_front=k in front,
+        )
+        for k, one in enumerate(frontier.candidates)
+    ]

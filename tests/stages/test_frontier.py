@@ -1,0 +1,140 @@
+"""The frontier: the same for any number of workers, resumable, and its networks are samples."""
+
+import json
+
+import pytest
+from tiny_pipeline import PARAMS, PARAMS_NAME, Recorder, names, tree, with_section
+
+from nnit.artifacts.frontier import FIGURE_NAME, read_frontier
+from nnit.artifacts.samples import read_samples
+from nnit.diffusion.architecture import ArchitectureBounds
+from nnit.errors import InterruptedRunError, UsageError
+from nnit.progress import silent
+from nnit_cli.main import main
+from stages import frontier, sample
+from stages.params import RunOptions
+
+pytestmark = pytest.mark.sim
+
+RULES = {"first_episodes": 1, "race_episodes": 2, "episodes": 3, "floor": 0.0, "min_success": 0.0}
+SMALL = with_section(PARAMS, "frontier", shapes=3, steps=2, **RULES)
+DEPTH_ONE = ArchitectureBounds(depth=1)
+
+
+def run(pipeline, out, params=SMALL, bounds=DEPTH_ONE, progress=silent, **options):
+    """Run the stage on the tiny generator."""
+    return frontier.run(
+        params,
+        frontier.Inputs(pipeline / "generator", bounds, pipeline / "demos"),
+        frontier.Outputs(out),
+        options=RunOptions(**{"device": "cpu", "workers": 1, **options}),
+        progress=progress,
+    )
+
+
+@pytest.fixture(scope="module")
+def found(pipeline, tmp_path_factory):
+    """A frontier of three shapes."""
+    out = tmp_path_factory.mktemp("found") / "frontier"
+    return out, run(pipeline, out)
+
+
+def test_all_candidates_are_reported_and_the_front_is_kept(found):
+    """Every shape with its sizes and episodes; the networks of the front as folders; a figure."""
+    out, summary = found
+    stored, _ = read_frontier(out, check="all")
+    top = json.loads((out / "frontier.json").read_bytes())
+    assert summary.shapes == len(top["candidates"]) == 3
+    assert [len(entry["architecture"]) for entry in top["candidates"]] == [1, 1, 1]
+    front = [entry["architecture"] for entry in top["candidates"] if entry["on_front"]]
+    assert [list(one.network.hidden_dims) for one in stored.networks] == front
+    assert summary.front == len(front) >= 1
+    assert (out / FIGURE_NAME).read_bytes().startswith(b"\x89PNG")
+    assert summary.met
+    assert top["smallest"] == front[0]
+    widths = ",".join(map(str, front[0]))
+    assert summary.answer.startswith(
+        f"smallest network with success >= 0 (lower bound): {widths} with "
+    )
+
+
+def test_workers_and_repetition_change_nothing(found, pipeline, tmp_path):
+    """Two workers give the bytes of one; another seed gives others."""
+    out, _ = found
+    run(pipeline, tmp_path / "two", workers=2)
+    assert tree(tmp_path / "two") == tree(out)
+    assert names(tmp_path) == ["two"]
+    run(pipeline, tmp_path / "other", seed=1)
+    assert tree(tmp_path / "other") != tree(out)
+
+
+def test_an_interrupted_frontier_goes_on(found, pipeline, tmp_path):
+    """Stopped while sampling and while racing, it ends in the same bytes; nothing is made again."""
+    out, _ = found
+    again = tmp_path / "again"
+    for after in (1, 2):
+        with pytest.raises(InterruptedRunError, match="--resume"):
+            run(pipeline, again, progress=Recorder(after), resume=True)
+        assert names(tmp_path) == ["again.state"]
+    progress = Recorder()
+    run(pipeline, again, resume=True, progress=progress)
+    assert progress.parts[0] == ("networks", 3, 3)
+    assert progress.parts[1][2] >= 1
+    assert tree(again) == tree(out)
+    assert names(tmp_path) == ["again"]
+
+
+def test_networks_are_those_of_sample(found, pipeline, tmp_path):
+    """The network of a shape is the first one that ``nnit sample --arch`` gives."""
+    stored, _ = read_frontier(found[0])
+    network = stored.networks[0].network
+    sample.run(
+        SMALL,
+        sample.Inputs(pipeline / "generator", (network.hidden_dims,)),
+        sample.Outputs(tmp_path / "samples"),
+        options=RunOptions(device="cpu"),
+    )
+    (expected,) = read_samples(tmp_path / "samples")[0].samples
+    assert expected.network.weights.tobytes() == network.weights.tobytes()
+
+
+def test_generated_shapes_are_within_bounds(pipeline, tmp_path):
+    """``spread: generated`` draws from the generator; too few shapes are said, and all taken."""
+    params = with_section(PARAMS, "frontier", shapes=40, spread="generated", steps=2, **RULES)
+    progress = Recorder()
+    bounds = ArchitectureBounds(max_params=700)
+    summary = run(pipeline, tmp_path / "out", params, bounds, progress)
+    stored, _ = read_frontier(tmp_path / "out")
+    assert 0 < summary.shapes < 40
+    assert f"frontier: within bounds are {summary.shapes} shapes; all of them are tried" in (
+        progress.notes
+    )
+    specs = [stored.interface.spec(one.hidden_dims) for one in stored.frontier.candidates]
+    assert all(bounds.admit(spec) for spec in specs)
+
+
+def test_impossible_requests_are_refused(pipeline, tmp_path):
+    """Bounds that nothing meets, and reset seeds of the demonstrations: before any work."""
+    with pytest.raises(UsageError, match="no architecture is within --max-params 9"):
+        run(pipeline, tmp_path / "out", bounds=ArchitectureBounds(max_params=9))
+    late = with_section(SMALL, "frontier", first_seed=10_000)
+    with pytest.raises(UsageError, match="overlap"):
+        run(pipeline, tmp_path / "out", late)
+    assert names(tmp_path) == []
+
+
+def test_command_prints_the_table_and_holds_the_gate(pipeline, tmp_path, capsys):
+    """--require exits with 7 and one line where nothing is good enough; the artifact is there."""
+    out = tmp_path / "out"
+    words = ["frontier", "--model", str(pipeline / "generator"), "--out", str(out), "--depth", "1"]
+    words += ["--params", str(pipeline / PARAMS_NAME), "--workers", "1", "--shapes", "2"]
+    words += ["--first-episodes", "1", "--race-episodes", "1", "--episodes", "2", "--steps", "2"]
+    assert main([*words, "--floor", "0", "--require"]) == 7
+    captured = capsys.readouterr()
+    assert "network-0000" in captured.out
+    assert captured.err.rstrip().endswith(
+        "nnit: --require: not met, smallest network with success >= 0.95 (lower bound): none of 2"
+    )
+    assert main(["inspect", str(out)]) == 0
+    assert "network-0000" in capsys.readouterr().out
+    assert main([*words, "--race-episodes", "3", "--force"]) == 3
