@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.samples import Sample
 from nnit.artifacts.state import UnitStore, clear_state
 from nnit.diffusion.architecture import ArchitectureBounds, generate_architecture
-from nnit.diffusion.sampler import sample_network
+from nnit.diffusion.sampler import sample_networks
 from nnit.figures.frontier import FrontierPoint, draw_frontier
 from nnit.frontier.candidates import by_size, spread_shapes
 from nnit.frontier.front import Candidate, Frontier, episodes_run
@@ -40,10 +41,11 @@ from stages.episode_store import load_units, saver
 from stages.generator import Generator, load_generator
 from stages.lineage import require_same_task
 from stages.params import FrontierParams, Params, RunOptions
+from stages.sample import request
 
 UNBOUNDED = ArchitectureBounds()
 SAMPLE_INDEX = 0  # the network is the one that ``nnit sample --arch`` gives first
-SHAPES_TOGETHER = 8  # of a unit of sampling, whatever the number of workers
+SHAPES_TOGETHER = 20  # of a unit of sampling, whatever the number of workers
 GENERATED_TRIES = 20  # draws for each architecture that is wanted
 
 
@@ -254,18 +256,16 @@ def networks_of(
 def sample_shapes(unit: SampleUnit) -> list[np.ndarray]:
     """Generate the flat weights of one network of each shape."""
     generator = _process_generator(unit.generator, unit.device)
-    return [
-        sample_network(
-            generator.model,
-            generator.interface.spec(shape),
-            generator.patch_size,
-            generator.standardizer,
-            torch_generator(unit.seed, "sample", format_architecture(shape), SAMPLE_INDEX),
-            num_steps=unit.steps,
-            device=unit.device,
-        ).weights
-        for shape in unit.shapes
-    ]
+    specs = [generator.interface.spec(shape) for shape in unit.shapes]
+    found = sample_networks(
+        generator.model,
+        [request(generator, spec, SAMPLE_INDEX, unit.seed, grow=True) for spec in specs],
+        generator.patch_size,
+        generator.standardizer,
+        num_steps=unit.steps,
+        device=unit.device,
+    )
+    return [network.weights for _, network in sorted(found, key=itemgetter(0))]
 
 
 @cache

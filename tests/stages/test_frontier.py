@@ -137,4 +137,4 @@ def test_command_prints_the_table_and_holds_the_gate(pipeline, tmp_path, capsys)
     )
     assert main(["inspect", str(out)]) == 0
     assert "network-0000" in capsys.readouterr().out
-    assert main([*words, "--race-episodes", "3", "--force"]) == 3
+    assert main([*words, "--race-episodes", "3", "--force"]) == 2
