@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nnit.artifacts.alignment import read_alignment
+from nnit.artifacts.audit import read_audit
 from nnit.artifacts.describe import describe as describe_artifact
 from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.rollouts import read_rollouts
 from nnit.mlp import format_architecture
 from nnit.rollout.metrics import Evaluation, wilson_interval
+from stages.audit_tables import alignment_table, audit_table
 
 SHORT_DIGEST = 12  # characters
 SHOWN_ITEMS = 8
@@ -40,6 +43,10 @@ def describe(path: Path) -> Description:
     table: list[Row] = []
     if artifact.manifest.kind == "rollouts":
         table = success_table(read_rollouts(path)[0].evaluations)
+    elif artifact.manifest.kind == "audit":
+        table = audit_table(read_audit(path)[0])
+    elif artifact.manifest.kind == "alignment":
+        table = alignment_table(read_alignment(path)[0])
     return Description(data, facts_of(data), table)
 
 

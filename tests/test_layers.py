@@ -9,7 +9,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 PACKAGES = ("nnit", "nnit_cli", "stages")
-ROOMS = {"zoo", "tokens", "ghn", "diffusion", "rollout", "tasks", "figures"}
+ROOMS = {"zoo", "tokens", "ghn", "diffusion", "rollout", "tasks", "figures", "audit", "alignment"}
 MAY_USE = {  # which rooms of nnit a room may import, beside the modules at the top of nnit
     "top": set(),
     "zoo": {"ghn"},
@@ -19,6 +19,8 @@ MAY_USE = {  # which rooms of nnit a room may import, beside the modules at the 
     "tasks": set(),
     "rollout": {"tasks"},
     "figures": set(),
+    "audit": {"zoo", "tokens", "rollout"},
+    "alignment": {"zoo", "tokens"},
     "artifacts": ROOMS,
 }
 HOMES = {  # third-party library -> the only modules that may import it

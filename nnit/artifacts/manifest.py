@@ -45,6 +45,8 @@ KINDS: dict[str, Kind] = {
     "generator": Kind("nnit diffuse-train", 1, (1,)),
     "samples": Kind("nnit sample", 1, (1,)),
     "rollouts": Kind("nnit rollout", 1, (1,)),
+    "audit": Kind("nnit audit", 1, (1,)),
+    "alignment": Kind("nnit align-report", 1, (1,)),
 }
 
 

@@ -1,0 +1,75 @@
+"""Artifacts of kind ``alignment``: how aligned and how smooth the networks of zoos are."""
+
+from pathlib import Path
+
+from nnit.alignment.report import Alignment
+from nnit.artifacts.canonical import canonical_file, parse_canonical
+from nnit.artifacts.checks import all_attributes, damage_of
+from nnit.artifacts.interface import parse_interface
+from nnit.artifacts.manifest import Provenance
+from nnit.artifacts.publish import publish
+from nnit.artifacts.reading import Artifact, Check, open_artifact, read_bytes
+from nnit.artifacts.records import parse_record, record_to_json
+from nnit.mlp import PolicyInterface
+
+ALIGNMENT_NAME = "alignment.json"
+WEIGHTS_FIGURE = "weights.png"
+SMOOTHNESS_FIGURE = "smoothness.png"
+FIGURES = (WEIGHTS_FIGURE, SMOOTHNESS_FIGURE)
+
+
+def write_alignment(
+    path: Path,
+    alignment: Alignment,
+    figures: dict[str, bytes],
+    interface: PolicyInterface,
+    provenance: Provenance,
+    *,
+    force: bool = False,
+) -> None:
+    """Write a report as ``alignment.json``, with its figures.
+
+    Args:
+        path: The folder to make.
+        alignment: What to write.
+        figures: Names among ``FIGURES`` and the bytes of PNG files.
+        interface: Of the policies.
+        provenance: What it was made from.
+        force: Replace a report that is there already.
+
+    Raises:
+        ValueError: parts that contradict each other.
+        NnitError: as ``publish``.
+    """
+    _check(alignment)
+    attributes = all_attributes(interface, {}, None)
+    with publish(path, "alignment", provenance, attributes, force=force) as writer:
+        writer.write_file(ALIGNMENT_NAME, canonical_file(record_to_json(alignment)))
+        for name, data in figures.items():
+            writer.write_file(name, data)
+
+
+def read_alignment(path: Path, *, check: Check = "small") -> tuple[Alignment, Artifact]:
+    """Read a report; its figures are for people.
+
+    Raises:
+        NnitError: as ``open_artifact``, or parts that contradict each other.
+    """
+    artifact = open_artifact(path, "alignment", check=check)
+    parse_interface(artifact.attributes.object("interface"))
+    where = str(artifact.path / ALIGNMENT_NAME)
+    value = parse_canonical(read_bytes(artifact, ALIGNMENT_NAME), where)
+    alignment = parse_record(Alignment, value, where)
+    with damage_of(artifact.path / ALIGNMENT_NAME):
+        _check(alignment)
+    return alignment, artifact
+
+
+def _check(alignment: Alignment) -> None:
+    labels = [zoo.label for zoo in alignment.zoos]
+    if not labels or len(set(labels)) != len(labels):
+        raise ValueError("zoos: each needs a label of its own")
+    for zoo in alignment.zoos:
+        lines = (zoo.line.losses, zoo.line_matched.losses)
+        if any(len(losses) != len(alignment.alphas) for losses in lines):
+            raise ValueError(f"zoos: {zoo.label}: not a loss for each of the alphas")
