@@ -16,7 +16,12 @@ from nnit.alignment.barrier import ALPHAS
 from nnit.alignment.measure import AlignmentSettings, draw_pairs, layers_of, measure_zoo
 from nnit.alignment.report import Alignment, ZooAlignment
 from nnit.alignment.smoothness import AXES, LAGS
-from nnit.artifacts.alignment import SMOOTHNESS_FIGURE, WEIGHTS_FIGURE, write_alignment
+from nnit.artifacts.alignment import (
+    SMOOTHNESS_FIGURE,
+    WEIGHTS_FIGURE,
+    StoredAlignment,
+    write_alignment,
+)
 from nnit.artifacts.demos import read_demos
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
@@ -127,12 +132,11 @@ def run(
     )
     write_alignment(
         outputs.alignment,
-        Alignment(found, len(states), ALPHAS),
+        StoredAlignment(Alignment(found, len(states), ALPHAS), interface),
         {
             WEIGHTS_FIGURE: draw_weights(zoos, settings),
             SMOOTHNESS_FIGURE: draw_smoothness(found),
         },
-        interface,
         Provenance("align-report", section.model_dump(mode="json"), options.seed, parents),
         force=options.force,
     )

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from nnit.artifacts.audit import write_audit
+from nnit.artifacts.audit import StoredAudit, write_audit
 from nnit.artifacts.demos import read_demos
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
@@ -135,7 +135,9 @@ def run(
         "architectures": params.architectures.model_dump(mode="json"),  # tells the kinds apart
     }
     provenance = Provenance("audit", decides, options.seed, parents)
-    write_audit(outputs.audit, audit, samples.interface, provenance, force=options.force)
+    write_audit(
+        outputs.audit, StoredAudit(audit, samples.interface), provenance, force=options.force
+    )
     return summarise(audit)
 
 

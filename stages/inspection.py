@@ -44,9 +44,9 @@ def describe(path: Path) -> Description:
     if artifact.manifest.kind == "rollouts":
         table = success_table(read_rollouts(path)[0].evaluations)
     elif artifact.manifest.kind == "audit":
-        table = audit_table(read_audit(path)[0])
+        table = audit_table(read_audit(path)[0].audit)
     elif artifact.manifest.kind == "alignment":
-        table = alignment_table(read_alignment(path)[0])
+        table = alignment_table(read_alignment(path)[0].alignment)
     return Description(data, facts_of(data), table)
 
 

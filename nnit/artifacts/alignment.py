@@ -1,5 +1,6 @@
 """Artifacts of kind ``alignment``: how aligned and how smooth the networks of zoos are."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from nnit.alignment.report import Alignment
@@ -18,11 +19,18 @@ SMOOTHNESS_FIGURE = "smoothness.png"
 FIGURES = (WEIGHTS_FIGURE, SMOOTHNESS_FIGURE)
 
 
+@dataclass(frozen=True)
+class StoredAlignment:
+    """A report, and the interface of the networks that it is about."""
+
+    alignment: Alignment
+    interface: PolicyInterface
+
+
 def write_alignment(
     path: Path,
-    alignment: Alignment,
+    stored: StoredAlignment,
     figures: dict[str, bytes],
-    interface: PolicyInterface,
     provenance: Provenance,
     *,
     force: bool = False,
@@ -31,9 +39,8 @@ def write_alignment(
 
     Args:
         path: The folder to make.
-        alignment: What to write.
+        stored: What to write.
         figures: Names among ``FIGURES`` and the bytes of PNG files.
-        interface: Of the policies.
         provenance: What it was made from.
         force: Replace a report that is there already.
 
@@ -41,28 +48,28 @@ def write_alignment(
         ValueError: parts that contradict each other.
         NnitError: as ``publish``.
     """
-    _check(alignment)
-    attributes = all_attributes(interface, {}, None)
+    _check(stored.alignment)
+    attributes = all_attributes(stored.interface, {}, None)
     with publish(path, "alignment", provenance, attributes, force=force) as writer:
-        writer.write_file(ALIGNMENT_NAME, canonical_file(record_to_json(alignment)))
+        writer.write_file(ALIGNMENT_NAME, canonical_file(record_to_json(stored.alignment)))
         for name, data in figures.items():
             writer.write_file(name, data)
 
 
-def read_alignment(path: Path, *, check: Check = "small") -> tuple[Alignment, Artifact]:
+def read_alignment(path: Path, *, check: Check = "small") -> tuple[StoredAlignment, Artifact]:
     """Read a report; its figures are for people.
 
     Raises:
         NnitError: as ``open_artifact``, or parts that contradict each other.
     """
     artifact = open_artifact(path, "alignment", check=check)
-    parse_interface(artifact.attributes.object("interface"))
+    interface = parse_interface(artifact.attributes.object("interface"))
     where = str(artifact.path / ALIGNMENT_NAME)
     value = parse_canonical(read_bytes(artifact, ALIGNMENT_NAME), where)
     alignment = parse_record(Alignment, value, where)
     with damage_of(artifact.path / ALIGNMENT_NAME):
         _check(alignment)
-    return alignment, artifact
+    return StoredAlignment(alignment, interface), artifact
 
 
 def _check(alignment: Alignment) -> None:

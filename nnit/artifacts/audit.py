@@ -1,6 +1,7 @@
 """Artifacts of kind ``audit``: how novel, diverse and sound generated networks are."""
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 from nnit.artifacts.canonical import canonical_file, parse_canonical
@@ -16,10 +17,17 @@ from nnit.mlp import PolicyInterface
 AUDIT_NAME = "audit.json"
 
 
+@dataclass(frozen=True)
+class StoredAudit:
+    """An audit, and the interface of the networks that it is about."""
+
+    audit: Audit
+    interface: PolicyInterface
+
+
 def write_audit(
     path: Path,
-    audit: Audit,
-    interface: PolicyInterface,
+    stored: StoredAudit,
     provenance: Provenance,
     *,
     force: bool = False,
@@ -30,26 +38,26 @@ def write_audit(
         ValueError: parts that contradict each other.
         NnitError: as ``publish``.
     """
-    _check(audit)
-    attributes = all_attributes(interface, {}, None)
+    _check(stored.audit)
+    attributes = all_attributes(stored.interface, {}, None)
     with publish(path, "audit", provenance, attributes, force=force) as writer:
-        writer.write_file(AUDIT_NAME, canonical_file(record_to_json(audit)))
+        writer.write_file(AUDIT_NAME, canonical_file(record_to_json(stored.audit)))
 
 
-def read_audit(path: Path, *, check: Check = "small") -> tuple[Audit, Artifact]:
+def read_audit(path: Path, *, check: Check = "small") -> tuple[StoredAudit, Artifact]:
     """Read an audit.
 
     Raises:
         NnitError: as ``open_artifact``, or parts that contradict each other.
     """
     artifact = open_artifact(path, "audit", check=check)
-    parse_interface(artifact.attributes.object("interface"))
+    interface = parse_interface(artifact.attributes.object("interface"))
     where = str(artifact.path / AUDIT_NAME)
     value = parse_canonical(read_bytes(artifact, AUDIT_NAME), where)
     audit = parse_record(Audit, value, where)
     with damage_of(artifact.path / AUDIT_NAME):
         _check(audit)
-    return audit, artifact
+    return StoredAudit(audit, interface), artifact
 
 
 def _check(audit: Audit) -> None:

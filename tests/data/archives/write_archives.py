@@ -11,6 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
+from nnit.alignment.report import (
+    Alignment,
+    IndexAlignment,
+    Interpolation,
+    LayerMatching,
+    Smoothness,
+    ZooAlignment,
+)
+from nnit.artifacts.alignment import StoredAlignment, write_alignment
+from nnit.artifacts.audit import StoredAudit, write_audit
 from nnit.artifacts.demos import write_demos
 from nnit.artifacts.manifest import KINDS, Provenance
 from nnit.artifacts.model import write_model
@@ -18,6 +28,8 @@ from nnit.artifacts.rollouts import Rollouts, write_rollouts
 from nnit.artifacts.samples import Sample, SampleSet, write_samples
 from nnit.artifacts.tokens import write_tokens
 from nnit.artifacts.zoo import write_zoo
+from nnit.audit.report import Audit, GroupAudit, SampleAudit, ShapeAudit, SizeRange, Spread
+from nnit.bootstrap import Estimate
 from nnit.demos import Demos
 from nnit.mlp import Network, PolicyInterface
 from nnit.rollout.metrics import Episode, Evaluation
@@ -67,6 +79,36 @@ def values():
     return origin, demos, zoo, tokens, samples, Rollouts(evaluations, INTERFACE)
 
 
+def audit():
+    """Return the audit of two samples of one shape."""
+    some = Estimate(0.5, 0.25, 0.75, 1)
+    sample = SampleAudit(0, (2, 3), "train", 0.25, 1.0, 0.5, 2.0, None, None, False, True, ())
+    other = sample._replace(sample_index=1, success=None, performs=None, alarms=("too small",))
+    shape = ShapeAudit(
+        hidden_dims=(2, 3), kind="train", samples=2, zoo_networks=2, weight_median=0.25,
+        action_median=None, weight_spread=Spread(0.5, 0.25, 2.0), action_spread=None,
+        own_reference=True, failure_iou=None, loss_mean=0.25, loss_best=0.25, loss_ensemble=0.125,
+        zoo_loss_mean=0.5, zoo_loss_worst=0.75, ghn_loss=None,
+    )  # fmt: skip
+    group = GroupAudit("train", 1, 2, 1, *([some] * 11), None, None, None, None)._replace(loss=some)
+    groups = (group, group._replace(group="all"))
+    ranges = (SizeRange("first weight", 0.5, 1.5),)
+    return StoredAudit(Audit((sample, other), (shape,), groups, ranges, 100, 0.5, None), INTERFACE)
+
+
+def alignment():
+    """Return the report on one zoo."""
+    some = Estimate(0.5, 0.25, 0.75, 2)
+    layers = (LayerMatching(1, 0.5, 0.25, 0.125, 3), LayerMatching(2, 0.5, None, 0.125, 1))
+    line = Interpolation((0.5, 0.75, 0.5), some, some)
+    smooth = (Smoothness("middle", "input units", 4, 1, some, some),)
+    zoo = ZooAlignment(
+        "cnn", ((2, 3), (4,)), 3, IndexAlignment(some, some, 0.25, layers),
+        IndexAlignment(None, None, None, ()), some, some, line, line, smooth,
+    )  # fmt: skip
+    return StoredAlignment(Alignment((zoo,), 100, (0.0, 0.5, 1.0)), INTERFACE)
+
+
 def main(folder):
     """Write all archives below ``folder``."""
     origin, demos, zoo, tokens, samples, rollouts = values()
@@ -77,6 +119,8 @@ def main(folder):
     write_tokens(paths["tokens"], tokens, origin)
     write_samples(paths["samples"], samples, origin)
     write_rollouts(paths["rollouts"], rollouts, origin)
+    write_audit(paths["audit"], audit(), origin)
+    write_alignment(paths["alignment"], alignment(), {"weights.png": b"PNG"}, origin)
     for kind in ("ghn", "generator"):
         config = {"width": 64, "branches": [1, 2]}
         write_model(paths[kind], kind, config, tensors, INTERFACE, {"note": "tiny"}, origin)
