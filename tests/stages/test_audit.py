@@ -208,7 +208,6 @@ def test_a_zoo_of_unaligned_networks_is_told_from_an_aligned_one(pipeline, tmp_p
         align_report.Outputs(tmp_path / "alignment"),
         options=RunOptions(device="cpu"),
     )
-    assert summary.index_alignment["cnn"] > 0.8
-    assert summary.index_alignment["shuffled"] < 0.3
+    assert summary.index_alignment["cnn"] > 2 * summary.index_alignment["shuffled"]
     assert summary.weight_correlation["cnn"] > 0.9
     assert abs(summary.weight_correlation["shuffled"]) < 0.5
