@@ -32,7 +32,8 @@ def weights_figure(zoos: Sequence[WeightImages]) -> bytes:
     rows = max(len(zoo.fields) for zoo in zoos)
     largest = np.concatenate([np.abs(f).reshape(-1) for zoo in zoos for f in zoo.fields])
     bound = float(np.percentile(largest, COLOUR_PERCENTILE)) or 1.0
-    figure = new_figure(INCHES * len(zoos) + 0.8, INCHES * rows + 0.4)
+    tallest = max(len(field) / field.shape[1] for zoo in zoos for field in zoo.fields)
+    figure = new_figure(INCHES * len(zoos) + 0.8, (INCHES * tallest + 0.4) * rows + 0.2)
     axes = figure.subplots(rows, len(zoos), squeeze=False)
     image = None
     for column, zoo in enumerate(zoos):
