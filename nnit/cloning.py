@@ -48,14 +48,6 @@ def cloning_data(demos: Demos, device: str = "cpu") -> CloningData:
     )
 
 
-def scaled_data(demos: Demos, interface: PolicyInterface) -> CloningData:
-    """Scale demonstrations as the networks of another interface of the same task see them."""
-    observations = interface.standardise(demos.observations)
-    return CloningData(
-        torch.from_numpy(observations), torch.from_numpy(demos.actions), demos.episode_ends
-    )
-
-
 def bootstrap(data: CloningData, generator: np.random.Generator) -> CloningData:
     """Resample whole episodes with replacement, as many as there are."""
     starts = np.concatenate([[0], data.episode_ends[:-1]])

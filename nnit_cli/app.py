@@ -5,6 +5,8 @@ from typing import Annotated
 import typer
 
 from nnit import __version__
+from nnit_cli.commands.align_report import align_report_command
+from nnit_cli.commands.audit import audit_command
 from nnit_cli.commands.demos import demos_command
 from nnit_cli.commands.diffuse_train import diffuse_train_command
 from nnit_cli.commands.doctor import doctor_command
@@ -28,6 +30,8 @@ PIPELINE = {
 }
 EVALUATION = {  # commands that judge a generator, or make what it is compared with
     "frontier": frontier_command,
+    "audit": audit_command,
+    "align-report": align_report_command,
 }
 HELPERS = {"inspect": inspect_command, "verify": verify_command, "doctor": doctor_command}
 

@@ -168,7 +168,7 @@ def _value(value: object) -> str:
 
 
 def _is_number(cell: str) -> bool:
-    return not cell or cell[0].isdigit() or cell in {"-", "nan"}
+    return not cell or cell.removeprefix("-")[:1].isdigit() or cell in {"-", "nan"}
 
 
 def _duration(seconds: float) -> str:

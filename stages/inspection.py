@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nnit.artifacts.alignment import read_alignment
+from nnit.artifacts.audit import read_audit
 from nnit.artifacts.describe import describe as describe_artifact
 from nnit.artifacts.frontier import read_frontier
 from nnit.artifacts.reading import open_artifact
@@ -17,6 +19,7 @@ from nnit.artifacts.samples import network_folder
 from nnit.frontier.front import Frontier
 from nnit.mlp import format_architecture
 from nnit.rollout.metrics import Evaluation, wilson_interval
+from stages.audit_tables import alignment_table, audit_table
 
 SHORT_DIGEST = 12  # characters
 SHOWN_ITEMS = 8
@@ -45,6 +48,10 @@ def describe(path: Path) -> Description:
         table = success_table(read_rollouts(path)[0].evaluations)
     if artifact.manifest.kind == "frontier":
         table = front_table(read_frontier(path)[0].frontier)
+    elif artifact.manifest.kind == "audit":
+        table = audit_table(read_audit(path)[0].audit)
+    elif artifact.manifest.kind == "alignment":
+        table = alignment_table(read_alignment(path)[0].alignment)
     return Description(data, facts_of(data), table)
 
 

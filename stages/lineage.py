@@ -1,9 +1,12 @@
 """Checks that artifacts which are used together belong together."""
 
+from dataclasses import replace
 from pathlib import Path
 
+from nnit.demos import Demos
 from nnit.errors import WrongKindError
 from nnit.mlp import PolicyInterface
+from nnit.zoo.members import ModelZoo, networks_by_shape
 
 
 def require_same_task(
@@ -24,18 +27,31 @@ def require_same_task(
     raise WrongKindError(f"{other_path}: does not belong to {one_path}: {detail}")
 
 
-def require_same_environment(
-    one_path: Path, one: PolicyInterface, other_path: Path, other: PolicyInterface
-) -> None:
-    """Refuse artifacts of different tasks; the scaling of observations may differ.
+def on_other_demonstrations(
+    path: Path, interface: PolicyInterface, demos_path: Path, demos: Demos
+) -> Demos:
+    """Return demonstrations that networks were not trained on, scaled as the networks expect it.
+
+    Other demonstrations of a task have another mean and standard deviation; what a network sees
+    is scaled by those that it was made with.
 
     Raises:
-        WrongKindError: they differ; the line names both and how.
+        WrongKindError: they differ in more than that, such as the task.
     """
-    for name in ("task", "control_mode", "obs_dim", "act_dim"):
-        found, expected = getattr(other, name), getattr(one, name)
-        if found != expected:
-            raise WrongKindError(
-                f"{other_path}: does not belong to {one_path}: found {name} {found}, "
-                f"expected {expected}"
-            )
+    same_scaling = demos.interface._replace(obs_mean=interface.obs_mean, obs_std=interface.obs_std)
+    require_same_task(path, interface, demos_path, same_scaling)
+    return replace(demos, interface=interface)
+
+
+def require_repeated(path: Path, zoo: ModelZoo, repeats: int) -> None:
+    """Refuse a zoo that has no architecture several times, so that nothing can be compared.
+
+    Raises:
+        WrongKindError: the line says how to make one that has.
+    """
+    most = max((len(some) for some in networks_by_shape(zoo).values()), default=0)
+    if most < repeats:
+        raise WrongKindError(
+            f"{path}: has at most {most} networks of one architecture, expected {repeats}; make a "
+            f"zoo with `nnit zoo-export --repeats {max(repeats, 16)}`, or lower --repeats"
+        )

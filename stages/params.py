@@ -321,6 +321,26 @@ class FrontierParams(Section):
         return self
 
 
+class AuditParams(Section):
+    """``nnit audit``."""
+
+    states: Count = Field(default=2000, description="states on which actions are compared")
+    repeats: Annotated[Count, Field(ge=2)] = Field(
+        default=16, description="zoo networks of one shape that make its distances the usual ones"
+    )
+
+
+class AlignReportParams(Section):
+    """``nnit align-report``."""
+
+    states: Count = Field(default=2000, description="states on which hidden units are compared")
+    repeats: Annotated[Count, Field(ge=2)] = Field(
+        default=16, description="zoo networks of one shape from which pairs are drawn"
+    )
+    shapes: Count = Field(default=8, description="such shapes of a zoo, at most")
+    pairs: Count = Field(default=8, description="pairs of each shape, and across widths")
+
+
 class Params(Section):
     """All of ``params.yaml``."""
 
@@ -339,6 +359,8 @@ class Params(Section):
     sample: SampleParams = SampleParams()
     rollout: RolloutParams = RolloutParams()
     frontier: FrontierParams = FrontierParams()
+    audit: AuditParams = AuditParams()
+    align_report: AlignReportParams = AlignReportParams()
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.reading import require_memory
 from nnit.artifacts.samples import Sample, SampleSet, write_samples
-from nnit.cloning import CloningData, network_loss, scaled_data
+from nnit.cloning import CloningData, cloning_data, network_loss
 from nnit.diffusion.architecture import ArchitectureBounds, generate_architecture
 from nnit.diffusion.sampler import SampleRequest, choose_branch, sample_networks
 from nnit.errors import InterruptedRunError, UsageError
@@ -37,7 +37,7 @@ from nnit.tokens.sequence import PartialArchitecture
 from nnit.training import prepare_torch
 from nnit.widening import widen
 from stages.generator import Generator, load_generator
-from stages.lineage import require_same_environment
+from stages.lineage import on_other_demonstrations
 from stages.params import Params, RunOptions, SampleParams
 from stages.patterns import format_pattern
 
@@ -162,8 +162,8 @@ def read_judge(inputs: Inputs, generator: Generator, section: SampleParams) -> J
     if section.best_of == 1:
         raise UsageError("--demos: nothing to choose; give --best-of, as in --best-of 8")
     demos, artifact = read_demos(inputs.demos)
-    require_same_environment(inputs.generator, generator.interface, inputs.demos, demos.interface)
-    return Judge(scaled_data(demos, generator.interface), artifact.digest)
+    demos = on_other_demonstrations(inputs.generator, generator.interface, inputs.demos, demos)
+    return Judge(cloning_data(demos), artifact.digest)
 
 
 def generate(

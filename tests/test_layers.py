@@ -9,7 +9,18 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 PACKAGES = ("nnit", "nnit_cli", "stages")
-ROOMS = {"zoo", "tokens", "ghn", "diffusion", "rollout", "tasks", "figures", "frontier"}
+ROOMS = {
+    "zoo",
+    "tokens",
+    "ghn",
+    "diffusion",
+    "rollout",
+    "tasks",
+    "figures",
+    "frontier",
+    "audit",
+    "alignment",
+}
 MAY_USE = {  # which rooms of nnit a room may import, beside the modules at the top of nnit
     "top": set(),
     "zoo": {"ghn"},
@@ -20,6 +31,8 @@ MAY_USE = {  # which rooms of nnit a room may import, beside the modules at the 
     "rollout": {"tasks"},
     "figures": set(),
     "frontier": {"diffusion", "rollout"},
+    "audit": {"zoo", "tokens", "rollout"},
+    "alignment": {"zoo", "tokens"},
     "artifacts": ROOMS,
 }
 HOMES = {  # third-party library -> the only modules that may import it

@@ -5,7 +5,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from nnit.artifacts.alignment import ALIGNMENT_NAME
 from nnit.artifacts.arrays import read_array
+from nnit.artifacts.audit import AUDIT_NAME
 from nnit.artifacts.canonical import JsonObject, parse_json
 from nnit.artifacts.checks import damage_of, split_architectures
 from nnit.artifacts.frontier import FRONTIER_NAME
@@ -114,6 +116,18 @@ def _frontier(artifact: Artifact) -> dict[str, Any]:
     }
 
 
+def _audit(artifact: Artifact) -> dict[str, Any]:
+    where = str(artifact.path / AUDIT_NAME)
+    top = JsonObject(parse_json(read_bytes(artifact, AUDIT_NAME), where), where)
+    return {"networks": len(top.items("samples")), "architectures": len(top.items("shapes"))}
+
+
+def _alignment(artifact: Artifact) -> dict[str, Any]:
+    where = str(artifact.path / ALIGNMENT_NAME)
+    zoos = JsonObject(parse_json(read_bytes(artifact, ALIGNMENT_NAME), where), where).items("zoos")
+    return {"zoos": [JsonObject(zoo, f"{where}: zoos").text("label") for zoo in zoos]}
+
+
 def _architectures(artifact: Artifact) -> dict[str, Any]:
     widths = read_array(artifact, "hidden_dims", "int32", (None,))
     offsets = read_array(artifact, "arch_offsets", "int64", (None,))
@@ -140,4 +154,6 @@ _CONTENT = {
     "samples": _samples,
     "rollouts": _rollouts,
     "frontier": _frontier,
+    "audit": _audit,
+    "alignment": _alignment,
 }

@@ -46,6 +46,8 @@ KINDS: dict[str, Kind] = {
     "samples": Kind("nnit sample", 1, (1,)),
     "rollouts": Kind("nnit rollout", 1, (1,)),
     "frontier": Kind("nnit frontier", 1, (1,)),
+    "audit": Kind("nnit audit", 1, (1,)),
+    "alignment": Kind("nnit align-report", 1, (1,)),
 }
 
 

@@ -52,3 +52,11 @@ def build_zoo(
     sizes = [len(flat) for flat in weights]
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     return ModelZoo(tuple(members), np.concatenate(weights), offsets, interface)
+
+
+def networks_by_shape(zoo: ModelZoo) -> dict[Architecture, list[int]]:
+    """Return the indices of the networks of each shape, in the order of the zoo."""
+    groups: dict[Architecture, list[int]] = {}
+    for k, member in enumerate(zoo.members):
+        groups.setdefault(member.hidden_dims, []).append(k)
+    return groups

@@ -12,6 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
+from nnit.alignment.report import (
+    Alignment,
+    IndexAlignment,
+    Interpolation,
+    LayerMatching,
+    Smoothness,
+    ZooAlignment,
+)
+from nnit.artifacts.alignment import StoredAlignment, read_alignment, write_alignment
+from nnit.artifacts.audit import StoredAudit, read_audit, write_audit
 from nnit.artifacts.canonical import canonical_file, canonical_json
 from nnit.artifacts.demos import read_demos, write_demos
 from nnit.artifacts.frontier import StoredFrontier, read_frontier, write_frontier
@@ -22,6 +32,8 @@ from nnit.artifacts.samples import Sample, SampleSet, read_samples, write_sample
 from nnit.artifacts.tokens import read_tokens, write_tokens
 from nnit.artifacts.trajectories import Trajectory
 from nnit.artifacts.zoo import read_zoo, write_zoo
+from nnit.audit.report import Audit, GroupAudit, SampleAudit, ShapeAudit, SizeRange, Spread
+from nnit.bootstrap import Estimate
 from nnit.demos import Demos
 from nnit.frontier.front import Candidate, Frontier
 from nnit.frontier.race import RaceRules, Standing
@@ -165,6 +177,36 @@ def frontier() -> StoredFrontier:
     )
 
 
+def audit() -> StoredAudit:
+    """Return the audit of two samples of one shape."""
+    some = Estimate(0.5, 0.25, 0.75, 1)
+    sample = SampleAudit(0, (4, 5), "train", 0.25, 1.0, 0.5, 2.0, None, None, False, True, ())
+    other = sample._replace(sample_index=1, success=None, performs=None, alarms=("too small",))
+    shape = ShapeAudit(
+        hidden_dims=(4, 5), kind="train", samples=2, zoo_networks=2, weight_median=0.25,
+        action_median=None, weight_spread=Spread(0.5, 0.25, 2.0), action_spread=None,
+        own_reference=True, failure_iou=None, loss_mean=0.25, loss_best=0.25, loss_ensemble=0.125,
+        zoo_loss_mean=0.5, zoo_loss_worst=0.75, ghn_loss=None,
+    )  # fmt: skip
+    group = GroupAudit("train", 1, 2, 1, *([some] * 11), None, None, None, None)._replace(loss=some)
+    groups = (group, group._replace(group="all"))
+    ranges = (SizeRange("first weight", 0.5, 1.5),)
+    return StoredAudit(Audit((sample, other), (shape,), groups, ranges, 100, 0.5, None), INTERFACE)
+
+
+def alignment() -> StoredAlignment:
+    """Return the report on one zoo."""
+    some = Estimate(0.5, 0.25, 0.75, 2)
+    layers = (LayerMatching(1, 0.5, 0.25, 0.125, 3), LayerMatching(2, 0.5, None, 0.125, 1))
+    line = Interpolation((0.5, 0.75, 0.5), some, some)
+    smooth = (Smoothness("middle", "input units", 4, 1, some, some),)
+    zoo = ZooAlignment(
+        "cnn", ((4, 5), (2,)), 3, IndexAlignment(some, some, 0.25, layers),
+        IndexAlignment(None, None, None, ()), some, some, line, line, smooth,
+    )  # fmt: skip
+    return StoredAlignment(Alignment((zoo,), 100, (0.0, 0.5, 1.0)), INTERFACE)
+
+
 TENSORS = {"layer.weight": noise(1, 4, 3), "layer.bias": noise(2, 4), "scale": noise(3, 1)[0]}
 TENSORS["scale"] = np.asarray(TENSORS["scale"])
 CONFIG = {"width": 64, "branches": [1, 2], "dropout": 0.1}
@@ -185,6 +227,10 @@ def write(kind: str, path: Path, *, force: bool = False) -> None:
         write_samples(path, samples(), origin, force=force)
     elif kind == "frontier":
         write_frontier(path, frontier(), b"figure", origin, force=force)
+    elif kind == "audit":
+        write_audit(path, audit(), origin, force=force)
+    elif kind == "alignment":
+        write_alignment(path, alignment(), {"weights.png": b"PNG"}, origin, force=force)
     else:
         rollouts = Rollouts(evaluations(), INTERFACE)
         write_rollouts(path, rollouts, origin, trajectories=trajectories(), force=force)
@@ -239,6 +285,8 @@ READERS = {
     "samples": read_samples,
     "rollouts": read_rollouts,
     "frontier": read_frontier,
+    "audit": read_audit,
+    "alignment": read_alignment,
 }
 
 

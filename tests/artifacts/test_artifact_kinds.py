@@ -13,7 +13,9 @@ from artifact_examples import (
     PARENT,
     READERS,
     TENSORS,
+    alignment,
     assert_same,
+    audit,
     demos,
     evaluations,
     frontier,
@@ -57,6 +59,8 @@ def test_each_kind_reads_back_what_was_written(tmp_path):
         "samples": samples(),
         "rollouts": Rollouts(evaluations(), INTERFACE),
         "frontier": frontier(),
+        "audit": audit(),
+        "alignment": alignment(),
     }
     for kind in KINDS:
         write(kind, tmp_path / kind)
@@ -266,6 +270,8 @@ def test_every_kind_can_be_described(tmp_path):
     assert content["rollouts"]["aggregated"]["sample"]["unseen_combo"]["networks"] == 2
     assert content["frontier"]["front"] == 2
     assert content["frontier"]["episodes"] == 10
+    assert content["audit"] == {"networks": 2, "architectures": 1}
+    assert content["alignment"] == {"zoos": ["cnn"]}
 
 
 def test_the_values_that_are_read_are_the_types_of_their_rooms(tmp_path):

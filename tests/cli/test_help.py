@@ -17,6 +17,7 @@ from stages.params import Params
 HELP_LIMIT_S = 0.3
 HEAVY = {"torch", "numpy", "ruamel", "zarr", "safetensors", "mani_skill", "stages"}
 COMMANDS = [*PIPELINE, *EVALUATION, *HELPERS]
+COUNTING = {"demos", "sample", "baseline", "flat-sample"}  # whose -n is a number
 
 
 def processor_time() -> float:
@@ -65,7 +66,7 @@ def test_parameters_and_shared_flags_are_there(nnit, command):
     assert {f"--{key.replace('_', '-')}" for key in section.model_fields} <= flags
     assert {f"--{field.name.replace('_', '-')}" for field in fields(RunFlags)} | {"--out"} <= flags
     dry_run_is_n = re.search(r"--dry-run +-n", text) is not None
-    assert dry_run_is_n != (command in {"demos", "sample"})
+    assert dry_run_is_n != (command in COUNTING)
 
 
 def test_help_is_plain_text_off_a_terminal(nnit):

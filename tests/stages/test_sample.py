@@ -10,7 +10,7 @@ from nnit.artifacts.demos import read_demos, write_demos
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.samples import read_samples
-from nnit.cloning import network_loss, scaled_data
+from nnit.cloning import cloning_data, network_loss
 from nnit.diffusion.architecture import ArchitectureBounds
 from nnit.diffusion.sampler import sample_networks
 from nnit.errors import UsageError, WrongKindError
@@ -102,7 +102,7 @@ def test_the_best_of_several_is_kept(pipeline, tmp_path):
     drawn(pipeline, tmp_path / "best", ((16, 8),), count=2, best_of=4, demos=demos)
     everything, _ = read_samples(tmp_path / "all")
     best, _ = read_samples(tmp_path / "best")
-    data = scaled_data(read_demos(demos)[0], everything.interface)
+    data = cloning_data(replace(read_demos(demos)[0], interface=everything.interface))
     losses = [network_loss(s.network, everything.interface, data) for s in everything.samples]
     expected = [int(np.argmin(losses[:4])), 4 + int(np.argmin(losses[4:]))]
     assert [one.sample_index for one in best.samples] == expected

@@ -11,6 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
+from nnit.alignment.report import (
+    Alignment,
+    IndexAlignment,
+    Interpolation,
+    LayerMatching,
+    Smoothness,
+    ZooAlignment,
+)
+from nnit.artifacts.alignment import StoredAlignment, write_alignment
+from nnit.artifacts.audit import StoredAudit, write_audit
 from nnit.artifacts.demos import write_demos
 from nnit.artifacts.frontier import StoredFrontier, write_frontier
 from nnit.artifacts.manifest import KINDS, Provenance
@@ -19,6 +29,8 @@ from nnit.artifacts.rollouts import Rollouts, write_rollouts
 from nnit.artifacts.samples import Sample, SampleSet, write_samples
 from nnit.artifacts.tokens import write_tokens
 from nnit.artifacts.zoo import write_zoo
+from nnit.audit.report import Audit, GroupAudit, SampleAudit, ShapeAudit, SizeRange, Spread
+from nnit.bootstrap import Estimate
 from nnit.demos import Demos
 from nnit.frontier.front import Candidate, Frontier
 from nnit.frontier.race import RaceRules, Standing
@@ -78,6 +90,34 @@ def frontier():
     )
     found = Frontier(candidates, RaceRules(1, 1, 2, floor=0.5), 0.95, INTERFACE)
     return StoredFrontier(found, (Sample(networks()[0], 7, 0),))
+def audit():
+    """Return the audit of two samples of one shape."""
+    some = Estimate(0.5, 0.25, 0.75, 1)
+    sample = SampleAudit(0, (2, 3), "train", 0.25, 1.0, 0.5, 2.0, None, None, False, True, ())
+    other = sample._replace(sample_index=1, success=None, performs=None, alarms=("too small",))
+    shape = ShapeAudit(
+        hidden_dims=(2, 3), kind="train", samples=2, zoo_networks=2, weight_median=0.25,
+        action_median=None, weight_spread=Spread(0.5, 0.25, 2.0), action_spread=None,
+        own_reference=True, failure_iou=None, loss_mean=0.25, loss_best=0.25, loss_ensemble=0.125,
+        zoo_loss_mean=0.5, zoo_loss_worst=0.75, ghn_loss=None,
+    )  # fmt: skip
+    group = GroupAudit("train", 1, 2, 1, *([some] * 11), None, None, None, None)._replace(loss=some)
+    groups = (group, group._replace(group="all"))
+    ranges = (SizeRange("first weight", 0.5, 1.5),)
+    return StoredAudit(Audit((sample, other), (shape,), groups, ranges, 100, 0.5, None), INTERFACE)
+
+
+def alignment():
+    """Return the report on one zoo."""
+    some = Estimate(0.5, 0.25, 0.75, 2)
+    layers = (LayerMatching(1, 0.5, 0.25, 0.125, 3), LayerMatching(2, 0.5, None, 0.125, 1))
+    line = Interpolation((0.5, 0.75, 0.5), some, some)
+    smooth = (Smoothness("middle", "input units", 4, 1, some, some),)
+    zoo = ZooAlignment(
+        "cnn", ((2, 3), (4,)), 3, IndexAlignment(some, some, 0.25, layers),
+        IndexAlignment(None, None, None, ()), some, some, line, line, smooth,
+    )  # fmt: skip
+    return StoredAlignment(Alignment((zoo,), 100, (0.0, 0.5, 1.0)), INTERFACE)
 
 
 def main(folder):
@@ -91,6 +131,8 @@ def main(folder):
     write_samples(paths["samples"], samples, origin)
     write_rollouts(paths["rollouts"], rollouts, origin)
     write_frontier(paths["frontier"], frontier(), b"figure", origin)
+    write_audit(paths["audit"], audit(), origin)
+    write_alignment(paths["alignment"], alignment(), {"weights.png": b"PNG"}, origin)
     for kind in ("ghn", "generator"):
         config = {"width": 64, "branches": [1, 2]}
         write_model(paths[kind], kind, config, tensors, INTERFACE, {"note": "tiny"}, origin)

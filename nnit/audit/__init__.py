@@ -1,0 +1,1 @@
+"""Whether generated networks are novel, diverse and sound."""
