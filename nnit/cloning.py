@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nnit.demos import Demos
-from nnit.mlp import Architecture, MlpSpec
+from nnit.mlp import Architecture, MlpSpec, Network
 from nnit.seeding import torch_generator
 from nnit.training import prepare_torch
 
@@ -101,6 +101,28 @@ def flat_from_layers(layers: list[LayerTensors]) -> Tensor:
 def evaluate_loss(layers: list[LayerTensors], data: CloningData) -> float:
     """Return the cloning loss over all transitions."""
     return float(cloning_loss(run_mlp(layers, data.observations), data.actions))
+
+
+class LossUnit(NamedTuple):
+    """Measure the cloning loss of some networks, as a unit of work for a process."""
+
+    demos: Demos  # with the networks' own scaling of observations
+    networks: tuple[Network, ...]
+
+
+def measure_losses(unit: LossUnit) -> list[float]:
+    """Return the cloning loss of each network over all transitions.
+
+    An output beyond float32 makes a loss that is no number; it counts as the largest one.
+    """
+    prepare_torch()
+    data = cloning_data(unit.demos)
+    losses = []
+    for network in unit.networks:
+        spec = unit.demos.interface.spec(network.hidden_dims)
+        loss = evaluate_loss(layers_from_flat(spec, torch.from_numpy(network.weights)), data)
+        losses.append(loss if math.isfinite(loss) else float(np.finfo(np.float32).max))
+    return losses
 
 
 def initialise_flat(spec: MlpSpec, generator: torch.Generator) -> Tensor:
