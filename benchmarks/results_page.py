@@ -37,16 +37,15 @@ METHODS = {  # source of a rollout -> what the page calls it
     "noise": "zoo network plus noise",
     "flat": "flat-vector diffusion",
     "unaligned": "generated, unaligned zoo",
-    "pointwise": "generated, pointwise zoo",
     "constant": "best constant action",
 }
 MISSING = "not measured"
 HEAD = """# Results
 
-Made by `make results` from the files in `results/`, which `make compare` makes; do not edit. A
-share is the mean success_once over all episodes, [a, b] the wider of two 95 % intervals: Wilson's of all
-episodes, and the bootstrap over architectures. Losses are cloning losses on demonstrations that nothing
-was trained on. "cannot": the method has no way to write such a shape.
+Made by `make results` from the files in `results/` that `make compare` writes; do not edit. A share
+is the mean success_once over all episodes, [a, b] the wider of two 95 % intervals: Wilson's of all
+episodes, and the bootstrap over architectures. Losses are cloning losses on demonstrations that
+nothing was trained on. "cannot": the method has no way to write such a shape.
 """
 
 Row = Sequence[str]
@@ -260,7 +259,7 @@ SECTIONS = {  # title -> what writes it, and the command that made its figures
     "Cloning loss": (loss_section, "nnit rollout --loss-demos demos-fresh"),
     "How far it goes": (limits_section, "nnit sample --arch ... && nnit rollout samples-limits"),
     "Audit": (audit_section, "nnit audit samples"),
-    "Alignment": (alignment_section, "nnit align-report cnn=zoo pointwise=zoo-pointwise independent=zoo-alone"),
+    "Alignment": (alignment_section, "nnit align-report cnn=zoo pointwise=zoo-pointwise ..."),
     "Frontier": (frontier_section, "nnit frontier --model generator"),
     "Seconds": (seconds_section, "make compare"),
 }  # fmt: skip
@@ -307,7 +306,7 @@ def points(networks: Sequence[Network], *, depth: bool) -> dict[str, list[Point]
     for (method, size), same in sizes.items():
         share = share_of(same)
         if share and method != METHODS["constant"]:
-            lines.setdefault(method, []).append(Point(size, share.mean, share.interval))
+            lines.setdefault(method, []).append(Point(size, share.mean, *share.interval))
     return lines
 
 

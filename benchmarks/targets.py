@@ -174,12 +174,12 @@ TARGETS = (
     ),
     Target("generated architectures: success", joint_success, at_least=0.95),
     Target(
-        "spread of samples in weights, to the branches'",
+        "spread in weights, to the branches'",
         audited("weight_spread_ratio"),
         at_least=0.5,
     ),
     Target(
-        "spread of samples in actions, to the branches'",
+        "spread in actions, to the branches'",
         audited("action_spread_ratio"),
         at_least=0.5,
     ),

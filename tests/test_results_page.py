@@ -53,7 +53,7 @@ def test_wider_shapes_are_two_groups(widths, group):
 
 
 def test_numbers_are_rounded_and_intervals_said():
-    """995 of 1,000 over ten equal shapes: Wilson's interval by hand, to three digits."""
+    """990 of 1,000 over ten equal shapes: Wilson's interval, to three digits."""
     networks = [network("sample", (k, 8), "unseen_combo", 99) for k in range(1, 11)]
     text = page([task_of(*networks)])
     assert "| generated | 0.990 [0.982, 0.995] | 0.99 (1,8) |" in text
@@ -147,7 +147,7 @@ def test_reports_are_read_where_they_are(tmp_path):
     assert "| demos | 61 |" in text
     assert verdict(task, "frontier: seconds") == ("601", "**missed**")
     assert verdict(task, "frontier: times as fast as cloning") == ("5", "met")
-    assert verdict(task, "spread of samples in weights, to the branches'") == ("0.625", "met")
+    assert verdict(task, "spread in weights, to the branches'") == ("0.625", "met")
     assert verdict(task, "seconds of the pipeline") == ("not measured", "-")
 
 
@@ -180,7 +180,7 @@ def test_the_page_is_the_same_every_time(tmp_path):
 
 
 def test_collect_takes_the_counts_out_of_rollouts(tmp_path):
-    """Counts and losses of every network, under the name of its seed; what is missing is left out."""
+    """Counts and losses of every network, named by seed; what is missing is left out."""
     from nnit.artifacts.manifest import Provenance
     from nnit.artifacts.rollouts import Rollouts, write_rollouts
     from nnit.mlp import PolicyInterface
@@ -194,11 +194,8 @@ def test_collect_takes_the_counts_out_of_rollouts(tmp_path):
         rollouts = Rollouts((evaluation,), interface)
         write_rollouts(tmp_path / "artifacts" / name, rollouts, origin)
     written = collect(tmp_path / "artifacts", tmp_path / "results")
-    assert sorted(file.name for file in written) == [
-        "limits.json",
-        "networks-0.json",
-        "networks-2.json",
-    ]
+    names = sorted(file.name for file in written)
+    assert names == ["limits.json", "networks-0.json", "networks-2.json"]
     task = read_task(Path(tmp_path / "results"))
     assert sorted(task.seeds) == [0, 2]
     assert task.networks[0] == ("sample", (300,), "wider-1.5", 3, 4, 0.25)

@@ -7,7 +7,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from nnit.figures.canvas import new_figure
-from nnit.rollout.metrics import Interval
 
 PANEL_WIDTH, PANEL_HEIGHT = 5.0, 3.6  # inches
 SPREAD = 0.06  # methods stand side by side around a size: that much of it, in octaves or layers
@@ -22,7 +21,8 @@ class Point(NamedTuple):
 
     size: float  # hidden units of the widest layer, or hidden layers
     success: float
-    interval: Interval
+    low: float  # of its 95 % interval
+    high: float
 
 
 def draw_success(
@@ -54,8 +54,8 @@ def draw_success(
             sizes = np.array([point.size for point in points])
             sizes = sizes * 2**offset if octaves else sizes + offset
             success = np.array([point.success for point in points])
-            low = success - [point.interval.low for point in points]
-            high = np.array([point.interval.high for point in points]) - success
+            low = success - [point.low for point in points]
+            high = np.array([point.high for point in points]) - success
             colour = COLOURS[k % len(COLOURS)]
             ax.errorbar(
                 sizes,
