@@ -2,6 +2,8 @@
 #   make repro   the whole pipeline, then success by architecture
 #   make test    the tests
 #   make demo    the same pipeline in a small profile
+#   make compare [TASK=PickCube-v1]   every method on every task; each part is skipped when unchanged
+#   make results the results page, from the files that make compare leaves in results/
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,11 +12,12 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 DEMO := build/demo
 PROFILE := --params profiles/demo.yaml
+TASK ?= PushCube-v1 PickCube-v1 StackCube-v1
 
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: env repro demo bench figures test lint types format clean
+.PHONY: env repro demo compare results bench figures test lint types format clean
 
 env: $(READY)
 
@@ -38,6 +41,12 @@ demo: env
 	$(BIN)/nnit diffuse-train $(DEMO)/tokens $(PROFILE)
 	$(BIN)/nnit sample --model $(DEMO)/generator --held-out $(PROFILE)
 	$(BIN)/nnit rollout $(DEMO)/samples --ghn $(DEMO)/ghn --demos $(DEMO)/demos $(PROFILE)
+
+compare: env
+	$(BIN)/dvc repro $(foreach task,$(TASK),comparison/dvc.yaml:collect@$(task))
+
+results: env
+	$(BIN)/python -m benchmarks.results_page results docs
 
 # On the artifacts of `make repro`, with nothing else running on the machine.
 bench: env

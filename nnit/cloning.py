@@ -104,9 +104,27 @@ def evaluate_loss(layers: list[LayerTensors], data: CloningData) -> float:
 
 
 def network_loss(network: Network, interface: PolicyInterface, data: CloningData) -> float:
-    """Return the cloning loss of a network over all transitions."""
+    """Return the cloning loss of a network over all transitions.
+
+    An output beyond float32 makes a loss that is no number; it counts as the largest one.
+    """
     flat = torch.from_numpy(np.array(network.weights))
-    return evaluate_loss(layers_from_flat(interface.spec(network.hidden_dims), flat), data)
+    loss = evaluate_loss(layers_from_flat(interface.spec(network.hidden_dims), flat), data)
+    return loss if math.isfinite(loss) else float(np.finfo(np.float32).max)
+
+
+class LossUnit(NamedTuple):
+    """Measure the cloning loss of some networks, as a unit of work for a process."""
+
+    demos: Demos  # with the networks' own scaling of observations
+    networks: tuple[Network, ...]
+
+
+def measure_losses(unit: LossUnit) -> list[float]:
+    """Return the cloning loss of each network over all transitions."""
+    prepare_torch()
+    data = cloning_data(unit.demos)
+    return [network_loss(network, unit.demos.interface, data) for network in unit.networks]
 
 
 def initialise_flat(spec: MlpSpec, generator: torch.Generator) -> Tensor:

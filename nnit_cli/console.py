@@ -144,6 +144,14 @@ def print_table(rows: list[tuple[str, ...]]) -> None:
         print("  ".join(cells).rstrip())
 
 
+def print_tables(tables: list[list[tuple[str, ...]]]) -> None:
+    """Write tables on stdout with an empty line between two."""
+    for k, rows in enumerate(tables):
+        if k:
+            print()
+        print_table(rows)
+
+
 def _bars() -> "Progress":
     from rich import progress
     from rich.console import Console

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from nnit.errors import QualityGateError
-from nnit_cli.console import open_progress, print_facts, print_json, print_table
+from nnit.errors import QualityGateError, UsageError
+from nnit_cli.console import open_progress, print_facts, print_json, print_tables
 from nnit_cli.options import RunFlags
 from nnit_cli.signals import stop_request
 
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from nnit.tokens.sequence import PartialArchitecture
     from stages.params import Params, RunOptions
 
-NETWORK_KINDS = ("samples", "zoo", "ghn")  # what a rollout's input may be
+INPUT_KINDS = {  # name of an input -> what it may be, where that is not the name
+    "networks": ("samples", "zoo", "ghn"),
+    "loss_demos": ("demos",),
+    "also": ("samples", "zoo"),
+}
 
 
 class Stage(Protocol):
@@ -76,7 +80,7 @@ class Session:
 
         if not (self.flags.dry_run or self.flags.json or self.flags.quiet):
             print()
-            print_table(describe(path).table)
+            print_tables(describe(path).tables)
 
     def _opening_lines(self, inputs: object, device: str) -> list[str]:
         sources = ", ".join(map(str, _paths(inputs).values()))
@@ -93,13 +97,14 @@ class Session:
         from nnit.artifacts.reading import open_artifact
 
         for name, path in inputs.items():
-            open_artifact(path, *(NETWORK_KINDS if name == "networks" else (name,)), check="sizes")
+            first_word = name.partition(" ")[0]
+            open_artifact(path, *INPUT_KINDS.get(first_word, (name,)), check="sizes")
         for name, path in outputs.items():
             if name in KINDS:
                 check_output_free(path, force=self.flags.force, kind=name)
         facts = {
             "command": f"nnit {self.command}",
-            **{f"read {name}": str(path) for name, path in inputs.items()},
+            **{f"read {name.replace('_', ' ')}": str(path) for name, path in inputs.items()},
             **{f"write {name}": str(path) for name, path in outputs.items()},
             "seed": self.options.seed,
             **self.section,
@@ -169,6 +174,23 @@ def parse_architectures(texts: list[str] | None) -> "tuple[Architecture, ...]":
     return tuple(map(parse_architecture, texts or ()))
 
 
+def parse_labels(texts: list[str] | None) -> dict[str, Path]:
+    """Return what the values ``LABEL=PATH`` of ``--also`` say.
+
+    Raises:
+        UsageError: a part is missing, or a label is given twice.
+    """
+    labels: dict[str, Path] = {}
+    for text in texts or ():
+        label, _, path = text.partition("=")
+        if not label or not path:
+            raise UsageError(f"--also {text}: give LABEL=PATH, as in nearest=artifacts/nearest")
+        if label in labels:
+            raise UsageError(f"--also {text}: the label {label} is given twice")
+        labels[label] = Path(path)
+    return labels
+
+
 def wanted_patterns(
     session: Session, texts: list[str] | None, *, held_out: bool, repeated: bool
 ) -> "tuple[PartialArchitecture | None, ...]":
@@ -209,4 +231,10 @@ def require_answer(summary: Mapping[str, Any], *, required: bool) -> None:
 
 
 def _paths(paths: object) -> dict[str, Path]:
-    return {name: path for name, path in vars(paths).items() if isinstance(path, Path)}
+    found: dict[str, Path] = {}
+    for name, value in vars(paths).items():
+        if isinstance(value, Path):
+            found[name] = value
+        elif isinstance(value, Mapping):
+            found |= {f"{name} {label}": path for label, path in value.items()}
+    return found

@@ -1,7 +1,11 @@
 """The networks of a rollout: those that were asked for, and the baselines of the same shapes."""
 
+import re
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,7 +24,11 @@ from nnit.progress import Progress
 from nnit.rollout.episodes import EvaluationRequest
 from nnit.seeding import derive_seed
 from stages.hypernetwork import load_hypernetwork, require_decoding_memory
+from stages.lineage import require_same_task
 from stages.params import Params, RunOptions
+
+OWN_SOURCES = ("sample", "ghn", "cloned", "zoo", "expert", "constant")  # no label for others
+_LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,71 @@ def read_contenders(
     return contenders
 
 
+def check_labels(labels: Mapping[str, Path]) -> None:
+    """Make sure that every label of a further artifact can be the name of a source.
+
+    Raises:
+        UsageError: not a word, or the name of a source that nnit itself knows.
+    """
+    for label, path in labels.items():
+        if label in OWN_SOURCES:
+            raise UsageError(
+                f"--also {label}={path}: {label} is what nnit itself calls a source; "
+                "choose another label"
+            )
+        if not _LABEL.fullmatch(label):
+            raise UsageError(
+                f"--also {label}={path}: {label!r} is not a word; give LABEL=PATH with letters, "
+                "digits, - and _, as in nearest=artifacts/nearest"
+            )
+
+
+def read_also(
+    label: str, path: Path, asked_path: Path, asked: Contenders, training_range: TrainingRange
+) -> Contenders:
+    """Read a further artifact to compare with: its networks of the shapes that are asked for.
+
+    Args:
+        label: The source that its networks get.
+        path: Samples or a zoo.
+        asked_path: Where the networks that were asked for come from, for messages.
+        asked: Those networks.
+        training_range: Tells the held-out kinds apart.
+
+    Raises:
+        WrongKindError: of another task, or with other scaling of observations.
+        UsageError: no network of those shapes.
+        NnitError: missing, of another kind, damaged.
+    """
+    if open_artifact(path, "samples", "zoo", check="sizes").manifest.kind == "samples":
+        samples, artifact = read_samples(path)
+        networks, interface = [sample.network for sample in samples.samples], samples.interface
+    else:
+        zoo, artifact = read_zoo(path)
+        networks, interface = [zoo.network(k) for k in range(len(zoo))], zoo.interface
+    require_same_task(asked_path, asked.interface, path, interface)
+    requests = _requests(label, 4, networks, asked.shapes, training_range)
+    if not requests:
+        raise UsageError(
+            f"--also {label}={path}: has no network of a shape that {asked_path} has; make it for "
+            "the same shapes"
+        )
+    return Contenders(requests, interface, artifact.digest)
+
+
+def constant_policy(
+    asked: Contenders, demos: Demos, training_range: TrainingRange
+) -> EvaluationRequest:
+    """Return a network that answers every observation with the mean action of the experts.
+
+    A task that it solves says nothing about a generator.
+    """
+    shape = asked.shapes[0]
+    weights = np.zeros(asked.interface.spec(shape).num_parameters, np.float32)
+    weights[-asked.interface.act_dim :] = demos.actions.mean(axis=0, dtype=np.float64)
+    return _request("constant", "constant", Network(shape, weights), training_range)
+
+
 def ask_ghn(
     path: Path, architectures: tuple[Architecture, ...], training_range: TrainingRange
 ) -> Contenders:
@@ -84,6 +157,26 @@ def ask_ghn(
     return Contenders(requests, ghn.interface, ghn.digest)
 
 
+class TimedWeights(NamedTuple):
+    """A network that was cloned, and the seconds of one worker that it took."""
+
+    weights: np.ndarray  # (num_parameters,) float32
+    seconds: float
+
+
+class Cloned(NamedTuple):
+    """The networks that were cloned directly."""
+
+    requests: list[EvaluationRequest]
+    seconds: list[float]  # of each; of one that an interrupted run had made, those of then
+
+
+def clone_timed(unit: CloneUnit) -> TimedWeights:
+    """Clone one network and take the time, as a unit of work for a process."""
+    started = time.perf_counter()
+    return TimedWeights(clone_network(unit), time.perf_counter() - started)
+
+
 def clone_directly(
     contenders: Contenders,
     demos: Demos,
@@ -91,30 +184,31 @@ def clone_directly(
     store: UnitStore,
     options: RunOptions,
     progress: Progress,
-) -> list[EvaluationRequest]:
+) -> Cloned:
     """Clone a network of every shape from scratch with all demonstrations: the ceiling."""
     seed, steps = derive_seed(options.seed, "clone"), params.rollout.clone_steps
     units = [CloneUnit(demos, shape, steps, seed) for shape in contenders.shapes]
-    weights = {k: found for k in range(len(units)) if (found := store.load(f"cloned-{k}"))}
-    todo = [k for k in range(len(units)) if k not in weights]
-    progress.start("cloning", len(units), len(weights))
+    made = {k: found for k in range(len(units)) if (found := store.load(f"cloned-{k}"))}
+    todo = [k for k in range(len(units)) if k not in made]
+    progress.start("cloning", len(units), len(made))
 
-    def keep(index: int, result: np.ndarray) -> None:
-        weights[todo[index]] = {"weights": result}
-        store.save(f"cloned-{todo[index]}", weights[todo[index]])
+    def keep(index: int, result: TimedWeights) -> None:
+        made[todo[index]] = {"weights": result.weights, "seconds": np.array([result.seconds])}
+        store.save(f"cloned-{todo[index]}", made[todo[index]])
 
     workers = options.workers or default_workers()
-    map_units(clone_network, [units[k] for k in todo], workers, progress, on_result=keep)
+    map_units(clone_timed, [units[k] for k in todo], workers, progress, on_result=keep)
     training_range = params.architectures.training_range()
-    return [
+    requests = [
         _request(
             f"cloned-{format_architecture(shape)}",
             "cloned",
-            Network(shape, weights[k]["weights"]),
+            Network(shape, made[k]["weights"]),
             training_range,
         )
         for k, shape in enumerate(contenders.shapes)
     ]
+    return Cloned(requests, [float(made[k]["seconds"][0]) for k in range(len(units))])
 
 
 def _read_samples(

@@ -4,7 +4,8 @@ Reads:   any artifact
 Writes:  nothing
 """
 
-from collections.abc import Sequence
+import statistics
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,12 @@ from nnit.artifacts.rollouts import read_rollouts
 from nnit.artifacts.samples import network_folder
 from nnit.frontier.front import Frontier
 from nnit.mlp import format_architecture
-from nnit.rollout.metrics import Evaluation, wilson_interval
+from nnit.rollout.metrics import Evaluation, comparison_interval, pooled_tally
 from stages.audit_tables import alignment_table, audit_table
 
 SHORT_DIGEST = 12  # characters
 SHOWN_ITEMS = 8
+MAX_SIDE_BY_SIDE = 4  # sources that get a column each; of more, each gets a row
 Row = tuple[str, ...]
 
 
@@ -32,7 +34,7 @@ class Description:
 
     data: dict[str, Any]  # everything, for programs
     facts: dict[str, object]  # the same for people, without what the table says
-    table: list[Row]  # the first row is the head; empty where the kind has none
+    tables: list[list[Row]]  # the first row of each is its head; none where the kind has none
 
 
 def describe(path: Path) -> Description:
@@ -43,16 +45,17 @@ def describe(path: Path) -> Description:
     """
     artifact = open_artifact(path, check="sizes")
     data = describe_artifact(artifact)
-    table: list[Row] = []
+    tables: list[list[Row]] = []
     if artifact.manifest.kind == "rollouts":
-        table = success_table(read_rollouts(path)[0].evaluations)
-    if artifact.manifest.kind == "frontier":
-        table = front_table(read_frontier(path)[0].frontier)
+        evaluations = read_rollouts(path)[0].evaluations
+        tables = [success_table(evaluations), loss_table(evaluations)]
+    elif artifact.manifest.kind == "frontier":
+        tables = [front_table(read_frontier(path)[0].frontier)]
     elif artifact.manifest.kind == "audit":
-        table = audit_table(read_audit(path)[0].audit)
+        tables = [audit_table(read_audit(path)[0].audit)]
     elif artifact.manifest.kind == "alignment":
-        table = alignment_table(read_alignment(path)[0].alignment)
-    return Description(data, facts_of(data), table)
+        tables = [alignment_table(read_alignment(path)[0].alignment)]
+    return Description(data, facts_of(data), [table for table in tables if table])
 
 
 def facts_of(data: dict[str, Any]) -> dict[str, object]:
@@ -80,12 +83,19 @@ def facts_of(data: dict[str, Any]) -> dict[str, object]:
 
 
 def success_table(evaluations: Sequence[Evaluation]) -> list[Row]:
-    """Return success_once of every architecture, a column for each source, and means by kind.
+    """Return success_once with 95 % intervals.
 
-    A cell is the share of all episodes with its 95 % Wilson interval. Where an architecture has
-    several networks of one source, their episodes are taken together.
+    A cell is the share of all episodes with the wider of two intervals: Wilson's, and the
+    bootstrap over architectures. Where an architecture has several networks of one source, their
+    episodes are taken together. Few sources have a column each and every architecture a row, with
+    means by kind below; many sources have a row each, every kind a column, and a last column with
+    the lowest architecture.
     """
     sources = list(dict.fromkeys(evaluation.source for evaluation in evaluations))
+    if len(sources) > MAX_SIDE_BY_SIDE:
+        rows = _row_for_each_source(evaluations, _pooled, "success_once of")
+        lowest = [_lowest([e for e in evaluations if e.source == source]) for source in sources]
+        return [(*row, cell) for row, cell in zip(rows, ["lowest", *lowest], strict=True)]
     rows: list[Row] = [("held out as", "architecture", *sources)]
     for kind in dict.fromkeys(evaluation.kind for evaluation in evaluations):
         members = [evaluation for evaluation in evaluations if evaluation.kind == kind]
@@ -121,13 +131,50 @@ def front_table(frontier: Frontier) -> list[Row]:
     return rows
 
 
+def loss_table(evaluations: Sequence[Evaluation]) -> list[Row]:
+    """Return the median cloning loss over the networks of each source and kind.
+
+    Empty where no loss was measured.
+    """
+    if all(evaluation.loss is None for evaluation in evaluations):
+        return []
+    return _row_for_each_source(evaluations, _median_loss, "median cloning loss of")
+
+
+def _row_for_each_source(
+    evaluations: Sequence[Evaluation], cell: Callable[[Sequence[Evaluation]], str], head: str
+) -> list[Row]:
+    kinds = list(dict.fromkeys(evaluation.kind for evaluation in evaluations))
+    rows: list[Row] = [(head, *(kind or "unknown" for kind in kinds))]
+    for source in dict.fromkeys(evaluation.source for evaluation in evaluations):
+        mine = [evaluation for evaluation in evaluations if evaluation.source == source]
+        cells = (cell([e for e in mine if e.kind == kind]) for kind in kinds)
+        rows.append((source, *cells))
+    return rows
+
+
 def _pooled(evaluations: Sequence[Evaluation]) -> str:
-    outcomes = [episode.success_once for e in evaluations for episode in e.episodes]
-    if not outcomes:
+    if not evaluations:
         return "-"
-    successes = sum(outcomes)
-    low, high = wilson_interval(successes, len(outcomes))
-    return f"{successes / len(outcomes):.3f} [{low:.3f}, {high:.3f}]"
+    successes, trials = pooled_tally(evaluations)
+    low, high = comparison_interval(evaluations)
+    return f"{successes / trials:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _lowest(evaluations: Sequence[Evaluation]) -> str:
+    """Return the share of the architecture with the fewest successes, and which it is."""
+    by_architecture: dict[tuple[int, ...], list[Evaluation]] = {}
+    for evaluation in evaluations:
+        by_architecture.setdefault(evaluation.hidden_dims, []).append(evaluation)
+    tallies = {dims: pooled_tally(same) for dims, same in by_architecture.items()}
+    worst = min(tallies, key=lambda dims: tallies[dims].successes / tallies[dims].trials)
+    successes, trials = tallies[worst]
+    return f"{successes / trials:.3f} {format_architecture(worst)}".rstrip()
+
+
+def _median_loss(evaluations: Sequence[Evaluation]) -> str:
+    losses = [evaluation.loss for evaluation in evaluations if evaluation.loss is not None]
+    return f"{statistics.median(losses):.5f}" if losses else "-"
 
 
 def _shown(value: object) -> object:

@@ -277,6 +277,9 @@ class RolloutParams(Section):
     cloned_baseline: Switch = Field(
         default=True, description="also a network of each shape cloned directly, given --demos"
     )
+    constant_baseline: Switch = Field(
+        default=False, description="also the mean action of the demonstrations, given --demos"
+    )
     clone_steps: Count = Field(
         default=4000, description="optimiser steps of a directly cloned network"
     )

@@ -3,11 +3,13 @@
 Reads:   samples, zoo or ghn   (what is evaluated)
          ghn                   kind "ghn",      schema 1 (the baseline that is asked again)
          demos                 kind "demos",    schema 1 (the baseline that is cloned directly)
-Writes:  rollouts              kind "rollouts", schema 1
+         also                  samples or zoo   (further baselines, each with a label)
+         loss_demos            kind "demos",    schema 1 (what cloning losses are measured on)
+Writes:  rollouts              kind "rollouts", schema 2
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +21,31 @@ from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.rollouts import Rollouts, eval_json, write_rollouts
 from nnit.artifacts.state import UnitStore, clear_state
 from nnit.artifacts.trajectories import Trajectory
+from nnit.cloning import LossUnit, measure_losses
 from nnit.demos import Demos
-from nnit.errors import UsageError
-from nnit.mlp import Architecture, PolicyInterface, format_architecture
-from nnit.parallel import default_workers
+from nnit.errors import UsageError, WrongKindError
+from nnit.mlp import Architecture, Network, PolicyInterface, format_architecture
+from nnit.parallel import default_workers, map_units
 from nnit.progress import Progress, silent
 from nnit.rollout.batched import evaluate_batched, require_backend
 from nnit.rollout.episodes import EvaluationRequest, UnitKey, evaluate_networks, unit_starts
 from nnit.rollout.metrics import Evaluation
 from nnit.tasks.seeds import check_disjoint_seeds, seed_range
 from stages.checkpoints import naming_the_way_on, run_key
-from stages.contenders import Contenders, ask_ghn, clone_directly, read_contenders
+from stages.contenders import (
+    Contenders,
+    ask_ghn,
+    check_labels,
+    clone_directly,
+    constant_policy,
+    read_also,
+    read_contenders,
+)
 from stages.episode_store import load_units, saver
 from stages.lineage import require_same_task
 from stages.params import Params, RolloutParams, RunOptions
+
+LOSSES_PER_UNIT = 16  # networks; the demonstrations go to a process with every unit
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,8 @@ class Inputs:
     ghn: Path | None = None
     demos: Path | None = None
     architectures: tuple[Architecture, ...] = ()  # of a GHN: which; of others: only these
+    also: Mapping[str, Path] = field(default_factory=dict)  # label -> samples or zoo
+    loss_demos: Path | None = None  # measure each network's cloning loss on these
 
 
 @dataclass(frozen=True)
@@ -60,7 +75,8 @@ class Summary:
     success_at_end: float
     networks: int
     episodes: int  # of each network
-    by_source: dict[str, Any]  # source -> held-out kind -> mean, min, interval
+    clone_s_mean: float | None  # seconds of one worker for a directly cloned network
+    by_source: dict[str, Any]  # source -> held-out kind -> mean, min, intervals, mean loss
 
 
 def run(
@@ -71,13 +87,14 @@ def run(
     options: RunOptions,
     progress: Progress = silent,
 ) -> Summary:
-    """Evaluate networks and, where asked for, the baselines of the same shapes, in one run.
+    """Evaluate networks and, where asked for, others of the same shapes, all in one run.
 
     All networks face the same initial states. Finished episodes are kept beside the output until
     it is whole, so that an interrupted run goes on with ``--resume``.
 
     Raises:
-        UsageError: a GHN without architectures, or reset seeds of the demonstrations.
+        UsageError: a GHN without architectures, a label that can't be one, or reset seeds of the
+            demonstrations.
         WrongKindError: inputs of different tasks.
         ResourceError: physics on a GPU without one.
         NnitError: a missing or damaged input, an output that can't be written, or the run was
@@ -87,6 +104,7 @@ def run(
     section, training_range = params.rollout, params.architectures.training_range()
     require_backend(section.sim_backend)
     refuse_recording_on_gpu(section)
+    check_labels(inputs.also)
     asked = read_contenders(inputs.networks, inputs.architectures, training_range)
     requests, parents = list(asked.requests), {"networks": asked.digest}
     if inputs.ghn is not None and section.ghn_baseline:
@@ -94,11 +112,19 @@ def run(
         require_same_task(inputs.networks, asked.interface, inputs.ghn, baseline.interface)
         requests += baseline.requests
         parents["ghn"] = baseline.digest
-    demos = None
+    for label, path in inputs.also.items():
+        further = read_also(label, path, inputs.networks, asked, training_range)
+        requests += further.requests
+        parents[f"also {label}"] = further.digest
+    demos = loss_demos = None
     if inputs.demos is not None:
         demos, artifact = read_demos(inputs.demos)
         check_demos(inputs, asked, demos, section)
         parents["demos"] = artifact.digest
+    if inputs.loss_demos is not None:
+        loss_demos, artifact = read_demos(inputs.loss_demos)
+        check_loss_demos(inputs, asked.interface, loss_demos, demos, section)
+        parents["loss_demos"] = artifact.digest
     decides = {
         **section.model_dump(mode="json"),
         "asked_for": [format_architecture(widths) for widths in inputs.architectures],
@@ -108,9 +134,17 @@ def run(
     if not options.resume:
         clear_state(outputs.rollouts)
     with naming_the_way_on(outputs.rollouts):
+        clone_seconds: list[float] = []
         if demos is not None and section.cloned_baseline:
-            requests += clone_directly(asked, demos, params, store, options, progress)
+            cloned = clone_directly(asked, demos, params, store, options, progress)
+            requests += cloned.requests
+            clone_seconds = cloned.seconds
+        if demos is not None and section.constant_baseline:
+            requests.append(constant_policy(asked, demos, training_range))
         evaluations = evaluate(section, requests, asked.interface, store, options, progress)
+        if loss_demos is not None:
+            own_scaling = replace(loss_demos, interface=asked.interface)
+            evaluations = with_losses(evaluations, requests, own_scaling, options, progress)
     write_rollouts(
         outputs.rollouts,
         Rollouts(tuple(evaluations), asked.interface),
@@ -119,7 +153,7 @@ def run(
         force=options.force,
     )
     clear_state(outputs.rollouts)
-    return summarise(evaluations[: len(asked.requests)], evaluations)
+    return summarise(evaluations[: len(asked.requests)], evaluations, clone_seconds)
 
 
 def refuse_recording_on_gpu(section: RolloutParams) -> None:
@@ -142,9 +176,73 @@ def check_demos(inputs: Inputs, asked: Contenders, demos: Demos, section: Rollou
     assert inputs.demos is not None
     require_same_task(inputs.networks, asked.interface, inputs.demos, demos.interface)
     check_disjoint_seeds(
-        range(int(demos.seeds.min()), int(demos.seeds.max()) + 1),
+        reset_seeds(demos),
         seed_range(section.first_seed, section.episodes),
     )
+
+
+def check_loss_demos(
+    inputs: Inputs,
+    interface: PolicyInterface,
+    loss_demos: Demos,
+    demos: Demos | None,
+    section: RolloutParams,
+) -> None:
+    """Make sure that losses are measured in the same environment and on episodes of their own.
+
+    The scaling of observations may differ: each set of demonstrations has that of its episodes,
+    and the networks keep theirs.
+
+    Raises:
+        WrongKindError: of another task, or other actions or observations.
+        UsageError: reset seeds that are evaluated too, or that are those of ``--demos``.
+    """
+    for name in ("task", "control_mode", "obs_dim", "act_dim"):
+        found, expected = getattr(loss_demos.interface, name), getattr(interface, name)
+        if found != expected:
+            raise WrongKindError(
+                f"{inputs.loss_demos}: does not belong to {inputs.networks}: "
+                f"found {name} {found}, expected {expected}"
+            )
+    others = {"the evaluation": seed_range(section.first_seed, section.episodes)}
+    if demos is not None:
+        others[f"--demos {inputs.demos}"] = reset_seeds(demos)
+    mine = reset_seeds(loss_demos)
+    for owner, theirs in others.items():
+        if max(mine.start, theirs.start) < min(mine.stop, theirs.stop):
+            raise UsageError(
+                f"--loss-demos {inputs.loss_demos}: reset seeds {mine.start} to {mine.stop - 1} "
+                f"overlap {theirs.start} to {theirs.stop - 1} of {owner}; collect others with "
+                "`nnit demos --first-seed`"
+            )
+
+
+def reset_seeds(demos: Demos) -> range:
+    """Return the range that the reset seeds of demonstrations lie in."""
+    return range(int(demos.seeds.min()), int(demos.seeds.max()) + 1)
+
+
+def with_losses(
+    evaluations: Sequence[Evaluation],
+    requests: Sequence[EvaluationRequest],
+    demos: Demos,
+    options: RunOptions,
+    progress: Progress,
+) -> list[Evaluation]:
+    """Measure the cloning loss of every network and add it to its evaluation."""
+    networks = [Network(request.hidden_dims, request.weights) for request in requests]
+    starts = range(0, len(networks), LOSSES_PER_UNIT)
+    units = [LossUnit(demos, tuple(networks[k : k + LOSSES_PER_UNIT])) for k in starts]
+    progress.start("cloning losses", len(networks))
+    measured = map_units(
+        measure_losses,
+        units,
+        options.workers or default_workers(),
+        progress,
+        unit_sizes=[len(unit.networks) for unit in units],
+    )
+    losses = [loss for unit in measured for loss in unit]
+    return [e._replace(loss=loss) for e, loss in zip(evaluations, losses, strict=True)]
 
 
 def evaluate(
@@ -194,12 +292,15 @@ def recorded(section: RolloutParams, asked: Contenders, store: UnitStore) -> lis
     ]
 
 
-def summarise(asked: Sequence[Evaluation], everything: Sequence[Evaluation]) -> Summary:
+def summarise(
+    asked: Sequence[Evaluation], everything: Sequence[Evaluation], clone_seconds: Sequence[float]
+) -> Summary:
     """Return the summary: means over the networks asked for, and all sources side by side."""
     return Summary(
         success_once=float(np.mean([evaluation.success_once for evaluation in asked])),
         success_at_end=float(np.mean([evaluation.success_at_end for evaluation in asked])),
         networks=len(asked),
         episodes=len(asked[0].episodes),
+        clone_s_mean=float(np.mean(clone_seconds)) if clone_seconds else None,
         by_source=eval_json(everything)["aggregated"],
     )

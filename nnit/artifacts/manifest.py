@@ -44,7 +44,7 @@ KINDS: dict[str, Kind] = {
     "tokens": Kind("nnit tokenize", 1, (1,)),
     "generator": Kind("nnit diffuse-train", 1, (1,)),
     "samples": Kind("nnit sample", 1, (1,)),
-    "rollouts": Kind("nnit rollout", 1, (1,)),
+    "rollouts": Kind("nnit rollout", 2, (1, 2)),
     "frontier": Kind("nnit frontier", 1, (1,)),
     "audit": Kind("nnit audit", 1, (1,)),
     "alignment": Kind("nnit align-report", 1, (1,)),

@@ -1,5 +1,6 @@
 """Artifacts of kind ``rollouts``: what networks did in the simulator."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,15 +9,23 @@ from typing import Any
 from nnit.artifacts.canonical import JsonObject, canonical_file, parse_canonical
 from nnit.artifacts.checks import MAX_DEPTH, all_attributes, damage_of
 from nnit.artifacts.interface import MAX_HORIZON, parse_interface
-from nnit.artifacts.manifest import Provenance
+from nnit.artifacts.manifest import KINDS, Provenance
 from nnit.artifacts.publish import publish
 from nnit.artifacts.reading import Artifact, Check, open_artifact, read_bytes
 from nnit.artifacts.trajectories import Trajectory, trajectory_files
 from nnit.errors import DamagedArtifactError
 from nnit.mlp import MAX_WIDTH, PolicyInterface
-from nnit.rollout.metrics import Episode, Evaluation, wilson_interval
+from nnit.rollout.metrics import (
+    Episode,
+    Evaluation,
+    bootstrap_interval,
+    pooled_tally,
+    tallies_by_architecture,
+    wilson_interval,
+)
 
 EVAL_NAME = "eval.json"
+SCHEMA = KINDS["rollouts"].schema
 UNKNOWN_KIND = "unknown"  # how an empty kind is called among the aggregates
 
 
@@ -50,7 +59,7 @@ def write_rollouts(
         force: Replace rollouts that are there already.
 
     Raises:
-        ValueError: a network without episodes, or two of the same name.
+        ValueError: a network without episodes, two of the same name, or a loss that is not finite.
         NnitError: as ``publish``.
     """
     _check(rollouts.evaluations)
@@ -65,37 +74,38 @@ def write_rollouts(
 
 
 def read_rollouts(path: Path, *, check: Check = "small") -> tuple[Rollouts, Artifact]:
-    """Read evaluations.
+    """Read evaluations; those of schema 1 have no losses.
 
     Raises:
         NnitError: as ``open_artifact``, or aggregates that do not follow from the episodes.
     """
     artifact = open_artifact(path, "rollouts", check=check)
+    schema = artifact.manifest.schema
     interface = parse_interface(artifact.attributes.object("interface"))
     where = str(artifact.path / EVAL_NAME)
     data = read_bytes(artifact, EVAL_NAME)
     top = JsonObject(parse_canonical(data, where), where).only(["per_network", "aggregated"])
     evaluations = tuple(
-        _parse_evaluation(JsonObject(entry, f"{where}: per_network[{k}]"))
+        _parse_evaluation(JsonObject(entry, f"{where}: per_network[{k}]"), schema)
         for k, entry in enumerate(top.items("per_network"))
     )
     with damage_of(path):
         _check(evaluations)
-        if canonical_file(eval_json(evaluations)) != data:
+        if canonical_file(eval_json(evaluations, schema)) != data:
             raise DamagedArtifactError(f"{where}: the aggregates do not follow from the episodes")
     return Rollouts(evaluations, interface), artifact
 
 
-def eval_json(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
+def eval_json(evaluations: Sequence[Evaluation], schema: int = SCHEMA) -> dict[str, Any]:
     """Return the content of ``eval.json``: every episode, and sums by source and kind."""
     groups: dict[str, dict[str, list[Evaluation]]] = {}
     for evaluation in evaluations:
         by_kind = groups.setdefault(evaluation.source, {})
         by_kind.setdefault(evaluation.kind or UNKNOWN_KIND, []).append(evaluation)
     return {
-        "per_network": [_network_json(evaluation) for evaluation in evaluations],
+        "per_network": [_network_json(evaluation, schema) for evaluation in evaluations],
         "aggregated": {
-            source: {kind: _group_json(group) for kind, group in by_kind.items()}
+            source: {kind: _group_json(group, schema) for kind, group in by_kind.items()}
             for source, by_kind in groups.items()
         },
     }
@@ -105,15 +115,19 @@ def _check(evaluations: Sequence[Evaluation]) -> None:
     names = [evaluation.name for evaluation in evaluations]
     if len(set(names)) != len(names) or not all(e.episodes for e in evaluations):
         raise ValueError("each network needs a name of its own and at least one episode")
+    if not all(e.loss is None or math.isfinite(e.loss) for e in evaluations):
+        raise ValueError("a cloning loss is a finite number or not there")
 
 
-def _network_json(evaluation: Evaluation) -> dict[str, Any]:
+def _network_json(evaluation: Evaluation, schema: int) -> dict[str, Any]:
     returns = [episode.episode_return for episode in evaluation.episodes]
+    loss = {} if schema == 1 else {"cloning_loss": evaluation.loss}
     return {
         "name": evaluation.name,
         "source": evaluation.source,
         "kind": evaluation.kind,
         "hidden_dims": list(evaluation.hidden_dims),
+        **loss,
         "aggregated": {
             "pc_success": 100 * evaluation.success_once,
             "success_once": evaluation.success_once,
@@ -136,22 +150,32 @@ def _network_json(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _group_json(group: Sequence[Evaluation]) -> dict[str, Any]:
-    successes = sum(int(e.success_once) for evaluation in group for e in evaluation.episodes)
-    episodes = sum(len(evaluation.episodes) for evaluation in group)
+def _group_json(group: Sequence[Evaluation], schema: int) -> dict[str, Any]:
+    pooled = pooled_tally(group)
+    new = {} if schema == 1 else _group_json_since_2(group)
     shares = [evaluation.success_once for evaluation in group]
     return {
         "success_once": sum(shares) / len(shares),
         "success_once_min": min(shares),
         "success_at_end": sum(evaluation.success_at_end for evaluation in group) / len(group),
-        "wilson_95": list(wilson_interval(successes, episodes)),
+        "wilson_95": list(wilson_interval(*pooled)),
+        **new,
         "networks": len(group),
-        "episodes": episodes,
+        "episodes": pooled.trials,
     }
 
 
-def _parse_evaluation(fields: JsonObject) -> Evaluation:
-    fields.only(["name", "source", "kind", "hidden_dims", "aggregated", "per_episode"])
+def _group_json_since_2(group: Sequence[Evaluation]) -> dict[str, Any]:
+    losses = [evaluation.loss for evaluation in group if evaluation.loss is not None]
+    return {
+        "bootstrap_95": list(bootstrap_interval(tallies_by_architecture(group))),
+        "cloning_loss": math.fsum(losses) / len(losses) if len(losses) == len(group) else None,
+    }
+
+
+def _parse_evaluation(fields: JsonObject, schema: int) -> Evaluation:
+    names = ["name", "source", "kind", "hidden_dims", "aggregated", "per_episode"]
+    fields.only(names if schema == 1 else [*names, "cloning_loss"])
     hidden_dims = fields.integers("hidden_dims", 1, MAX_WIDTH)
     if len(hidden_dims) > MAX_DEPTH:
         fields.refuse("hidden_dims", f"at most {MAX_DEPTH} widths")
@@ -167,6 +191,7 @@ def _parse_evaluation(fields: JsonObject) -> Evaluation:
         hidden_dims=hidden_dims,
         kind=fields.text("kind"),
         episodes=episodes,
+        loss=None if fields.value.get("cloning_loss") is None else fields.number("cloning_loss"),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nnit_cli.console import print_facts, print_json, print_table
+from nnit_cli.console import print_facts, print_json, print_tables
 from nnit_cli.options import DebugOption, JsonOption
 
 
@@ -23,6 +23,6 @@ def inspect_command(
         print_json(description.data)
         return
     print_facts(description.facts)
-    if description.table:
+    if description.tables:
         print()
-        print_table(description.table)
+        print_tables(description.tables)

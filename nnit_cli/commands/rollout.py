@@ -15,7 +15,7 @@ from nnit_cli.options import (
     param_option,
     with_run_flags,
 )
-from nnit_cli.session import open_session, parse_architectures, require_success
+from nnit_cli.session import open_session, parse_architectures, parse_labels, require_success
 
 
 @with_run_flags
@@ -31,6 +31,14 @@ def rollout_command(
     ] = None,
     demos: Annotated[
         Path | None, typer.Option("--demos", help="Compare with networks cloned from these.")
+    ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option("--also", help="LABEL=PATH: compare with these networks. May be repeated."),
+    ] = None,
+    loss_demos: Annotated[
+        Path | None,
+        typer.Option("--loss-demos", help="Measure cloning losses on these other demonstrations."),
     ] = None,
     out: OutOption = None,
     min_success: Annotated[
@@ -56,6 +64,10 @@ def rollout_command(
     cloned_baseline: Annotated[
         bool | None, param_option("--cloned-baseline/--no-cloned-baseline", help="Given --demos.")
     ] = None,
+    constant_baseline: Annotated[
+        bool | None,
+        param_option("--constant-baseline/--no-constant-baseline", help="Given --demos."),
+    ] = None,
     clone_steps: Annotated[
         int | None, param_option("--clone-steps", help="Optimiser steps of a cloned network.")
     ] = None,
@@ -70,13 +82,16 @@ def rollout_command(
         "trajectories": trajectories,
         "ghn_baseline": ghn_baseline,
         "cloned_baseline": cloned_baseline,
+        "constant_baseline": constant_baseline,
         "clone_steps": clone_steps,
     }
     session = open_session("rollout", run, section, workers=workers, resume=resume)
 
     from stages import rollout
 
-    inputs = rollout.Inputs(networks, ghn, demos, parse_architectures(arch))
+    inputs = rollout.Inputs(
+        networks, ghn, demos, parse_architectures(arch), parse_labels(also), loss_demos
+    )
     outputs = rollout.Outputs(rollouts=out or beside(networks, "rollouts"))
     summary = session.run(rollout, inputs, outputs)
     session.print_table(outputs.rollouts)

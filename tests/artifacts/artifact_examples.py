@@ -138,8 +138,8 @@ def evaluations() -> tuple[Evaluation, ...]:
         return tuple(Episode(k, 500 + k, k < successes, k < 1, 1.5 * k, 50) for k in range(4))
 
     return (
-        Evaluation("sample-0000", "sample", (4, 5), "unseen_combo", episodes(4)),
-        Evaluation("sample-0001", "sample", (2,), "unseen_combo", episodes(2)),
+        Evaluation("sample-0000", "sample", (4, 5), "unseen_combo", episodes(4), 0.125),
+        Evaluation("sample-0001", "sample", (2,), "unseen_combo", episodes(2), 0.25),
         Evaluation("ghn-4x5", "ghn", (4, 5), "", episodes(0)),
         Evaluation("expert", "expert", (), "", episodes(3)),
     )

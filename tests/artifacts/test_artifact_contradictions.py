@@ -59,6 +59,7 @@ def spoiled(array, position, value):
         (write_tokens, changed(tokens(), losses=spoiled(tokens().losses, 0, np.nan))),
         (write_rollouts, Rollouts(evaluations() * 2, INTERFACE)),
         (write_rollouts, Rollouts((evaluations()[0]._replace(episodes=()),), INTERFACE)),
+        (write_rollouts, Rollouts((evaluations()[0]._replace(loss=np.inf),), INTERFACE)),
     ],
 )
 def test_a_value_that_contradicts_itself_is_not_written(write_value, value, tmp_path):

@@ -2,8 +2,19 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
-from nnit.rollout.metrics import Evaluation, summarise_episode, wilson_interval
+from nnit.rollout.metrics import (
+    Evaluation,
+    Interval,
+    Tally,
+    bootstrap_interval,
+    comparison_interval,
+    summarise_episode,
+    tallies_by_architecture,
+    wider,
+    wilson_interval,
+)
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 10), (5, 10), (98, 100), (100, 100)])
@@ -38,3 +49,90 @@ def test_success_once_and_at_end_differ():
     assert evaluation.success_once == pytest.approx(2 / 3)
     assert evaluation.success_at_end == pytest.approx(1 / 3)
     assert evaluation.interval == wilson_interval(2, 3)
+
+
+def test_bootstrap_of_equal_architectures_is_a_point():
+    """Without differences between architectures there is nothing to resample."""
+    assert bootstrap_interval([Tally(9, 10)] * 5) == (0.9, 0.9)
+    assert bootstrap_interval([Tally(7, 10)]) == (0.7, 0.7)
+
+
+def test_bootstrap_of_two_opposite_architectures_spans_everything():
+    """Both draws are the failing one a quarter of the time: beyond 2.5 % on either side."""
+    assert bootstrap_interval([Tally(0, 10), Tally(10, 10)]) == (0.0, 1.0)
+
+
+def test_bootstrap_bounds_are_those_of_the_binomial():
+    """Of n all-or-nothing architectures the resampled share is binomial; so are its quantiles."""
+    successes, n = 70, 100
+    tallies = [Tally(4, 4)] * successes + [Tally(0, 4)] * (n - successes)
+    low, high = bootstrap_interval(tallies)
+    assert low == pytest.approx(binom.ppf(0.025, n, successes / n) / n, abs=0.0101)
+    assert high == pytest.approx(binom.ppf(0.975, n, successes / n) / n, abs=0.0101)
+
+
+def test_bootstrap_weighs_architectures_by_their_episodes():
+    """Episodes of the drawn architectures are taken together, as in the pooled interval."""
+    low, high = bootstrap_interval([Tally(0, 10), Tally(30, 30)])
+    assert (low, high) == (0.0, 1.0)
+    many = bootstrap_interval([Tally(0, 10), Tally(30, 30)] * 50)
+    assert many.low < 0.75 < many.high
+
+
+def test_bootstrap_is_the_same_every_time_and_symmetric_in_failure():
+    """Constant draws; failures instead of successes mirror the interval."""
+    tallies = [Tally(k, 20) for k in (20, 19, 17, 11, 20, 3)]
+    mirrored = [Tally(20 - successes, 20) for successes, _ in tallies]
+    low, high = bootstrap_interval(tallies)
+    assert bootstrap_interval(tallies) == (low, high)
+    assert bootstrap_interval(mirrored) == pytest.approx((1 - high, 1 - low))
+
+
+def test_bootstrap_covers_the_mean_where_architectures_differ_and_wilson_does_not():
+    """Drawn 300 times: nearly 95 % for the bootstrap, far less for independent episodes."""
+    generator, mean = np.random.default_rng(0), 0.75
+    covered = {"bootstrap": 0, "wilson": 0, "wider": 0}
+    for _ in range(300):
+        shares = generator.beta(3, 1, size=24)  # of mean 3 / 4
+        tallies = [Tally(int(generator.binomial(100, share)), 100) for share in shares]
+        bootstrap = bootstrap_interval(tallies)
+        wilson = wilson_interval(sum(t.successes for t in tallies), 2400)
+        for name, interval in {
+            "bootstrap": bootstrap,
+            "wilson": wilson,
+            "wider": wider(wilson, bootstrap),
+        }.items():
+            covered[name] += interval.low <= mean <= interval.high
+    assert 0.89 <= covered["bootstrap"] / 300 <= 0.98
+    assert covered["wilson"] / 300 < 0.5
+    assert covered["wider"] >= covered["bootstrap"]
+
+
+@pytest.mark.parametrize("tallies", [[], [Tally(0, 0)], [Tally(1, 2), Tally(0, 0)]])
+def test_bootstrap_of_nothing_is_refused(tallies):
+    """Every architecture has a trial."""
+    with pytest.raises(ValueError, match="trial"):
+        bootstrap_interval(tallies)
+
+
+def test_a_comparison_uses_the_wider_interval():
+    """Wilson's where architectures agree, the bootstrap where they do not."""
+    assert wider(Interval(0.1, 0.2), Interval(0.0, 0.05)) == (0.1, 0.2)
+
+    def evaluation(width, *outcomes):
+        episodes = [summarise_episode(k, k, [once]) for k, once in enumerate(outcomes)]
+        return Evaluation(f"a-{width}", "zoo", (width,), "", tuple(episodes))
+
+    agree = [evaluation(width, True, False) for width in (4, 8)]
+    assert comparison_interval(agree) == wilson_interval(2, 4)
+    differ = [evaluation(4, *[True] * 20), evaluation(8, *[False] * 20)]
+    assert comparison_interval(differ) == (0.0, 1.0)
+
+
+def test_networks_of_one_architecture_stay_together():
+    """Two networks of one shape that succeed and fail say nothing about other shapes."""
+    same = [
+        Evaluation(name, "zoo", (8,), "", (summarise_episode(0, 0, [once]),))
+        for name, once in {"a": True, "b": False}.items()
+    ]
+    assert bootstrap_interval(tallies_by_architecture(same)) == (0.5, 0.5)

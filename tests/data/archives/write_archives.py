@@ -78,7 +78,7 @@ def values():
         tuple(Sample(network, 7, k) for k, network in enumerate(networks())), INTERFACE
     )
     episodes = (Episode(0, 500, True, False, 12.0, 50), Episode(1, 501, False, False, 0.0, 50))
-    evaluations = (Evaluation("sample-0000", "sample", (2, 3), "unseen_combo", episodes),)
+    evaluations = (Evaluation("sample-0000", "sample", (2, 3), "unseen_combo", episodes, 0.125),)
     return origin, demos, zoo, tokens, samples, Rollouts(evaluations, INTERFACE)
 
 

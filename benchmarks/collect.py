@@ -1,0 +1,76 @@
+"""Take what the results page needs out of artifacts: small JSON files that can be committed.
+
+    python -m benchmarks.collect comparison/artifacts/PickCube-v1 results/PickCube-v1
+
+Reads, where they are there: ``rollouts`` and ``rollouts-seed-N`` (the comparison and the headline),
+``rollouts-limits`` (ever wider and deeper samples), ``rollouts-joint`` (generated architectures),
+``audit``, ``alignment`` and ``frontier``. What is not there is left out.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from nnit.artifacts.canonical import canonical_file
+from nnit.artifacts.reading import open_artifact, read_bytes
+from nnit.artifacts.rollouts import read_rollouts
+
+TABLES = {"rollouts-limits": "limits.json", "rollouts-joint": "joint.json"}
+REPORTS = {"audit": "audit.json", "alignment": "alignment.json", "frontier": "frontier.json"}
+LONG_LISTS = {"audit": ("samples", "shapes"), "alignment": (), "frontier": ()}
+SEED = re.compile(r"rollouts(?:-seed-(\d+))?")
+
+
+def network_table(path: Path) -> dict[str, Any]:
+    """Return the counts of every network of a rollout, without its episodes."""
+    rollouts, artifact = read_rollouts(path)
+    return {
+        "task": rollouts.interface.task,
+        "digest": artifact.digest,
+        "widths_max": artifact.manifest.params["architectures"]["widths_max"],
+        "networks": [
+            {
+                "source": one.source,
+                "hidden_dims": list(one.hidden_dims),
+                "kind": one.kind,
+                "successes": sum(episode.success_once for episode in one.episodes),
+                "at_end": sum(episode.success_at_end for episode in one.episodes),
+                "episodes": len(one.episodes),
+                "loss": one.loss,
+            }
+            for one in rollouts.evaluations
+        ],
+    }
+
+
+def report(path: Path, kind: str) -> dict[str, Any]:
+    """Return the JSON of an artifact that is one, without its long lists."""
+    artifact = open_artifact(path, kind)
+    content = json.loads(read_bytes(artifact, f"{kind}.json"))
+    short = {name: value for name, value in content.items() if name not in LONG_LISTS[kind]}
+    return {"digest": artifact.digest, **short}
+
+
+def collect(artifacts: Path, results: Path) -> list[Path]:
+    """Write a file for each artifact that is there; returns them."""
+    written: dict[str, dict[str, Any]] = {}
+    for path in sorted(artifacts.glob("rollouts*")):
+        match = SEED.fullmatch(path.name)
+        if match:
+            written[f"networks-{match[1] or 0}.json"] = network_table(path)
+        elif path.name in TABLES:
+            written[TABLES[path.name]] = network_table(path)
+    for kind, name in REPORTS.items():
+        if (artifacts / kind).exists():
+            written[name] = report(artifacts / kind, kind)
+    results.mkdir(parents=True, exist_ok=True)
+    for name, content in written.items():
+        (results / name).write_bytes(canonical_file(content))
+    return [results / name for name in written]
+
+
+if __name__ == "__main__":
+    for file in collect(Path(sys.argv[1]), Path(sys.argv[2])):
+        print(file)

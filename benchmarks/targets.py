@@ -1,0 +1,202 @@
+"""The targets of the comparison, each with the figure that is held against it."""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from benchmarks.results import GROUPS, TaskResults, loss_ratio, share_below
+
+HARD = "StackCube-v1"
+FURTHER_SEED = re.compile(r"-[1-9]\d*$")
+HELD_OUT = tuple(GROUPS)
+WITHIN = ("unseen_combo", "unseen_width")
+BEYOND = ("wider-1.5", "wider-2", "deeper")
+NO_RIVALS = ("sample", "ghn", "cloned", "zoo", "expert", "constant")  # judged by other targets
+
+
+class Target(NamedTuple):
+    """A bound, and how the figure is got; None where it was not measured."""
+
+    text: str
+    measure: Callable[[TaskResults], float | None]
+    at_least: float | None = None
+    at_most: float | None = None
+    only: tuple[str, ...] = ()  # tasks; all where empty
+
+    def bound(self) -> str:
+        """Write the bound as people do."""
+        return (
+            f"at least {self.at_least:g}" if self.at_most is None else f"at most {self.at_most:g}"
+        )
+
+    def met(self, measured: float) -> bool:
+        """Whether a figure meets the target."""
+        above = self.at_least is None or measured >= self.at_least
+        return above and (self.at_most is None or measured <= self.at_most)
+
+
+def mean_success(*groups: str) -> Callable[[TaskResults], float | None]:
+    """Measure the samples' mean success."""
+    return lambda task: None if (share := task.share("sample", *groups)) is None else share.mean
+
+
+def lowest_shape(*groups: str) -> Callable[[TaskResults], float | None]:
+    """Measure the success of the samples' worst shape."""
+    return lambda task: None if (share := task.share("sample", *groups)) is None else share.lowest
+
+
+def below_ghn(*groups: str) -> Callable[[TaskResults], float | None]:
+    """Measure the share of shapes where samples have a lower loss than the GHN."""
+    return lambda task: share_below(task.select("sample", *groups), task.select("ghn", *groups))
+
+
+def loss_to_ghn(*groups: str) -> Callable[[TaskResults], float | None]:
+    """Measure the samples' mean loss as a multiple of the GHN's."""
+    return lambda task: loss_ratio(task.select("sample", *groups), task.select("ghn", *groups))
+
+
+def above(source: str, *groups: str) -> Callable[[TaskResults], float | None]:
+    """Measure by how much the samples' mean success is above a method's."""
+
+    def measure(task: TaskResults) -> float | None:
+        mine, theirs = task.share("sample", *groups), task.share(source, *groups)
+        return mine.mean - theirs.mean if mine and theirs else None
+
+    return measure
+
+
+def of_cloned(task: TaskResults) -> float | None:
+    """Measure the samples' success as a share of direct cloning's."""
+    mine, cloned = task.share("sample", *HELD_OUT), task.share("cloned", *HELD_OUT)
+    return mine.mean / cloned.mean if mine and cloned and cloned.mean else None
+
+
+def unbeaten(task: TaskResults) -> list[tuple[str, str]]:
+    """Return baselines and groups where the samples' interval is not all above the baseline's."""
+    found = []
+    for source in task.sources:
+        for group in HELD_OUT if source not in NO_RIVALS else ():
+            mine, theirs = task.share("sample", group), task.share(source, group)
+            if mine and theirs and mine.interval.low <= theirs.interval.high:
+                found.append((source, group))
+    return found
+
+
+def count_unbeaten(task: TaskResults) -> float | None:
+    """Count them; None without baselines."""
+    rivals = [source for source in task.sources if source not in NO_RIVALS]
+    return float(len(unbeaten(task))) if rivals else None
+
+
+def fewest_shapes(task: TaskResults) -> float | None:
+    """Count the shapes of the held-out kind that has the fewest."""
+    kinds = [(group,) for group in WITHIN] + [("wider-1.5", "wider-2"), ("deeper",)]
+    counts = [len({n.hidden_dims for n in task.select("sample", *kind)}) for kind in kinds]
+    return float(min(counts)) if task.networks else None
+
+
+def number(report: str, *path: str) -> Callable[[TaskResults], float | None]:
+    """Take a number out of a report."""
+    return lambda task: task.number(report, *path)
+
+
+def audited(name: str) -> Callable[[TaskResults], float | None]:
+    """Take the mean over shapes out of the audit."""
+    return lambda task: task.audit_mean(name)
+
+
+def joint_success(task: TaskResults) -> float | None:
+    """Measure the mean success of networks whose architecture was generated too."""
+    networks = task.joint
+    return (
+        sum(n.successes for n in networks) / sum(n.episodes for n in networks) if networks else None
+    )
+
+
+def seconds_of(*names: str) -> Callable[[TaskResults], float | None]:
+    """Add up the seconds of stages; without names, of all but those of further training seeds.
+
+    None where one is not known.
+    """
+
+    def measure(task: TaskResults) -> float | None:
+        known = {
+            name.removeprefix("seconds/"): report["seconds"]
+            for name, report in task.reports.items()
+            if name.startswith("seconds/")
+        }
+        wanted = names or tuple(name for name in known if not FURTHER_SEED.search(name))
+        return sum(known[n] for n in wanted) if wanted and set(wanted) <= set(known) else None
+
+    return measure
+
+
+PIPELINE = ("demos", "ghn-0", "zoo-0", "tokens-0", "generator-0", "samples-0")
+TARGETS = (
+    Target("held-out shapes of each kind", fewest_shapes, at_least=6),
+    Target("training seeds of the headline", lambda t: float(len(t.seeds)) or None, at_least=3),
+    *(
+        target
+        for group in WITHIN
+        for target in (
+            Target(f"success, {GROUPS[group]}", mean_success(group), at_least=0.99),
+            Target(f"lowest shape, {GROUPS[group]}", lowest_shape(group), at_least=0.95),
+            Target(
+                f"shapes with a loss below the GHN's, {GROUPS[group]}",
+                below_ghn(group),
+                at_least=0.9,
+            ),
+        )
+    ),
+    Target("success, deeper", mean_success("deeper"), at_least=0.98),
+    Target("success, wider to 1.5 x", mean_success("wider-1.5"), at_least=0.98),
+    Target("success, wider to 2 x", mean_success("wider-2"), at_least=0.95),
+    *(
+        target
+        for group in BEYOND
+        for target in (
+            Target(
+                f"loss as a multiple of the GHN's, {GROUPS[group]}", loss_to_ghn(group), at_most=1
+            ),
+            Target(f"success above the GHN's by, {GROUPS[group]}", above("ghn", group), at_least=0),
+        )
+    ),
+    Target(
+        "success as a share of direct cloning's",
+        of_cloned,
+        at_least=0.99,
+        only=("PushCube-v1", "PickCube-v1"),
+    ),
+    Target("success as a share of direct cloning's", of_cloned, at_least=0.9, only=(HARD,)),
+    Target("baselines and kinds without a disjoint interval below", count_unbeaten, at_most=0),
+    Target("frontier: shapes", number("frontier_speed", "shapes"), at_least=200),
+    Target("frontier: seconds", number("frontier_speed", "frontier_s"), at_most=600),
+    Target("frontier: times as fast as cloning", number("frontier_speed", "speed_up"), at_least=5),
+    Target(
+        "frontier: mean difference of success to cloning",
+        number("frontier_speed", "difference_mean"),
+        at_most=0.03,
+    ),
+    Target("generated architectures: success", joint_success, at_least=0.95),
+    Target(
+        "spread in weights, to the branches'",
+        audited("weight_spread_ratio"),
+        at_least=0.5,
+    ),
+    Target(
+        "spread in actions, to the branches'",
+        audited("action_spread_ratio"),
+        at_least=0.5,
+    ),
+    Target(
+        "shapes whose ensemble is below the mean loss", audited("ensemble_below_mean"), at_least=1
+    ),
+    Target(
+        "shapes whose ensemble is below the best single loss",
+        audited("ensemble_below_best"),
+        at_least=1,
+    ),
+    Target("distance to the zoo, to its own", audited("weight_ratio"), at_least=0.5),
+    Target("seconds of the pipeline", seconds_of(*PIPELINE), at_most=40 * 60),
+    Target("seconds of the comparison, one training seed", seconds_of(), at_most=2 * 3600),
+)

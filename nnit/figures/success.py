@@ -1,0 +1,87 @@
+"""Success against the size of a network, for several methods side by side."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from nnit.figures.canvas import new_figure
+
+PANEL_WIDTH, PANEL_HEIGHT = 5.0, 3.6  # inches
+SPREAD = 0.06  # methods stand side by side around a size: that much of it, in octaves or layers
+COLOURS = (
+    "#d1495b", "#00798c", "#8d96a3", "#edae49", "#66a182",
+    "#2e4057", "#a16ae8", "#c97b4a", "#4a7bc9",
+)  # fmt: skip
+
+
+class Point(NamedTuple):
+    """The success of all networks of one size."""
+
+    size: float  # hidden units of the widest layer, or hidden layers
+    success: float
+    low: float  # of its 95 % interval
+    high: float
+
+
+def draw_success(
+    panels: Mapping[str, Mapping[str, Sequence[Point]]],
+    size_label: str,
+    *,
+    octaves: bool,
+    trained: tuple[float, float] | None = None,
+) -> Figure:
+    """Draw a panel for each task, a line with 95 % intervals for each method.
+
+    Args:
+        panels: Task -> method -> points, in any order.
+        size_label: What the sizes are.
+        octaves: Draw them on a logarithmic axis.
+        trained: The smallest and the largest size in training, drawn as a shade.
+    """
+    figure = new_figure(PANEL_WIDTH * max(1, len(panels)), PANEL_HEIGHT)
+    methods = list(dict.fromkeys(method for lines in panels.values() for method in lines))
+    axes = figure.subplots(1, max(1, len(panels)), squeeze=False, sharey=True)[0]
+    for ax, (task, lines) in zip(axes, panels.items(), strict=False):
+        if trained:
+            ax.axvspan(*trained, color="0.93", zorder=0)
+        for k, method in enumerate(methods):
+            points = sorted(lines.get(method, ()))
+            if not points:
+                continue
+            offset = SPREAD * (k - (len(methods) - 1) / 2)
+            sizes = np.array([point.size for point in points])
+            sizes = sizes * 2**offset if octaves else sizes + offset
+            success = np.array([point.success for point in points])
+            low = success - [point.low for point in points]
+            high = np.array([point.high for point in points]) - success
+            colour = COLOURS[k % len(COLOURS)]
+            ax.errorbar(
+                sizes,
+                success,
+                yerr=np.maximum([low, high], 0),
+                fmt="o-",
+                color=colour,
+                markersize=3,
+                linewidth=1,
+                elinewidth=0.8,
+                label=method,
+            )
+        if octaves:
+            ax.set_xscale("log", base=2)
+        ax.set(title=task, xlabel=size_label, ylim=(-0.03, 1.03))
+    axes[0].set_ylabel("success_once")
+    handles, labels = _legend(axes)
+    if handles:
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(5, len(labels)))
+    return figure
+
+
+def _legend(axes: Sequence) -> tuple[list, list[str]]:
+    """Return one entry for each method, whichever panels it is in."""
+    entries: dict[str, object] = {}
+    for ax in axes:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    return list(entries.values()), list(entries)

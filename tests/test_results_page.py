@@ -1,0 +1,201 @@
+"""The results page says what the committed files hold, no more and no less."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.collect import collect
+from benchmarks.results import TaskResults, group_of, parse_table, read_task, share_of
+from benchmarks.results_page import METHODS, TASKS, page, verdict_rows, write_page
+from benchmarks.targets import TARGETS, unbeaten
+
+KINDS = ("unseen_combo", "unseen_width", "wider", "deeper")
+
+
+def network(source, hidden_dims, kind, successes, loss=None, episodes=100):
+    """Return an entry of a table."""
+    return {
+        "source": source,
+        "hidden_dims": list(hidden_dims),
+        "kind": kind,
+        "successes": successes,
+        "at_end": successes,
+        "episodes": episodes,
+        "loss": loss,
+    }
+
+
+def table(*networks, widths_max=256):
+    """Return a table as ``benchmarks.collect`` writes it."""
+    return {"task": "PickCube-v1", "digest": "", "widths_max": widths_max, "networks": networks}
+
+
+def task_of(*networks, **more) -> TaskResults:
+    """Return the results of a task with one seed."""
+    return TaskResults("PickCube-v1", {0: parse_table(table(*networks))}, **more)
+
+
+def verdict(task: TaskResults, text: str) -> tuple[str, str]:
+    """Return the figure and the verdict of a target."""
+    (row,) = [row for row in verdict_rows(task) if row[0] == text]
+    return row[2], row[3]
+
+
+@pytest.mark.parametrize(
+    ("widths", "group"),
+    [((384, 64), "wider-1.5"), ((385,), "wider-2"), ((64, 512), "wider-2")],
+)
+def test_wider_shapes_are_two_groups(widths, group):
+    """One and a half times the widest trained width divides them."""
+    assert group_of("wider", widths, 256) == group
+    assert group_of("deeper", widths, 256) == "deeper"
+
+
+def test_numbers_are_rounded_and_intervals_said():
+    """990 of 1,000 over ten equal shapes: Wilson's interval, to three digits."""
+    networks = [network("sample", (k, 8), "unseen_combo", 99) for k in range(1, 11)]
+    text = page([task_of(*networks)])
+    assert "| generated | 0.990 [0.982, 0.995] | 0.99 (1,8) |" in text
+    assert "unseen combination (10 shapes)" in text
+
+
+def test_the_wider_interval_is_taken():
+    """Architectures that differ widen it: one of two fails altogether."""
+    networks = [network("sample", (8,), "deeper", 100), network("sample", (9,), "deeper", 0)]
+    share = share_of(parse_table(table(*networks)))
+    assert share is not None
+    assert (share.mean, share.interval, share.lowest_shape) == (0.5, (0.0, 1.0), (9,))
+
+
+def test_a_shape_that_a_method_cannot_write_is_said():
+    """No network of a kind: cannot; of some shapes: how many."""
+    networks = [
+        network("sample", (8,), "deeper", 100),
+        network("sample", (9,), "deeper", 100),
+        network("sample", (500,), "wider", 100),
+        network("flat", (8,), "deeper", 50),
+    ]
+    (line,) = [li for li in page([task_of(*networks)]).split("\n") if METHODS["flat"] + " |" in li]
+    assert "| cannot | 0.500 [" in line
+    assert "] (1 of 2) |" in line
+
+
+@pytest.mark.parametrize(("successes", "expected"), [(99, "met"), (98, "**missed**")])
+def test_a_verdict_flips_at_the_target(successes, expected):
+    """0.99 is met by 0.99 and missed by 0.98."""
+    task = task_of(network("sample", (64, 96), "unseen_combo", successes))
+    assert verdict(task, "success, unseen combination") == (f"0.{successes}", expected)
+
+
+def test_losses_are_compared_shape_by_shape():
+    """Three samples of a shape by their mean, against the one network of the hypernetwork."""
+    task = task_of(
+        network("sample", (8,), "unseen_width", 100, 0.1),
+        network("sample", (8,), "unseen_width", 100, 0.3),
+        network("sample", (9,), "unseen_width", 100, 0.5),
+        network("ghn", (8,), "unseen_width", 100, 0.21),
+        network("ghn", (9,), "unseen_width", 100, 0.4),
+    )
+    text = "shapes with a loss below the GHN's, unseen width"
+    assert verdict(task, text) == ("0.5", "**missed**")
+    assert "| unseen width | 0.35000 | 0.30500 | not measured | 50 % |" in page([task])
+
+
+def test_a_baseline_counts_as_beaten_by_disjoint_intervals_alone():
+    """Clearly worse is beaten; a little worse is named."""
+    mine = network("sample", (8,), "deeper", 100)
+    worse = [network("flat", (8,), "deeper", 20), network("nearest", (8,), "deeper", 98)]
+    task = task_of(mine, *worse, network("ghn", (8,), "deeper", 100))
+    assert unbeaten(task) == [("nearest", "deeper")]
+    assert verdict(task, "baselines and kinds without a disjoint interval below")[0] == "1"
+    assert f"Not beaten with disjoint intervals: {METHODS['nearest']}, deeper." in page([task])
+
+
+def test_limits_name_the_farthest_shape_that_reaches_the_bound():
+    """0.90 counts, 0.89 does not."""
+    limits = [
+        network("sample", (640,), "", 90),
+        network("sample", (768,), "", 89),
+        network("sample", (64,) * 9, "", 95),
+    ]
+    text = page(
+        [task_of(network("sample", (8,), "deeper", 99), limits=parse_table(table(*limits)))]
+    )
+    assert "widest network that still reaches 0.90, generated: 640, success 0.900 [" in text
+    assert "deepest network that still reaches 0.90, generated: 64,64,64,64,64,64,64,64,64," in text
+
+
+def test_reports_are_read_where_they_are(tmp_path):
+    """Audit, alignment, frontier and seconds, each from its file."""
+    folder = tmp_path / "PickCube-v1"
+    (folder / "seconds").mkdir(parents=True)
+    estimate = {"mean": 0.625, "low": 0.5, "high": 0.75, "shapes": 5}
+    group = {"group": "all", "samples": 15, "alarmed": 2, "weight_spread_ratio": estimate}
+    files = {
+        "audit.json": {"groups": [group]},
+        "alignment.json": {"zoos": [{"label": "cnn", "same_shape": {"by_weights": estimate}}]},
+        "frontier_speed.json": {"shapes": 200, "frontier_s": 601.0, "speed_up": 5.0},
+        "seconds/demos.json": {"seconds": 61.4},
+    }
+    for name, content in files.items():
+        (folder / name).write_text(json.dumps(content))
+    task = read_task(folder)
+    text = page([task])
+    assert "2 of 15 |" in text
+    assert "| cnn | 0.62 | not measured |" in text
+    assert "| demos | 61 |" in text
+    assert verdict(task, "frontier: seconds") == ("601", "**missed**")
+    assert verdict(task, "frontier: times as fast as cloning") == ("5", "met")
+    assert verdict(task, "spread in weights, to the branches'") == ("0.625", "met")
+    assert verdict(task, "seconds of the pipeline") == ("not measured", "-")
+
+
+def test_nothing_measured_still_makes_a_page(tmp_path):
+    """Every section and every target says so, and both figures are drawn."""
+    write_page(tmp_path / "results", tmp_path / "docs")
+    text = (tmp_path / "docs" / "results.md").read_text()
+    assert all(f"## {task}\n" in text for task in TASKS)
+    assert "| met |" not in text
+    assert "missed" not in text
+    assert text.count("not measured") > len(TARGETS)
+    for name in ("success_by_width.png", "success_by_depth.png"):
+        assert (tmp_path / "docs" / "figures" / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_page_is_the_same_every_time(tmp_path):
+    """Same files, same bytes, figures too."""
+    folder = tmp_path / "results" / "PickCube-v1"
+    folder.mkdir(parents=True)
+    networks = [
+        network(source, (64, 8 * k), "deeper", 90 + k) for source in METHODS for k in (1, 2)
+    ]
+    (folder / "networks-0.json").write_text(json.dumps(table(*networks)))
+    outs = [tmp_path / "one", tmp_path / "two"]
+    for out in outs:
+        write_page(tmp_path / "results", out)
+    files = [{p.name: p.read_bytes() for p in out.rglob("*") if p.is_file()} for out in outs]
+    assert files[0] == files[1]
+    assert len(files[0]) == 3
+
+
+def test_collect_takes_the_counts_out_of_rollouts(tmp_path):
+    """Counts and losses of every network, named by seed; what is missing is left out."""
+    from nnit.artifacts.manifest import Provenance
+    from nnit.artifacts.rollouts import Rollouts, write_rollouts
+    from nnit.mlp import PolicyInterface
+    from nnit.rollout.metrics import Evaluation, summarise_episode
+
+    interface = PolicyInterface("PickCube-v1", "x", 1, 1, 50, (0.0,), (1.0,))
+    episodes = tuple(summarise_episode(k, k, [k < 3]) for k in range(4))
+    evaluation = Evaluation("sample-0000", "sample", (300,), "wider", episodes, 0.25)
+    origin = Provenance("rollout", {"architectures": {"widths_max": 256}}, 0)
+    for name in ("rollouts", "rollouts-seed-2", "rollouts-limits"):
+        rollouts = Rollouts((evaluation,), interface)
+        write_rollouts(tmp_path / "artifacts" / name, rollouts, origin)
+    written = collect(tmp_path / "artifacts", tmp_path / "results")
+    names = sorted(file.name for file in written)
+    assert names == ["limits.json", "networks-0.json", "networks-2.json"]
+    task = read_task(Path(tmp_path / "results"))
+    assert sorted(task.seeds) == [0, 2]
+    assert task.networks[0] == ("sample", (300,), "wider-1.5", 3, 4, 0.25)
