@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from nnit import __version__
+from nnit_cli.commands.baseline import baseline_command
 from nnit_cli.commands.demos import demos_command
 from nnit_cli.commands.diffuse_train import diffuse_train_command
 from nnit_cli.commands.doctor import doctor_command
@@ -14,6 +15,7 @@ from nnit_cli.commands.rollout import rollout_command
 from nnit_cli.commands.sample import sample_command
 from nnit_cli.commands.tokenize import tokenize_command
 from nnit_cli.commands.verify import verify_command
+from nnit_cli.commands.zoo_alone import zoo_alone_command
 from nnit_cli.commands.zoo_export import zoo_export_command
 
 PIPELINE = {
@@ -25,7 +27,10 @@ PIPELINE = {
     "sample": sample_command,
     "rollout": rollout_command,
 }
-EVALUATION = {}  # commands that judge a generator, or make what it is compared with
+EVALUATION = {  # commands that judge a generator, or make what it is compared with
+    "zoo-alone": zoo_alone_command,
+    "baseline": baseline_command,
+}
 HELPERS = {"inspect": inspect_command, "verify": verify_command, "doctor": doctor_command}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from nnit_cli.app import PIPELINE
+from nnit_cli.app import EVALUATION, PIPELINE
 from stages.params import Params
 from stages.params_file import load_params
 
@@ -61,9 +61,9 @@ def covers(dependency: str, module: str) -> bool:
 def test_stages_commands_and_sections_have_the_same_names():
     """Four lists: dvc.yaml, the commands in their order, the modules, params.yaml."""
     assert list(STAGES) == list(PIPELINE)
-    sections = set(Params.model_fields) - SETTINGS
-    assert sections == {snake(stage) for stage in STAGES}
-    assert all(source_of(f"stages.{snake(stage)}") for stage in STAGES)
+    commands = [*PIPELINE, *EVALUATION]
+    assert set(Params.model_fields) - SETTINGS == {snake(command) for command in commands}
+    assert all(source_of(f"stages.{snake(command)}") for command in commands)
 
 
 def test_params_file_says_the_defaults():

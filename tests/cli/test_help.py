@@ -10,13 +10,14 @@ from dataclasses import fields
 
 import pytest
 
-from nnit_cli.app import HELPERS, PIPELINE
+from nnit_cli.app import EVALUATION, HELPERS, PIPELINE
 from nnit_cli.options import RunFlags
 from stages.params import Params
 
 HELP_LIMIT_S = 0.3
 HEAVY = {"torch", "numpy", "ruamel", "zarr", "safetensors", "mani_skill", "stages"}
-COMMANDS = [*PIPELINE, *HELPERS]
+COMMANDS = [*PIPELINE, *EVALUATION, *HELPERS]
+COUNTING = {"demos", "sample", "baseline"}  # whose -n is a number
 
 
 def processor_time() -> float:
@@ -56,7 +57,7 @@ def test_help_imports_nothing_heavy(words, tmp_path):
     assert not modules & HEAVY
 
 
-@pytest.mark.parametrize("command", PIPELINE)
+@pytest.mark.parametrize("command", [*PIPELINE, *EVALUATION])
 def test_parameters_and_shared_flags_are_there(nnit, command):
     """A command has a flag for each key of its section, and those that all commands have."""
     text = nnit(command, "--help", COLUMNS="200").stdout
@@ -65,7 +66,7 @@ def test_parameters_and_shared_flags_are_there(nnit, command):
     assert {f"--{key.replace('_', '-')}" for key in section.model_fields} <= flags
     assert {f"--{field.name.replace('_', '-')}" for field in fields(RunFlags)} | {"--out"} <= flags
     dry_run_is_n = re.search(r"--dry-run +-n", text) is not None
-    assert dry_run_is_n != (command in {"demos", "sample"})
+    assert dry_run_is_n != (command in COUNTING)
 
 
 def test_help_is_plain_text_off_a_terminal(nnit):
