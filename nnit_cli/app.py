@@ -9,6 +9,8 @@ from nnit_cli.commands.baseline import baseline_command
 from nnit_cli.commands.demos import demos_command
 from nnit_cli.commands.diffuse_train import diffuse_train_command
 from nnit_cli.commands.doctor import doctor_command
+from nnit_cli.commands.flat_sample import flat_sample_command
+from nnit_cli.commands.flat_train import flat_train_command
 from nnit_cli.commands.ghn_train import ghn_train_command
 from nnit_cli.commands.inspect import inspect_command
 from nnit_cli.commands.rollout import rollout_command
@@ -30,6 +32,8 @@ PIPELINE = {
 EVALUATION = {  # commands that judge a generator, or make what it is compared with
     "zoo-alone": zoo_alone_command,
     "baseline": baseline_command,
+    "flat-train": flat_train_command,
+    "flat-sample": flat_sample_command,
 }
 HELPERS = {"inspect": inspect_command, "verify": verify_command, "doctor": doctor_command}
 

@@ -9,13 +9,14 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 PACKAGES = ("nnit", "nnit_cli", "stages")
-ROOMS = {"zoo", "tokens", "ghn", "diffusion", "rollout", "tasks", "figures"}
+ROOMS = {"zoo", "tokens", "ghn", "diffusion", "rollout", "tasks", "figures", "flat"}
 MAY_USE = {  # which rooms of nnit a room may import, beside the modules at the top of nnit
     "top": set(),
     "zoo": {"ghn"},
     "tokens": {"zoo"},
     "ghn": set(),
     "diffusion": {"tokens"},
+    "flat": {"diffusion", "tokens", "zoo"},
     "tasks": set(),
     "rollout": {"tasks"},
     "figures": set(),

@@ -17,7 +17,7 @@ from stages.params import Params
 HELP_LIMIT_S = 0.3
 HEAVY = {"torch", "numpy", "ruamel", "zarr", "safetensors", "mani_skill", "stages"}
 COMMANDS = [*PIPELINE, *EVALUATION, *HELPERS]
-COUNTING = {"demos", "sample", "baseline"}  # whose -n is a number
+COUNTING = {"demos", "sample", "baseline", "flat-sample"}  # whose -n is a number
 
 
 def processor_time() -> float:

@@ -17,15 +17,17 @@ from tiny_pipeline import (
 )
 
 from nnit.artifacts.manifest import Provenance
+from nnit.artifacts.model import read_model, write_model
 from nnit.artifacts.samples import read_samples
 from nnit.artifacts.zoo import read_zoo, write_zoo
-from nnit.errors import InterruptedRunError, LeakError, UsageError
+from nnit.errors import DamagedArtifactError, InterruptedRunError, LeakError, UsageError
 from nnit.mlp import format_architecture
 from nnit.zoo.members import build_zoo
 from nnit_cli.main import main
-from stages import baseline, zoo_alone
+from stages import baseline, flat_sample, zoo_alone
 from stages.params import RunOptions
 
+WIDEST = 20  # of the networks of the tiny zoo
 MANY = with_section(PARAMS, "zoo-alone", networks=12, steps=3)  # two units
 
 
@@ -47,6 +49,17 @@ def take(method: str, source: Path, out: Path, *dims, params=PARAMS, seed=0):
         baseline.Inputs(source / "zoo", method, dims or HELD_OUT),
         baseline.Outputs(out),
         options=RunOptions(seed=seed, device="cpu"),
+    )
+
+
+def flat(source: Path, out: Path, *dims, held_out=(), params=PARAMS, seed=0, progress=None):
+    """Run ``flat-sample``."""
+    return flat_sample.run(
+        params,
+        flat_sample.Inputs(source / "flat", dims, held_out),
+        flat_sample.Outputs(out),
+        options=RunOptions(seed=seed, device="cpu"),
+        progress=progress or Recorder(),
     )
 
 
@@ -179,3 +192,70 @@ def test_unknown_method_is_noticed_before_the_zoo_is_read(tmp_path):
     """The error names the methods even where there is no zoo."""
     with pytest.raises(UsageError, match="METHOD median"):
         take("median", tmp_path, tmp_path / "out")
+
+
+def test_flat_samples_depend_on_seed_shape_and_number_alone(pipeline, tmp_path):
+    """The same bytes twice; sample k does not depend on what is sampled beside it."""
+    three = with_section(PARAMS, "flat-sample", samples=3)
+    for name in ("one", "two"):
+        flat(pipeline, tmp_path / name, *HELD_OUT[:2], params=three)
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+    flat(pipeline, tmp_path / "alone", HELD_OUT[1])
+    many = [s.network.weights for s in read_samples(tmp_path / "one")[0].samples]
+    (alone,) = read_samples(tmp_path / "alone")[0].samples
+    np.testing.assert_array_equal(many[3], alone.network.weights)
+    assert not np.array_equal(many[3], many[4])
+    flat(pipeline, tmp_path / "seed", HELD_OUT[1], seed=1)
+    assert content(tmp_path / "seed") != content(tmp_path / "alone")
+
+
+def test_flat_sample_refuses_what_the_vector_has_no_room_for(pipeline, tmp_path, capsys):
+    """Wider or deeper than trained: exit code 2, one line that says what there is room for."""
+    for dims in HELD_OUT[2:]:
+        text = format_architecture(dims)
+        words = ["flat-sample", "--model", str(pipeline / "flat"), "--arch", text, "-q"]
+        shared = ["--out", str(tmp_path / "out"), "--params", str(pipeline / PARAMS_NAME)]
+        assert main([*words, *shared]) == 2
+        assert capsys.readouterr().err == (
+            f"nnit: --arch {text}: the flat vector has room for 2 hidden layers of width up to "
+            f"{WIDEST}, the largest that were trained; use `nnit sample` for larger ones\n"
+        )
+    assert names(tmp_path) == []
+
+
+def test_flat_sample_leaves_out_held_out_shapes_without_room_and_says_so(pipeline, tmp_path):
+    """In a note, in the summary and in the manifest."""
+    progress = Recorder()
+    summary = flat(pipeline, tmp_path / "out", held_out=HELD_OUT, progress=progress)
+    cannot = [format_architecture(dims) for dims in HELD_OUT[2:]]
+    assert summary.cannot == cannot
+    (note,) = progress.notes
+    assert note.startswith(f"flat-sample: cannot write {'; '.join(cannot)}: the flat vector has")
+    samples, artifact = read_samples(tmp_path / "out")
+    assert tuple(s.network.hidden_dims for s in samples.samples) == HELD_OUT[:2]
+    assert artifact.manifest.params["cannot"] == cannot
+
+
+@pytest.mark.parametrize("held_out", [(), HELD_OUT[2:]])
+def test_flat_sample_with_nothing_to_write(held_out, pipeline, tmp_path):
+    """Asked for nothing, or for nothing that has room: a usage error, and no empty artifact."""
+    with pytest.raises(UsageError, match="nothing that has room") as caught:
+        flat(pipeline, tmp_path / "out", held_out=held_out)
+    assert len(caught.value.faults) == 1
+    assert names(tmp_path) == []
+
+
+def test_flat_model_that_cannot_be_built(pipeline, tmp_path):
+    """A configuration that is not that of the tensors is damage."""
+    stored, _ = read_model(pipeline / "flat", "flat")
+    write_model(
+        tmp_path / "flat",
+        "flat",
+        {**stored.config, "width": 17},
+        stored.tensors,
+        stored.interface,
+        {"standardizer": stored.attributes["standardizer"]},
+        Provenance("crafted", {}, 0),
+    )
+    with pytest.raises(DamagedArtifactError, match="not a flat model that can be built: "):
+        flat(tmp_path, tmp_path / "out", HELD_OUT[0])

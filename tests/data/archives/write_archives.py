@@ -77,7 +77,7 @@ def main(folder):
     write_tokens(paths["tokens"], tokens, origin)
     write_samples(paths["samples"], samples, origin)
     write_rollouts(paths["rollouts"], rollouts, origin)
-    for kind in ("ghn", "generator"):
+    for kind in ("ghn", "generator", "flat"):
         config = {"width": 64, "branches": [1, 2]}
         write_model(paths[kind], kind, config, tensors, INTERFACE, {"note": "tiny"}, origin)
 
