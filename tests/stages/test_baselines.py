@@ -27,7 +27,7 @@ from nnit_cli.main import main
 from stages import baseline, flat_sample, zoo_alone
 from stages.params import RunOptions
 
-WIDEST = 20  # of the networks of the tiny zoo
+WIDEST = 24  # of the networks of the tiny zoo
 MANY = with_section(PARAMS, "zoo-alone", networks=12, steps=3)  # two units
 
 

@@ -44,28 +44,35 @@ def test_growing_keeps_the_function(source, wanted):
     np.testing.assert_allclose(outputs_of(grown), outputs_of(network), rtol=1e-12, atol=1e-12)
 
 
-def test_growing_and_cropping_again_gives_the_network_again():
-    """The identity that was inserted is dropped, and what padding added is cut off."""
-    network = network_of((8, 8))
-    grown = resize(network, (8, 16, 8), INTERFACE)
-    assert match_layers((8, 16, 8), (8, 8)).sources == (0, 2)
-    assert outputs_of(grown) == pytest.approx(outputs_of(network))
-    again = resize(resize(network, (8, 9), INTERFACE), (8, 8), INTERFACE)
-    ours, theirs = (split_layers(INTERFACE.spec((8, 8)), n.weights) for n in (again, network))
-    for k in range(2):
-        np.testing.assert_array_equal(ours[k].weight, theirs[k].weight)
-    np.testing.assert_allclose(ours[2].weight, theirs[2].weight * np.sqrt(9 / 8), rtol=1e-6)
+def test_growing_and_cropping_again_gives_the_same_bits():
+    """What padding added is cut off again."""
+    network = network_of((5, 8))
+    grown = resize(network, (9, 30), INTERFACE)
+    assert grown.weights.size > network.weights.size
+    np.testing.assert_array_equal(resize(grown, (5, 8), INTERFACE).weights, network.weights)
 
 
-def test_cropping_keeps_the_first_units_and_the_size_of_what_they_sum_up():
-    """By hand: half the inputs, each weight larger by the square root of two."""
+def test_cropping_keeps_the_first_units():
+    """By hand: what is left is as it was."""
     network = network_of((8,))
     first, last = split_layers(INTERFACE.spec((8,)), network.weights)
     cropped = split_layers(INTERFACE.spec((4,)), resize(network, (4,), INTERFACE).weights)
     np.testing.assert_array_equal(cropped[0].weight, first.weight[:4])
     np.testing.assert_array_equal(cropped[0].bias, first.bias[:4])
-    np.testing.assert_allclose(cropped[1].weight, last.weight[:, :4] * np.sqrt(2), rtol=1e-6)
+    np.testing.assert_array_equal(cropped[1].weight, last.weight[:, :4])
     np.testing.assert_array_equal(cropped[1].bias, last.bias)
+
+
+def test_a_layer_too_many_is_dropped():
+    """By hand: the layer after it takes the units before it in its place."""
+    network = network_of((8, 3, 8))
+    layers = split_layers(INTERFACE.spec((8, 3, 8)), network.weights)
+    assert match_layers((8, 3, 8), (8, 8)).sources == (0, 2)
+    shorter = split_layers(INTERFACE.spec((8, 8)), resize(network, (8, 8), INTERFACE).weights)
+    np.testing.assert_array_equal(shorter[1].weight[:, :3], layers[2].weight)
+    assert not shorter[1].weight[:, 3:].any()
+    for ours, theirs in ((shorter[0], layers[0]), (shorter[2], layers[3])):
+        np.testing.assert_array_equal(ours.weight, theirs.weight)
 
 
 def test_the_same_architecture_is_the_same_network():
@@ -81,7 +88,7 @@ def test_an_identity_is_as_wide_as_there_is_room():
     _, inserted, after = split_layers(INTERFACE.spec((8, 4)), resized.weights)
     np.testing.assert_array_equal(inserted.weight, np.eye(4, 8))
     before = split_layers(INTERFACE.spec((8,)), network.weights)[1]
-    np.testing.assert_allclose(after.weight, before.weight[:, :4] * np.sqrt(2), rtol=1e-6)
+    np.testing.assert_array_equal(after.weight, before.weight[:, :4])
 
 
 @pytest.mark.parametrize(
