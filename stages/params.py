@@ -201,7 +201,12 @@ class ZooExportParams(Section):
     branch_learning_rate: Rate = Field(
         default=5e-4, description="peak of the one-cycle schedule of each branch"
     )
-    networks: Count = Field(default=800, description="networks in the zoo")
+    networks: Count = Field(default=800, description="networks of architectures that are drawn")
+    repeated: tuple[HiddenDims, ...] = Field(
+        default=((32,), (64, 64), (128, 48), (96, 32, 64), (64, 48, 80, 32)),
+        description="architectures that the zoo has several networks of, to compare them",
+    )
+    repeats: Count = Field(default=16, description="networks of each repeated architecture")
     fine_tune_steps: Index = Field(default=150, description="optimiser steps of each network alone")
     fine_tune_learning_rate: Rate = Field(
         default=2e-4, description="at the start; falls as a cosine"

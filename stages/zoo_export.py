@@ -139,6 +139,8 @@ def export_settings(params: Params, seed: int) -> ExportSettings:
     section = params.zoo_export
     return ExportSettings(
         networks=section.networks,
+        repeated=section.repeated,
+        repeats=section.repeats,
         branches=section.branches,
         branch_steps=section.branch_steps,
         architectures_per_step=params.ghn_train.architectures_per_step,

@@ -37,7 +37,9 @@ MEMBERS_PER_UNIT = 10
 class ExportSettings:
     """How a zoo is made."""
 
-    networks: int
+    networks: int  # of architectures drawn one by one
+    repeated: tuple[Architecture, ...]  # each of these ``repeats`` times, after those
+    repeats: int
     branches: int
     branch_steps: int
     architectures_per_step: int
@@ -106,8 +108,25 @@ def train_branch(unit: BranchUnit) -> dict[str, np.ndarray]:
 
 
 def member_architecture(index: int, training_range: TrainingRange, seed: int) -> Architecture:
-    """Return the architecture of network ``index`` of the zoo, never a held-out one."""
+    """Return the architecture of network ``index`` of those drawn, never a held-out one."""
     return sample_architecture(numpy_generator(seed, "member", index), training_range)
+
+
+def member_architectures(
+    training_range: TrainingRange,
+    *,
+    networks: int,
+    repeated: tuple[Architecture, ...],
+    repeats: int,
+    seed: int,
+) -> list[Architecture]:
+    """Return the architecture of every network of a zoo, in order.
+
+    First ``networks`` that are drawn one by one, then each of ``repeated`` as often as ``repeats``
+    says: networks of one shape, without which nothing could be said of distances between them.
+    """
+    drawn = [member_architecture(index, training_range, seed) for index in range(networks)]
+    return drawn + [architecture for architecture in repeated for _ in range(repeats)]
 
 
 def plan_members(
@@ -118,14 +137,19 @@ def plan_members(
     settings: ExportSettings,
 ) -> list[MemberUnit]:
     """Deal the networks of the zoo out to the branches in turn, a few to a unit."""
+    everything = member_architectures(
+        training_range,
+        networks=settings.networks,
+        repeated=settings.repeated,
+        repeats=settings.repeats,
+        seed=settings.seed,
+    )
     units = []
     for branch, arrays in enumerate(branches):
-        mine = range(branch, settings.networks, settings.branches)
+        mine = range(branch, len(everything), settings.branches)
         for start in range(0, len(mine), MEMBERS_PER_UNIT):
             indices = tuple(mine[start : start + MEMBERS_PER_UNIT])
-            architectures = tuple(
-                member_architecture(index, training_range, settings.seed) for index in indices
-            )
+            architectures = tuple(everything[index] for index in indices)
             units.append(
                 MemberUnit(indices, architectures, branch, config, arrays, demos, settings)
             )

@@ -14,7 +14,7 @@ from nnit_cli.options import (
     param_option,
     with_run_flags,
 )
-from nnit_cli.session import open_session
+from nnit_cli.session import open_session, parse_architectures
 
 
 @with_run_flags
@@ -35,7 +35,16 @@ def zoo_export_command(
     branch_learning_rate: Annotated[
         float | None, param_option("--branch-learning-rate", help="Peak of its schedule.")
     ] = None,
-    networks: Annotated[int | None, param_option("--networks", help="Networks.")] = None,
+    networks: Annotated[
+        int | None, param_option("--networks", help="Networks of architectures that are drawn.")
+    ] = None,
+    repeated: Annotated[
+        list[str] | None,
+        param_option("--repeated", help="An architecture to write several times. May be repeated."),
+    ] = None,
+    repeats: Annotated[
+        int | None, param_option("--repeats", help="Networks of each repeated architecture.")
+    ] = None,
     fine_tune_steps: Annotated[
         int | None, param_option("--fine-tune-steps", help="Optimiser steps of each network.")
     ] = None,
@@ -54,6 +63,8 @@ def zoo_export_command(
         "branch_steps": branch_steps,
         "branch_learning_rate": branch_learning_rate,
         "networks": networks,
+        "repeated": parse_architectures(repeated) or None,
+        "repeats": repeats,
         "fine_tune_steps": fine_tune_steps,
         "fine_tune_learning_rate": fine_tune_learning_rate,
         "batch_size": batch_size,

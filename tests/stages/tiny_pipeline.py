@@ -54,6 +54,8 @@ PARAMS = Params.model_validate(
             "branches": 2,
             "branch_steps": 2,
             "networks": 6,
+            "repeated": [[8, 16], [16]],
+            "repeats": 4,
             "fine_tune_steps": 2,
             "batch_size": 32,
         },

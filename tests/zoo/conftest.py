@@ -12,6 +12,8 @@ from nnit.zoo.export import BranchUnit, ExportSettings, train_branch
 
 SETTINGS = ExportSettings(
     networks=45,
+    repeated=((8,),),
+    repeats=3,
     branches=2,
     branch_steps=20,
     architectures_per_step=2,

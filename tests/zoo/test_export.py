@@ -85,17 +85,20 @@ def test_no_member_is_ever_of_a_held_out_architecture():
 
 @pytest.mark.parametrize(("networks", "branches"), [(1, 1), (7, 3), (45, 4), (20, 2), (3, 4)])
 def test_every_network_of_the_zoo_is_planned_once(settings, networks, branches):
-    """Each index is in one unit, dealt to the branches in turn, with its own architecture."""
+    """Each index is in one unit, dealt to the branches in turn, with its own architecture.
+
+    Behind the drawn ones come the repeated ones, as often as they shall.
+    """
     chosen = replace(settings, networks=networks, branches=branches)
     units = plan_members([{}] * branches, TINY_GHN, make_demos(2), RANGE, chosen)
     indices = [index for unit in units for index in unit.indices]
-    assert sorted(indices) == list(range(networks))
+    expected = [member_architecture(index, RANGE, chosen.seed) for index in range(networks)]
+    expected += [(8,)] * chosen.repeats
+    assert sorted(indices) == list(range(len(expected)))
     for unit in units:
         assert 1 <= len(unit.indices) <= MEMBERS_PER_UNIT
         assert {index % branches for index in unit.indices} == {unit.branch}
-        assert unit.architectures == tuple(
-            member_architecture(index, RANGE, chosen.seed) for index in unit.indices
-        )
+        assert unit.architectures == tuple(expected[index] for index in unit.indices)
 
 
 @pytest.fixture(scope="module")
