@@ -277,7 +277,7 @@ class ZooAloneParams(Section):
     """``nnit zoo-alone``."""
 
     networks: Count | None = Field(
-        default=None, description="networks in the zoo; null: as many as in zoo_export"
+        default=None, description="architectures that are drawn; null: as many as in zoo_export"
     )
     steps: Count = Field(default=2000, description="optimiser steps of each network alone")
     learning_rate: Rate = Field(default=8e-3, description="at the start; falls as a cosine")

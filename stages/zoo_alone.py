@@ -21,7 +21,7 @@ from nnit.mlp import Architecture
 from nnit.progress import Progress, silent
 from nnit.seeding import derive_seed
 from nnit.zoo.alone import AloneUnit, clone_members, plan_alone
-from nnit.zoo.export import member_architecture
+from nnit.zoo.export import member_architectures
 from nnit.zoo.members import ModelZoo, ZooMember, build_zoo
 from stages.checkpoints import naming_the_way_on, run_key
 from stages.params import Params, RunOptions
@@ -82,7 +82,9 @@ def run(
     refuse_held_out(architectures, training_range, str(outputs.zoo))
     decides = {
         "architectures": params.architectures.model_dump(mode="json"),
-        "networks": len(architectures),
+        "networks": params.zoo_alone.networks or params.zoo_export.networks,
+        "repeated": params.zoo_export.model_dump(mode="json")["repeated"],
+        "repeats": params.zoo_export.repeats,
         "steps": section.steps,
         "learning_rate": section.learning_rate,
     }
@@ -111,9 +113,14 @@ def alone_architectures(
     params: Params, training_range: TrainingRange, seed: int
 ) -> list[Architecture]:
     """Return the architectures that ``zoo-export`` writes with these parameters and seed."""
-    networks = params.zoo_alone.networks or params.zoo_export.networks
-    export_seed = derive_seed(seed, "zoo-export")
-    return [member_architecture(k, training_range, export_seed) for k in range(networks)]
+    aligned = params.zoo_export
+    return member_architectures(
+        training_range,
+        networks=params.zoo_alone.networks or aligned.networks,
+        repeated=aligned.repeated,
+        repeats=aligned.repeats,
+        seed=derive_seed(seed, "zoo-export"),
+    )
 
 
 def assemble(units: list[AloneUnit], written: list[Arrays], demos: Demos) -> ModelZoo:

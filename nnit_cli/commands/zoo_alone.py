@@ -24,7 +24,7 @@ def zoo_alone_command(
     demos: Annotated[Path, typer.Argument(help="Demonstrations.")] = Path("artifacts/demos"),
     out: OutOption = None,
     networks: Annotated[
-        int | None, param_option("--networks", help="Networks; as many as zoo-export's.")
+        int | None, param_option("--networks", help="As many as zoo-export's, if not given.")
     ] = None,
     steps: Annotated[
         int | None, param_option("--steps", help="Optimiser steps of each network.")

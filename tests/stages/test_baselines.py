@@ -22,13 +22,14 @@ from nnit.artifacts.samples import read_samples
 from nnit.artifacts.zoo import read_zoo, write_zoo
 from nnit.errors import DamagedArtifactError, InterruptedRunError, LeakError, UsageError
 from nnit.mlp import format_architecture
+from nnit.zoo import export
 from nnit.zoo.members import build_zoo
 from nnit_cli.main import main
 from stages import baseline, flat_sample, zoo_alone
 from stages.params import RunOptions
 
 WIDEST = 24  # of the networks of the tiny zoo
-MANY = with_section(PARAMS, "zoo-alone", networks=12, steps=3)  # two units
+MANY = with_section(PARAMS, "zoo-alone", networks=4, steps=3)  # and 8 repeated: two units
 
 
 def alone(source: Path, out: Path, *, params=MANY, progress=None, **options):
@@ -114,7 +115,7 @@ def test_sampler_that_draws_a_held_out_architecture_writes_no_unaligned_zoo(
     pipeline, tmp_path, monkeypatch
 ):
     """A broken sampler is noticed before any network is trained."""
-    monkeypatch.setattr(zoo_alone, "member_architecture", lambda *_: HELD_OUT[0])
+    monkeypatch.setattr(export, "sample_architecture", lambda *_: HELD_OUT[0])
     with pytest.raises(LeakError, match=format_architecture(HELD_OUT[0])):
         alone(pipeline, tmp_path / "zoo")
     assert names(tmp_path) == []
