@@ -293,7 +293,7 @@ class FlatTrainParams(Section):
     latents: Count = Field(default=512, description="numbers that stand for a network")
     width: Count = Field(default=768, description="width of the denoiser")
     depth: Count = Field(default=4, description="blocks of the denoiser")
-    batch_size: Count = Field(default=32, description="networks in a batch of the autoencoder")
+    batch_size: Count = Field(default=16, description="networks in a batch of the autoencoder")
     latent_batch_size: Count = Field(default=64, description="networks in a batch of the diffusion")
     learning_rate: Rate = Field(default=1e-3, description="peak of both one-cycle schedules")
     ema_decay: Annotated[float, Strict(), Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
