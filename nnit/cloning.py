@@ -14,7 +14,7 @@ from nnit.mlp import Architecture, MlpSpec, Network, PolicyInterface
 from nnit.seeding import torch_generator
 from nnit.training import prepare_torch
 
-CLONE_LEARNING_RATE = 2e-3
+CLONE_LEARNING_RATE = 4e-3
 CLONE_BATCH_SIZE = 256
 SATURATION = 0.999  # a label beyond it is at the bound of the action
 

@@ -7,9 +7,12 @@ import typer
 from nnit import __version__
 from nnit_cli.commands.align_report import align_report_command
 from nnit_cli.commands.audit import audit_command
+from nnit_cli.commands.baseline import baseline_command
 from nnit_cli.commands.demos import demos_command
 from nnit_cli.commands.diffuse_train import diffuse_train_command
 from nnit_cli.commands.doctor import doctor_command
+from nnit_cli.commands.flat_sample import flat_sample_command
+from nnit_cli.commands.flat_train import flat_train_command
 from nnit_cli.commands.frontier import frontier_command
 from nnit_cli.commands.ghn_train import ghn_train_command
 from nnit_cli.commands.inspect import inspect_command
@@ -17,6 +20,7 @@ from nnit_cli.commands.rollout import rollout_command
 from nnit_cli.commands.sample import sample_command
 from nnit_cli.commands.tokenize import tokenize_command
 from nnit_cli.commands.verify import verify_command
+from nnit_cli.commands.zoo_alone import zoo_alone_command
 from nnit_cli.commands.zoo_export import zoo_export_command
 
 PIPELINE = {
@@ -29,9 +33,13 @@ PIPELINE = {
     "rollout": rollout_command,
 }
 EVALUATION = {  # commands that judge a generator, or make what it is compared with
-    "frontier": frontier_command,
     "audit": audit_command,
     "align-report": align_report_command,
+    "frontier": frontier_command,
+    "baseline": baseline_command,
+    "zoo-alone": zoo_alone_command,
+    "flat-train": flat_train_command,
+    "flat-sample": flat_sample_command,
 }
 HELPERS = {"inspect": inspect_command, "verify": verify_command, "doctor": doctor_command}
 

@@ -191,6 +191,18 @@ def parse_labels(texts: list[str] | None) -> dict[str, Path]:
     return labels
 
 
+def wanted_architectures(
+    session: Session, texts: list[str] | None, *, held_out: bool
+) -> "tuple[Architecture, ...]":
+    """Return the architectures that ``--arch`` and ``--held-out`` ask for.
+
+    Raises:
+        UsageError: a text is not an architecture.
+    """
+    listed = session.params.architectures.held_out.listed() if held_out else ()
+    return (*parse_architectures(texts), *listed)
+
+
 def wanted_patterns(
     session: Session, texts: list[str] | None, *, held_out: bool, repeated: bool
 ) -> "tuple[PartialArchitecture | None, ...]":

@@ -344,6 +344,55 @@ class AlignReportParams(Section):
     pairs: Count = Field(default=8, description="pairs of each shape, and across widths")
 
 
+class ZooAloneParams(Section):
+    """``nnit zoo-alone``."""
+
+    networks: Count | None = Field(
+        default=None, description="architectures that are drawn; null: as many as in zoo_export"
+    )
+    steps: Count = Field(default=2000, description="optimiser steps of each network alone")
+    learning_rate: Rate = Field(default=8e-3, description="at the start; falls as a cosine")
+
+
+class FlatTrainParams(Section):
+    """``nnit flat-train``."""
+
+    autoencoder_steps: Count = Field(
+        default=2000, description="optimiser steps of the autoencoder, before the diffusion"
+    )
+    steps: Count = Field(default=2000, description="optimiser steps of the diffusion")
+    latents: Count = Field(default=512, description="numbers that stand for a network")
+    width: Count = Field(default=768, description="width of the denoiser")
+    depth: Count = Field(default=4, description="blocks of the denoiser")
+    batch_size: Count = Field(default=16, description="networks in a batch of the autoencoder")
+    latent_batch_size: Count = Field(default=64, description="networks in a batch of the diffusion")
+    learning_rate: Rate = Field(default=1e-3, description="peak of both one-cycle schedules")
+    ema_decay: Annotated[float, Strict(), Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
+        default=0.995, description="decay of the weight average that samples are drawn with"
+    )
+    checkpoint_every: Count = Field(default=200, description="steps between checkpoints")
+    precision: Precision = Field(
+        default="auto", description="auto: bfloat16 where the hardware multiplies it, else float32"
+    )
+
+
+class FlatSampleParams(Section):
+    """``nnit flat-sample``."""
+
+    steps: Count = Field(default=10, description="steps of the sampler from noise to latents")
+    samples: Count = Field(default=1, description="networks for each architecture")
+
+
+class BaselineParams(Section):
+    """``nnit baseline``."""
+
+    averaged: Count = Field(default=16, description="nearest networks that are averaged")
+    noise: Annotated[float, Strict(), Field(ge=0, le=10, allow_inf_nan=False)] = Field(
+        default=0.05, description="size of the noise, in standard deviations of a layer's weights"
+    )
+    samples: Count = Field(default=1, description="noisy networks for each architecture")
+
+
 class Params(Section):
     """All of ``params.yaml``."""
 
@@ -364,6 +413,10 @@ class Params(Section):
     frontier: FrontierParams = FrontierParams()
     audit: AuditParams = AuditParams()
     align_report: AlignReportParams = AlignReportParams()
+    zoo_alone: ZooAloneParams = ZooAloneParams()
+    flat_train: FlatTrainParams = FlatTrainParams()
+    flat_sample: FlatSampleParams = FlatSampleParams()
+    baseline: BaselineParams = BaselineParams()
 
 
 @dataclass(frozen=True)

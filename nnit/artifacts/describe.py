@@ -151,6 +151,7 @@ _CONTENT = {
     "zoo": _zoo,
     "tokens": _tokens,
     "generator": _model,
+    "flat": _model,
     "samples": _samples,
     "rollouts": _rollouts,
     "frontier": _frontier,

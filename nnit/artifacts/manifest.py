@@ -43,6 +43,7 @@ KINDS: dict[str, Kind] = {
     "zoo": Kind("nnit zoo-export", 1, (1,)),
     "tokens": Kind("nnit tokenize", 1, (1,)),
     "generator": Kind("nnit diffuse-train", 1, (1,)),
+    "flat": Kind("nnit flat-train", 1, (1,)),
     "samples": Kind("nnit sample", 1, (1,)),
     "rollouts": Kind("nnit rollout", 2, (1, 2)),
     "frontier": Kind("nnit frontier", 1, (1,)),

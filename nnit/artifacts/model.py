@@ -1,4 +1,4 @@
-"""Artifacts of kind ``ghn`` and ``generator``: a model's configuration and its tensors."""
+"""Artifacts of kind ``ghn``, ``generator``, ``flat``: a model's configuration and its tensors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from nnit.artifacts.reading import Artifact, Check, open_artifact
 from nnit.artifacts.weights import read_tensors, tensor_bytes
 from nnit.mlp import PolicyInterface
 
-MODEL_KINDS = ("ghn", "generator")
+MODEL_KINDS = ("ghn", "generator", "flat")
 TENSORS_NAME = "model.safetensors"
 
 
@@ -44,7 +44,7 @@ def write_model(
 
     Args:
         path: The folder to make.
-        kind: ``"ghn"`` or ``"generator"``.
+        kind: One of ``MODEL_KINDS``.
         config: Arguments of the model's class, as JSON data.
         tensors: Name -> float32 array; no NaN or infinity.
         interface: What surrounds the policies that the model writes.

@@ -215,7 +215,7 @@ CONFIG = {"width": 64, "branches": [1, 2], "dropout": 0.1}
 def write(kind: str, path: Path, *, force: bool = False) -> None:
     """Write the small artifact of a kind."""
     origin = provenance()
-    if kind in ("ghn", "generator"):
+    if kind in ("ghn", "generator", "flat"):
         write_model(path, kind, CONFIG, TENSORS, INTERFACE, {"note": "x"}, origin, force=force)
     elif kind == "demos":
         write_demos(path, demos(), origin, env_kwargs={"obs_mode": "state"}, force=force)
@@ -282,6 +282,7 @@ READERS = {
     "zoo": read_zoo,
     "tokens": read_tokens,
     "generator": lambda path: read_model(path, "generator"),
+    "flat": lambda path: read_model(path, "flat"),
     "samples": read_samples,
     "rollouts": read_rollouts,
     "frontier": read_frontier,

@@ -154,6 +154,7 @@ EPISODES = st.lists(
             st.lists(st.integers(1, 300), max_size=3).map(tuple),
             st.sampled_from(["", "train", "wider"]),
             EPISODES,
+            st.none() | st.floats(0, 1e30),
         ),
         max_size=5,
         unique_by=lambda evaluation: evaluation.name,

@@ -3,7 +3,7 @@
 import pytest
 from tiny_pipeline import COMMANDS, content, digest, names, run, tree
 
-RANDOM = ("demos", "ghn-train", "zoo-export", "diffuse-train", "sample")
+RANDOM = ("demos", "ghn-train", "zoo-export", "diffuse-train", "flat-train", "sample")
 
 pytestmark = [pytest.mark.slow, pytest.mark.sim]
 

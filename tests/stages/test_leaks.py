@@ -43,13 +43,14 @@ def assert_names(caught, hidden_dims: Architecture, where: Path) -> None:
     assert format_architecture(hidden_dims) in line
 
 
+@pytest.mark.parametrize("name", ["tokenize", "flat-train"])
 @pytest.mark.parametrize("hidden_dims", HELD_OUT)
-def test_zoo_with_a_held_out_network_is_not_cut(hidden_dims, pipeline, tmp_path):
-    """Of whatever kind: tokenize names the zoo and the architecture, and writes nothing."""
+def test_zoo_with_a_held_out_network_is_not_used(hidden_dims, name, pipeline, tmp_path):
+    """Of whatever kind: the line names the zoo and the architecture, and nothing is written."""
     zoo, _ = read_zoo(pipeline / "zoo")
     write_zoo(tmp_path / "zoo", with_planted(zoo, hidden_dims), ORIGIN)
     with pytest.raises(LeakError) as caught:
-        run("tokenize", tmp_path, tmp_path / "tokens")
+        run(name, tmp_path, tmp_path / "out")
     assert_names(caught, hidden_dims, tmp_path / "zoo")
     assert names(tmp_path) == ["zoo"]
 
@@ -66,7 +67,9 @@ def test_tokens_of_a_held_out_network_are_not_learnt_from(hidden_dims, pipeline,
     assert names(tmp_path) == ["tokens"]
 
 
-@pytest.mark.parametrize(("name", "read"), [("tokenize", "zoo"), ("diffuse-train", "tokens")])
+@pytest.mark.parametrize(
+    ("name", "read"), [("tokenize", "zoo"), ("flat-train", "zoo"), ("diffuse-train", "tokens")]
+)
 def test_holding_out_a_trained_architecture_later_is_noticed(name, read, pipeline, tmp_path):
     """The zoo holds a network that the parameters of the next stages hold out."""
     zoo, _ = read_zoo(pipeline / "zoo")

@@ -11,7 +11,16 @@ from typing import Any, NamedTuple
 
 from nnit.artifacts.reading import open_artifact
 from nnit.progress import Progress, silent
-from stages import demos, diffuse_train, ghn_train, rollout, sample, tokenize, zoo_export
+from stages import (
+    demos,
+    diffuse_train,
+    flat_train,
+    ghn_train,
+    rollout,
+    sample,
+    tokenize,
+    zoo_export,
+)
 from stages.params import Params, RunOptions
 
 HELD_OUT = ((16, 8), (12, 8), (32,), (8, 8, 8))  # one of each kind
@@ -60,6 +69,16 @@ PARAMS = Params.model_validate(
             "checkpoint_every": 3,
         },
         "sample": {"steps": 2},
+        "flat_train": {
+            "autoencoder_steps": 3,
+            "steps": 5,
+            "latents": 8,
+            "width": 16,
+            "depth": 1,
+            "batch_size": 4,
+            "latent_batch_size": 4,
+            "checkpoint_every": 3,
+        },
         "rollout": {"episodes": 2, "clone_steps": 3},
     }
 )
@@ -103,6 +122,13 @@ COMMANDS = {
         lambda at: [f"{at}/tokens"],
         resumes=True,
     ),
+    "flat-train": Command(
+        flat_train,
+        "flat",
+        lambda at: flat_train.Inputs(at / "zoo"),
+        lambda at: [f"{at}/zoo"],
+        resumes=True,
+    ),
     "sample": Command(
         sample,
         "samples",
@@ -118,7 +144,7 @@ COMMANDS = {
         resumes=True,
     ),
 }
-TRAININGS = ("ghn-train", "diffuse-train")
+TRAININGS = ("ghn-train", "diffuse-train", "flat-train")
 FANNED_OUT = ("zoo-export", "rollout")
 
 

@@ -133,7 +133,7 @@ def main(folder):
     write_frontier(paths["frontier"], frontier(), b"figure", origin)
     write_audit(paths["audit"], audit(), origin)
     write_alignment(paths["alignment"], alignment(), {"weights.png": b"PNG"}, origin)
-    for kind in ("ghn", "generator"):
+    for kind in ("ghn", "generator", "flat"):
         config = {"width": 64, "branches": [1, 2]}
         write_model(paths[kind], kind, config, tensors, INTERFACE, {"note": "tiny"}, origin)
 

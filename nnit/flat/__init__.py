@@ -1,0 +1,1 @@
+"""The flat-vector baseline: an autoencoder of padded networks, diffusion of its latents."""

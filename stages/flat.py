@@ -1,0 +1,42 @@
+"""Read a flat artifact as a model that is ready to sample."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnit.artifacts.model import read_model
+from nnit.errors import DamagedArtifactError
+from nnit.flat.model import FlatConfig, FlatModel
+from nnit.mlp import PolicyInterface
+from nnit.tokens.token_set import Standardizer
+from nnit.training import load_model_arrays
+from stages.generator import parse_standardizer
+
+
+@dataclass(frozen=True)
+class FlatGenerator:
+    """A trained flat-vector model and what its entries mean."""
+
+    model: FlatModel
+    standardizer: Standardizer
+    interface: PolicyInterface
+    digest: str  # of the artifact
+
+
+def load_flat(path: Path, device: str) -> FlatGenerator:
+    """Read a flat-vector model.
+
+    Raises:
+        NnitError: missing, of another kind, damaged.
+    """
+    stored, artifact = read_model(path, "flat")
+    try:
+        model = FlatModel(FlatConfig(**stored.config))
+        load_model_arrays(model, stored.tensors)
+        standardizer = parse_standardizer(stored)
+    except (TypeError, ValueError, KeyError, RuntimeError) as error:
+        first_line = str(error).splitlines()[0]
+        raise DamagedArtifactError(
+            f"{path}: not a flat model that can be built: {first_line}"
+        ) from None
+    model.to(device).eval().requires_grad_(requires_grad=False)
+    return FlatGenerator(model, standardizer, stored.interface, artifact.digest)
