@@ -203,8 +203,26 @@ def collect_stage() -> dict[str, Any]:
         "matrix": {"task": TASKS},
         "wdir": "..",
         "cmd": f"python -m benchmarks.collect {AT} {RESULTS}",
-        "deps": [*(f"{AT}/{name}" for name in read), "benchmarks/collect.py"],
+        "deps": [
+            *(f"{AT}/{name}" for name in read),
+            f"{RESULTS}/frontier_speed.json",
+            "benchmarks/collect.py",
+        ],
         "metrics": [{f"{RESULTS}/{name}.json": {"cache": False}} for name in names],
+    }
+
+
+def frontier_speed_stage() -> dict[str, Any]:
+    """Return the stage that times the frontier beside cloning its shapes."""
+    inputs = [f"{FIRST}/generator", f"{AT}/demos"]
+    out = f"{RESULTS}/frontier_speed.json"
+    return {
+        "matrix": {"task": TASKS},
+        "wdir": "..",
+        "cmd": f"python -m benchmarks.frontier_speed {' '.join(inputs)} {out} {PARAMS}",
+        "deps": [*inputs, "benchmarks/frontier_speed.py", *code_of("frontier")],
+        "params": [{PARAMS: SECTIONS["frontier"]}],
+        "metrics": [{out: {"cache": False}}],
     }
 
 
@@ -212,6 +230,7 @@ def stages() -> Iterator[tuple[str, dict[str, Any]]]:
     """Return all stages by name."""
     for name, part in PARTS.items():
         yield name, stage_of(name, part)
+    yield "frontier-speed", frontier_speed_stage()
     yield "collect", collect_stage()
 
 

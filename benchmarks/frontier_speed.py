@@ -1,7 +1,7 @@
 """Compare a frontier with cloning its shapes directly and racing them in the same way.
 
     python -m benchmarks.frontier_speed artifacts/generator artifacts/demos results/frontier.json \
-        [SHAPES]
+        [PARAMS [SHAPES]]
 
 Both ways use the same shapes, workers, initial states and rules. Nothing else should run on the
 machine meanwhile.
@@ -40,9 +40,9 @@ def difference(one: Standing, other: Standing) -> float:
 def main() -> None:
     """Run both ways, write the file that is named on the command line, and print it."""
     generator, demos_path, result_file = map(Path, sys.argv[1:4])
-    params = load_params()
-    if len(sys.argv) > 4:
-        changed = {**params.frontier.model_dump(), "shapes": int(sys.argv[4])}
+    params = load_params(Path(sys.argv[4]) if len(sys.argv) > 4 else None)
+    if len(sys.argv) > 5:
+        changed = {**params.frontier.model_dump(), "shapes": int(sys.argv[5])}
         data = {**params.model_dump(mode="json"), "frontier": changed}
         params = Params.model_validate(data)
     options = RunOptions(seed=params.seed, device="cpu")
@@ -84,12 +84,12 @@ def main() -> None:
         "sampler_s": summary.sampler_s,
         "evaluation_s": summary.evaluation_s,
         "episodes": summary.episodes,
-        "cloning_and_racing_s": direct_s,
-        "cloning_s": cloned_s,
+        "cloning_s": direct_s,
+        "clone_training_s": cloned_s,
         "cloned_episodes": sum(len(standing.outcomes) for standing in cloned),
-        "ratio": direct_s / frontier_s,
-        "mean_difference": float(np.mean(differences)),
-        "mean_absolute_difference": float(np.mean(np.abs(differences))),
+        "speed_up": direct_s / frontier_s,
+        "difference_mean": float(np.mean(differences)),
+        "difference_absolute_mean": float(np.mean(np.abs(differences))),
     }
     result_file.parent.mkdir(parents=True, exist_ok=True)
     result_file.write_text(json.dumps(figures, indent=2) + "\n")
