@@ -259,7 +259,7 @@ def sample_shapes(unit: SampleUnit) -> list[np.ndarray]:
     specs = [generator.interface.spec(shape) for shape in unit.shapes]
     found = sample_networks(
         generator.model,
-        [request(generator, spec, SAMPLE_INDEX, unit.seed, grow=True) for spec in specs],
+        [request(generator, spec, SAMPLE_INDEX, unit.seed, within=True) for spec in specs],
         generator.patch_size,
         generator.standardizer,
         num_steps=unit.steps,

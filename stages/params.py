@@ -250,10 +250,10 @@ class SampleParams(Section):
 
     steps: Count = Field(default=10, description="steps of the sampler from noise to weights")
     samples: Count = Field(default=1, description="networks for each architecture")
-    wider: Literal["grow", "extrapolate"] = Field(
+    beyond: Literal["grow", "extrapolate"] = Field(
         default="grow",
-        description="beyond the widest trained width: grow: copy units of a network of that width; "
-        "extrapolate: generate all units",
+        description="beyond the trained widths and depths: grow: enlarge a network within them, "
+        "whose function stays; extrapolate: generate all units",
     )
     best_of: Count = Field(
         default=1, description="candidates for each network; the best on --demos is kept"

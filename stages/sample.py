@@ -22,6 +22,7 @@ from nnit.cloning import CloningData, cloning_data, network_loss
 from nnit.diffusion.architecture import ArchitectureBounds, generate_architecture
 from nnit.diffusion.sampler import SampleRequest, choose_branch, sample_networks
 from nnit.errors import InterruptedRunError, UsageError
+from nnit.growing import Growth, grow, plan_growth
 from nnit.mlp import (
     MlpSpec,
     Network,
@@ -35,7 +36,6 @@ from nnit.seeding import torch_generator
 from nnit.tokens.patches import count_patches
 from nnit.tokens.sequence import PartialArchitecture
 from nnit.training import prepare_torch
-from nnit.widening import widen
 from stages.generator import Generator, load_generator
 from stages.lineage import on_other_demonstrations
 from stages.params import Params, RunOptions, SampleParams
@@ -95,7 +95,8 @@ def run(
 ) -> Summary:
     """Generate ``params.sample.samples`` networks for each architecture or pattern.
 
-    Widths beyond the widest trained one are grown or generated, as ``params.sample.wider`` says.
+    Shapes beyond the trained widths and depths are grown or generated as a whole, as
+    ``params.sample.beyond`` says.
     Sample ``k`` of a pattern has random numbers of its own, so that it does not depend on what
     else is sampled beside it. With ``params.sample.best_of`` above 1 each is the best of so many
     candidates by cloning loss on demonstrations.
@@ -178,11 +179,11 @@ def generate(
     Candidate ``j`` of sample ``k`` is what sample ``k * best_of + j`` would be without choosing.
     """
     best_of = params.sample.best_of
-    grow = params.sample.wider == "grow"
+    within = params.sample.beyond == "grow"
     indices = [one.k * best_of + j for one in wanted for j in range(best_of)]
     specs = [one.spec for one in wanted for _ in range(best_of)]
     requests = [
-        request(generator, spec, index, options.seed, grow=grow)
+        request(generator, spec, index, options.seed, within=within)
         for spec, index in zip(specs, indices, strict=True)
     ]
     progress.start("sample", len(requests))
@@ -196,34 +197,46 @@ def generate(
         device=options.device,
     ):
         raise_if_stopped(progress)
-        networks[position] = grown(network, specs[position])
+        networks[position] = grown(generator, network, specs[position])
         progress.advance()
     samples = [Sample(networks[k], options.seed, index) for k, index in enumerate(indices)]
     return [samples[start : start + best_of] for start in range(0, len(samples), best_of)]
 
 
-def request(generator: Generator, spec: MlpSpec, k: int, seed: int, *, grow: bool) -> SampleRequest:
+def request(
+    generator: Generator, spec: MlpSpec, k: int, seed: int, *, within: bool
+) -> SampleRequest:
     """Return the request for sample ``k`` of an architecture.
 
-    To be grown, a network is generated with no width beyond the widest trained one.
+    Args:
+        generator: What is asked.
+        spec: The shape that is wanted.
+        k: Index of the sample among those of its shape.
+        seed: Of the command.
+        within: Ask for no shape beyond the trained widths and depths, but for one that ``grown``
+            makes the wanted one of.
     """
     text = format_architecture(spec.hidden_dims)
     num_branches = generator.model.config.num_branches
-    widest = max(generator.model.config.arch_widths)
-    narrowed = tuple(min(width, widest) for width in spec.hidden_dims)
     return SampleRequest(
-        generator.interface.spec(narrowed) if grow else spec,
+        replace(spec, hidden_dims=growth_of(generator, spec).core) if within else spec,
         choose_branch(num_branches, torch_generator(seed, "branch", text), k),
         torch_generator(seed, "sample", text, k),
     )
 
 
-def grown(network: Network, spec: MlpSpec) -> Network:
-    """Widen a network to the shape that was asked for; its function stays."""
+def growth_of(generator: Generator, spec: MlpSpec) -> Growth:
+    """Return how a shape is grown from one that is within the trained widths and depths."""
+    config = generator.model.config
+    return plan_growth(spec.hidden_dims, max(config.arch_widths), max(config.arch_depths))
+
+
+def grown(generator: Generator, network: Network, spec: MlpSpec) -> Network:
+    """Grow a network to the shape that is wanted, if it is of another; its function stays."""
     if network.hidden_dims == spec.hidden_dims:
         return network
-    narrow = replace(spec, hidden_dims=network.hidden_dims)
-    layers = widen(split_layers(narrow, network.weights), spec.hidden_dims)
+    core = split_layers(replace(spec, hidden_dims=network.hidden_dims), network.weights)
+    layers = grow(core, spec.hidden_dims, growth_of(generator, spec))
     return Network(spec.hidden_dims, join_layers(layers))
 
 

@@ -35,6 +35,21 @@ def sample_times(num: int, generator: torch.Generator) -> Tensor:
     return times[torch.randperm(num, generator=generator)]
 
 
+def skip_scales(t: Tensor) -> tuple[Tensor, Tensor]:
+    """Return ``skip`` and ``out`` of the prediction ``x_1 = skip * x_t + out * network``.
+
+    With data and noise of unit variance, ``skip * x_t`` is the best linear prediction of the data
+    and ``out`` the standard deviation of what it leaves over. So the network does not have to
+    copy what is clean already; at ``t = 0`` it predicts the data alone, and at ``t = 1`` nothing
+    is left to predict.
+
+    Source: Karras et al. 2022, "Elucidating the Design Space of Diffusion-Based Generative
+    Models" (arXiv:2206.00364), Eq. 7 and App. B.6, for this path.
+    """
+    variance = (1 - t).square() + t.square()
+    return t / variance, (1 - t) / variance.sqrt()
+
+
 def time_grid(num_steps: int) -> list[float]:
     """Return ``num_steps + 1`` times from 0 to 1, equally spaced."""
     return [k / num_steps for k in range(num_steps + 1)]

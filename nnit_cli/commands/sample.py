@@ -43,9 +43,9 @@ def sample_command(
     samples: Annotated[
         int | None, param_option("--samples", "-n", help="Networks for each architecture.")
     ] = None,
-    wider: Annotated[
+    beyond: Annotated[
         str | None,
-        param_option("--wider", help="Beyond trained widths: grow or extrapolate."),
+        param_option("--beyond", help="Beyond trained widths and depths: grow or extrapolate."),
     ] = None,
     best_of: Annotated[
         int | None, param_option("--best-of", help="Candidates for each; needs --demos.")
@@ -57,7 +57,7 @@ def sample_command(
     device: DeviceOption = "auto",
 ) -> None:
     """Generate networks: of the architectures asked for, in part (128,*,128), or of any."""
-    section = {"samples": samples, "wider": wider, "best_of": best_of, "steps": steps}
+    section = {"samples": samples, "beyond": beyond, "best_of": best_of, "steps": steps}
     session = open_session("sample", run, section, device=device)
     wanted = wanted_patterns(session, arch, held_out=held_out, repeated=repeated)
 

@@ -131,25 +131,27 @@ def test_demonstrations_of_another_task_choose_nothing(pipeline, tmp_path):
     assert str(pipeline / "generator") in str(caught.value)
 
 
-def test_wider_networks_are_grown_from_the_widest_trained_width(pipeline, tmp_path):
-    """A (40, 8) computes what the (24, 8) does that it grew from; extrapolated it is another."""
-    drawn(pipeline, tmp_path / "grown", ((40, 8),))
-    drawn(pipeline, tmp_path / "free", ((40, 8),), wider="extrapolate")
+@pytest.mark.parametrize("shape", [(40, 8), (8, 20, 8)])
+def test_networks_beyond_the_trained_range_are_grown(shape, pipeline, tmp_path):
+    """They compute what the network within it does that they grew from; extrapolated they differ."""
+    drawn(pipeline, tmp_path / "grown", (shape,))
+    drawn(pipeline, tmp_path / "free", (shape,), beyond="extrapolate")
     one, interface = networks_of(tmp_path / "grown")
     other, _ = networks_of(tmp_path / "free")
     generator = load_generator(pipeline / "generator", "cpu")
-    asked = sample.request(generator, interface.spec((40, 8)), 0, 0, grow=True)
-    assert asked.spec.hidden_dims[0] < 40
-    ((_, narrow),) = sample_networks(
+    asked = sample.request(generator, interface.spec(shape), 0, 0, within=True)
+    assert max(asked.spec.hidden_dims) <= 24
+    assert len(asked.spec.hidden_dims) <= 2
+    ((_, core),) = sample_networks(
         generator.model, [asked], generator.patch_size, generator.standardizer, num_steps=2
     )
     x = np.random.default_rng(0).standard_normal((20, interface.obs_dim)).astype(np.float32)
     outputs = [
         forward(split_layers(interface.spec(network.hidden_dims), network.weights), x)
-        for network in (one[0], narrow)
+        for network in (one[0], core)
     ]
     np.testing.assert_allclose(outputs[0], outputs[1], rtol=1e-5, atol=1e-6)
-    assert (one[0].weights != other[0].weights).mean() > 0.9
+    assert (one[0].weights != other[0].weights).mean() > 0.5
 
 
 def networks_of(path):
