@@ -1,7 +1,12 @@
 """Growing a network changes its shape and not its function."""
 
+import itertools
+import math
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nnit.growing import Growth, deepen, grow, plan_growth, widen
 from nnit.mlp import MlpSpec, forward, split_layers
@@ -71,22 +76,39 @@ def test_an_identity_before_the_first_layer_would_not_do(layers):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "core", "lengths"),
+    ("wanted", "core"),
     [
-        ((8, 8), (8, 8), (1, 1)),  # within bounds: nothing to do
-        ((20, 8), (16, 8), (1, 1)),  # too wide
-        ((8, 8, 8), (8, 8), (1, 2)),  # too deep: of equally good ways any will do
-        ((4, 9, 9), (4, 9), (1, 2)),  # the narrow layer stands alone
-        ((9, 9, 4), (9, 4), (2, 1)),
-        ((9, 4, 9), (9, 4), (1, 2)),
-        ((30, 20, 30, 5, 6), (16, 5), (3, 2)),  # both
+        ((8, 8), (8, 8)),  # within bounds: nothing to do
+        ((20, 8), (16, 8)),  # too wide
+        ((8, 8, 8), (8, 8)),  # too deep
+        ((4, 9, 9), (4, 9)),  # the narrow layer stands alone
+        ((9, 9, 4), (9, 4)),
+        ((30, 20, 30, 5, 6), (16, 5)),  # both
     ],
 )
-def test_the_core_is_the_largest_within_bounds(wanted, core, lengths):
+def test_the_core_is_the_largest_within_bounds(wanted, core):
     """By hand, for cores of up to 16 units and two layers."""
     growth = plan_growth(wanted, widest=16, deepest=2)
     assert growth.core == core
-    assert growth.lengths == lengths or len(set(wanted)) == 1
+    assert sum(growth.lengths) == len(wanted)
+
+
+@given(
+    wanted=st.lists(st.integers(1, 40), min_size=1, max_size=7).map(tuple),
+    widest=st.integers(1, 40),
+    deepest=st.integers(1, 4),
+)
+def test_no_way_to_split_has_a_larger_core(wanted, widest, deepest):
+    """Against all ways to split the layers into runs, tried one by one."""
+    growth = plan_growth(wanted, widest, deepest)
+    runs = min(len(wanted), deepest)
+    largest = 0.0
+    for ends in itertools.combinations(range(1, len(wanted)), runs - 1):
+        edges = [0, *ends, len(wanted)]
+        parts = [wanted[start:end] for start, end in itertools.pairwise(edges)]
+        largest = max(largest, math.prod(min(widest, *part) for part in parts))
+    assert math.prod(growth.core) == pytest.approx(largest)
+    assert len(growth.core) == len(growth.lengths) == runs
 
 
 @pytest.mark.parametrize("wanted", [(7, 9), (6, 6, 4), (9, 7, 4, 11), (6, 4, 30, 4, 4)])

@@ -103,7 +103,7 @@ def test_loss_weight_is_one_over_the_noise_and_bounded():
 
 
 def test_skip_is_the_best_linear_prediction(ends):
-    """Of unit data and noise, no other factor leaves less over, and what is left has size ``out``."""
+    """Of unit data and noise, no other factor leaves less over; ``out`` says how much."""
     generator = torch.Generator().manual_seed(1)
     x_0, x_1 = (torch.randn(200_000, generator=generator, dtype=torch.float64) for _ in range(2))
     for t in (0.0, 0.3, 0.8, 1.0):

@@ -133,7 +133,7 @@ def test_demonstrations_of_another_task_choose_nothing(pipeline, tmp_path):
 
 @pytest.mark.parametrize("shape", [(40, 8), (8, 20, 8)])
 def test_networks_beyond_the_trained_range_are_grown(shape, pipeline, tmp_path):
-    """They compute what the network within it does that they grew from; extrapolated they differ."""
+    """They compute what the network within it does; extrapolated they are others."""
     drawn(pipeline, tmp_path / "grown", (shape,))
     drawn(pipeline, tmp_path / "free", (shape,), beyond="extrapolate")
     one, interface = networks_of(tmp_path / "grown")
