@@ -15,6 +15,9 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
+from nnit.mlp import format_architecture
+from stages.params import Params
+
 REPOSITORY = Path(__file__).parents[1]
 DVC_FILE = REPOSITORY / "comparison" / "dvc.yaml"
 TASKS = ["PushCube-v1", "PickCube-v1", "StackCube-v1"]
@@ -47,10 +50,15 @@ SECTIONS = {  # command -> keys of the parameter file that it reads
 WIDER = ["640", "768,768", "1024", "1024,1024", "1536", "2048"]
 DEEPER = [",".join(["64"] * depth) for depth in (7, 8, 10, 12, 16)]
 LIMITS = " ".join(f"--arch {dims}" for dims in (*WIDER, *DEEPER))
+HELD_OUT = Params().architectures.held_out
+BEYOND = " ".join(
+    f"--arch {format_architecture(dims)}" for dims in (*HELD_OUT.wider, *HELD_OUT.deeper)
+)
 ALSO = {
     "nearest": f"{AT}/baselines/nearest",
     "average": f"{AT}/baselines/average",
     "noise": f"{AT}/baselines/noise",
+    "extrapolated": f"{AT}/samples-extrapolated",
     "flat": f"{AT}/flat/samples",
     "unaligned": f"{AT}/alone/samples",
 }
@@ -93,6 +101,10 @@ PARTS = {
         f"{OF_SEED}/samples",
         EVERY_SEED,
     ),
+    "samples-extrapolated": Part(
+        f"sample --model {FIRST}/generator {BEYOND} --beyond extrapolate",
+        f"{AT}/samples-extrapolated",
+    ),
     "ghn-pointwise": Part(
         f"ghn-train {AT}/demos --decoder pointwise --resume", f"{AT}/pointwise/ghn"
     ),
@@ -121,7 +133,9 @@ PARTS = {
         f"{AT}/rollouts-seed-${{item.seed}}",
         EVERY_SEED[1:],
     ),
-    "samples-limits": Part(f"sample --model {FIRST}/generator {LIMITS}", f"{AT}/samples-limits"),
+    "samples-limits": Part(
+        f"sample --model {FIRST}/generator {LIMITS} --beyond extrapolate", f"{AT}/samples-limits"
+    ),
     "rollout-limits": Part(
         f"rollout {AT}/samples-limits --ghn {FIRST}/ghn --loss-demos {AT}/demos-fresh --resume",
         f"{AT}/rollouts-limits",
