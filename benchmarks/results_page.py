@@ -30,6 +30,7 @@ from nnit.mlp import format_architecture
 TASKS = ("PushCube-v1", "PickCube-v1", "StackCube-v1")
 METHODS = {  # source of a rollout -> what the page calls it
     "sample": "generated",
+    "extrapolated": "generated as a whole, not grown",
     "ghn": "GHN asked again",
     "cloned": "cloned directly",
     "nearest": "nearest zoo network, cropped or padded",

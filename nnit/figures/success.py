@@ -12,7 +12,7 @@ PANEL_WIDTH, PANEL_HEIGHT = 5.0, 3.6  # inches
 SPREAD = 0.06  # methods stand side by side around a size: that much of it, in octaves or layers
 COLOURS = (
     "#d1495b", "#00798c", "#8d96a3", "#edae49", "#66a182",
-    "#2e4057", "#a16ae8", "#c97b4a", "#4a7bc9",
+    "#2e4057", "#a16ae8", "#c97b4a", "#4a7bc9", "#7a9e1f",
 )  # fmt: skip
 
 
