@@ -100,7 +100,6 @@ def run(
         section.depth,
         section.heads,
         num_branches=int(tokens.branches.max()) + 1,
-        skip=True,
     )
     model = build_transformer(config, derive_seed(seed, "initial")).to(options.device)
     optimizer, ema = build_optimizer(model, 0.0), Ema(model, section.ema_decay)

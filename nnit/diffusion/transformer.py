@@ -16,7 +16,6 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from nnit.diffusion.batch import TokenBatch
-from nnit.diffusion.path import skip_scales
 from nnit.tokens.sequence import NUM_FEATURES
 
 TIME_FEATURES = 64
@@ -40,7 +39,6 @@ class TransformerConfig:
     depth: int = 6
     heads: int = 4
     num_branches: int = 0  # branches of the zoo that may be asked for; 0: none is told apart
-    skip: bool = False  # add the best linear prediction to the output (see ``skip_scales``)
 
     def __post_init__(self) -> None:
         if min(self.patch_size, self.width, self.depth, self.heads, self.num_branches + 1) < 1:
@@ -177,11 +175,7 @@ class DiffusionTransformer(nn.Module):
             t_arch: Time of the architecture tokens ``(B,)``; 1 where they are given.
             t_weight: Time of the patches ``(B,)``; 0 where there are none.
         """
-        predicted = self.content_out(self._transform(batch, t_arch, t_weight)).float()
-        if not self.config.skip:
-            return predicted
-        skip, out = skip_scales(t_weight[:, None, None])
-        return skip * batch.content + out * predicted
+        return self.content_out(self._transform(batch, t_arch, t_weight)).float()
 
     def architecture_logits(self, batch: TokenBatch, t_arch: Tensor) -> Tensor:
         """Predict masked architecture tokens from architecture tokens alone.

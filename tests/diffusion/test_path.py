@@ -11,7 +11,6 @@ from nnit.diffusion.path import (
     interpolate,
     loss_weight,
     sample_times,
-    skip_scales,
     time_grid,
 )
 from nnit.seeding import torch_generator
@@ -100,25 +99,3 @@ def test_loss_weight_is_one_over_the_noise_and_bounded():
     """By hand: 1 at t = 0, 4 at 0.75, and never more than 1 / MIN_NOISE."""
     weights = loss_weight(torch.tensor([0.0, 0.75, 1 - MIN_NOISE / 10, 1.0]))
     torch.testing.assert_close(weights, torch.tensor([1.0, 4.0, 1 / MIN_NOISE, 1 / MIN_NOISE]))
-
-
-def test_skip_is_the_best_linear_prediction(ends):
-    """Of unit data and noise, no other factor leaves less over; ``out`` says how much."""
-    generator = torch.Generator().manual_seed(1)
-    x_0, x_1 = (torch.randn(200_000, generator=generator, dtype=torch.float64) for _ in range(2))
-    for t in (0.0, 0.3, 0.8, 1.0):
-        skip, out = (float(s) for s in skip_scales(torch.tensor(t, dtype=torch.float64)))
-        x_t = interpolate(x_0, x_1, torch.tensor(t, dtype=torch.float64))
-
-        def left_over(factor, x_t=x_t):
-            return float((x_1 - factor * x_t).square().mean().sqrt())
-
-        assert left_over(skip) == pytest.approx(out, abs=0.01)
-        assert left_over(skip) <= min(left_over(skip - 0.05), left_over(skip + 0.05))
-
-
-def test_skip_at_the_ends():
-    """Nothing is known at t = 0, and nothing is left to predict at t = 1."""
-    skip, out = skip_scales(torch.tensor([0.0, 1.0]))
-    assert skip.tolist() == [0.0, 1.0]
-    assert out.tolist() == [1.0, 0.0]
