@@ -195,9 +195,9 @@ class ZooExportParams(Section):
     """``nnit zoo-export``."""
 
     branches: Count = Field(
-        default=4, description="copies of the GHN that are trained on separately"
+        default=6, description="copies of the GHN that are trained on separately"
     )
-    branch_steps: Count = Field(default=600, description="optimiser steps of each branch")
+    branch_steps: Count = Field(default=500, description="optimiser steps of each branch")
     branch_learning_rate: Rate = Field(
         default=5e-4, description="peak of the one-cycle schedule of each branch"
     )
@@ -207,9 +207,9 @@ class ZooExportParams(Section):
         description="architectures that the zoo has several networks of, to compare them",
     )
     repeats: Count = Field(default=16, description="networks of each repeated architecture")
-    fine_tune_steps: Index = Field(default=150, description="optimiser steps of each network alone")
+    fine_tune_steps: Index = Field(default=300, description="optimiser steps of each network alone")
     fine_tune_learning_rate: Rate = Field(
-        default=2e-4, description="at the start; falls as a cosine"
+        default=3e-4, description="at the start; falls as a cosine"
     )
     batch_size: Count = Field(default=256, description="transitions in a fine-tuning batch")
 
