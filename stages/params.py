@@ -223,12 +223,12 @@ class TokenizeParams(Section):
 class DiffuseTrainParams(Section):
     """``nnit diffuse-train``."""
 
-    steps: Count = Field(default=2000, description="optimiser steps")
+    steps: Count = Field(default=4000, description="optimiser steps")
     width: Count = Field(default=256, description="width of a token in the transformer")
     depth: Count = Field(default=6, description="transformer blocks")
     heads: Count = Field(default=4, description="attention heads; must divide width")
     learning_rate: Rate = Field(default=1e-3, description="peak of the one-cycle schedule")
-    tokens_per_batch: Count = Field(default=2048, description="tokens in a batch, padding included")
+    tokens_per_batch: Count = Field(default=1024, description="tokens in a batch, padding included")
     ema_decay: Annotated[float, Strict(), Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
         default=0.995, description="decay of the weight average that samples are drawn with"
     )
