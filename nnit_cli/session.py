@@ -204,7 +204,7 @@ def wanted_architectures(
 
 
 def wanted_patterns(
-    session: Session, texts: list[str] | None, *, held_out: bool, repeated: bool
+    session: Session, texts: list[str] | None, *, held_out: bool, repeated: bool = False
 ) -> "tuple[PartialArchitecture | None, ...]":
     """Return what ``--arch``, ``--held-out`` and ``--repeated`` ask for, else one to generate.
 

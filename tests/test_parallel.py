@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nnit.errors import InterruptedRunError, ResourceError, UsageError
-from nnit.parallel import THREAD_VARIABLES, default_workers, map_units
+from nnit.parallel import THREAD_VARIABLES, default_workers, map_units, open_pool
 from nnit.progress import SilentProgress
 
 
@@ -223,3 +223,18 @@ def test_default_workers_respects_the_affinity():
         assert default_workers() == 1
     finally:
         os.sched_setaffinity(0, allowed)
+
+
+def test_workers_of_a_pool_stay_for_the_next_round():
+    """Two rounds are done by the same processes; each gives its results in unit order."""
+    with open_pool(_process_and_threads, workers=2) as pool:
+        rounds = [{process for process, _ in pool.map(range(6))} for _ in range(2)]
+    assert len(rounds[0] | rounds[1]) <= 2
+    with open_pool(_slower_first, workers=2) as pool:
+        assert [pool.map(range(3)), pool.map([]), pool.map([5, 0])] == [[0, 1, 2], [], [5, 0]]
+
+
+def test_a_pool_needs_a_worker():
+    """No worker is a usage error, as for ``map_units``."""
+    with pytest.raises(UsageError, match="--workers 0"), open_pool(_square, workers=0):
+        pass

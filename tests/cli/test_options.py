@@ -57,11 +57,14 @@ def test_options_reach_the_run():
 
 
 def test_architectures_of_flags_and_of_the_file():
-    """Those of --arch come first, then the held-out ones; none at all is a mistake."""
+    """Those of --arch come first, then the held-out and the repeated ones."""
     session = open_session("sample", RunFlags(), {})
     held_out = session.params.architectures.held_out.listed()
     assert wanted_patterns(session, ["8,9"], held_out=False) == ((8, 9),)
     assert wanted_patterns(session, ["8"], held_out=True) == ((8,), *held_out)
+    repeated = session.params.zoo_export.repeated
+    wanted = wanted_patterns(session, ["8"], held_out=True, repeated=True)
+    assert wanted == ((8,), *held_out, *repeated)
     assert wanted_patterns(session, None, held_out=False) == (None,)
     assert wanted_patterns(session, ["8,*"], held_out=False) == ((8, None),)
 

@@ -6,9 +6,11 @@ import pytest
 from nnit.errors import InterruptedRunError, UsageError
 from nnit.progress import SilentProgress
 from nnit.rollout.episodes import (
+    EpisodeRange,
     UnitKey,
     evaluate_expert,
     evaluate_networks,
+    open_evaluator,
     run_episode,
     run_trajectory,
 )
@@ -161,3 +163,23 @@ def test_bad_requests_are_refused(cloned, interface):
         evaluate_networks([cloned], interface, 0)
     with pytest.raises(UsageError, match="PushCube-v1"):
         evaluate_networks([cloned], interface._replace(task="PushCube-v2"), 5)
+
+
+def test_stopping_at_success_changes_no_success_once(evaluations, cloned, idle, interface):
+    """Episode by episode; one that succeeds is shorter, one that fails goes to the horizon."""
+    stopped = evaluate_networks([cloned, idle], interface, EPISODES, stop_on_success=True)
+    for whole, short in zip(evaluations, stopped, strict=True):
+        for one, other in zip(whole.episodes, short.episodes, strict=True):
+            assert (one.seed, one.success_once) == (other.seed, other.success_once)
+            assert (other.episode_len < one.episode_len) == one.success_once
+
+
+def test_rounds_of_episodes_give_the_same_success(evaluations, cloned, idle, interface):
+    """Some episodes now, some later, by workers that stay: each as in the whole evaluation."""
+    with open_evaluator(interface, 0, workers=1) as evaluator:
+        rounds = [
+            evaluator.run([EpisodeRange(cloned, 0, 2), EpisodeRange(idle, 1, 1)]),
+            evaluator.run([EpisodeRange(cloned, 2, 3)]),
+        ]
+    clone, still = ([e.success_once for e in one.episodes] for one in evaluations)
+    assert rounds == [[tuple(clone[:2]), tuple(still[1:2])], [tuple(clone[2:5])]]
