@@ -360,7 +360,7 @@ class FlatTrainParams(Section):
     autoencoder_steps: Count = Field(
         default=2000, description="optimiser steps of the autoencoder, before the diffusion"
     )
-    steps: Count = Field(default=2000, description="optimiser steps of the diffusion")
+    steps: Count = Field(default=4000, description="optimiser steps of the diffusion")
     latents: Count = Field(default=512, description="numbers that stand for a network")
     width: Count = Field(default=768, description="width of the denoiser")
     depth: Count = Field(default=4, description="blocks of the denoiser")

@@ -17,7 +17,7 @@ def test_batched_outcomes_equal_those_of_the_direct_path(cloned, idle, interface
     direct = evaluate_networks(networks, interface, 6, 3)
     batched = evaluate_batched(networks, interface, 6, 3, sim_backend="physx_cpu", num_envs=1)
     for expected, found in zip(direct, batched, strict=True):
-        assert found[:-1] == expected[:-1]
+        assert found._replace(episodes=()) == expected._replace(episodes=())
         for first, second in zip(expected.episodes, found.episodes, strict=True):
             assert second.success_once == first.success_once
             assert second.success_at_end == first.success_at_end

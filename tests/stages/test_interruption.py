@@ -38,7 +38,7 @@ def longer(pipeline, tmp_path_factory) -> Path:
     params = PARAMS
     for name in TRAININGS:
         params = with_section(params, name, steps=STEPS, checkpoint_every=2)
-    for kind in ("demos", "tokens"):
+    for kind in ("demos", "zoo", "tokens"):
         (folder / kind).symlink_to(pipeline / kind)
     write_params(folder / PARAMS_NAME, params)
     for name in TRAININGS:
