@@ -3,7 +3,6 @@
 import os
 import re
 import resource
-import statistics
 import subprocess
 import sys
 from dataclasses import fields
@@ -15,6 +14,7 @@ from nnit_cli.options import RunFlags
 from stages.params import Params
 
 HELP_LIMIT_S = 0.3
+FLOOR_S = 0.1
 HEAVY = {"torch", "numpy", "ruamel", "zarr", "safetensors", "mani_skill", "stages"}
 COMMANDS = [*PIPELINE, *EVALUATION, *HELPERS]
 COUNTING = {"demos", "sample", "baseline", "flat-sample"}  # whose -n is a number
@@ -26,18 +26,30 @@ def processor_time() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+def fastest(run) -> float:
+    """Return the least processor time of five runs: what else the machine does only adds to it."""
+    seconds = []
+    for _ in range(5):
+        before = processor_time()
+        assert run().returncode == 0
+        seconds.append(processor_time() - before)
+    return min(seconds)
+
+
+@pytest.fixture(scope="module")
+def floor() -> float:
+    """Seconds that the interpreter, Typer and Rich take on this machine."""
+    code = "import typer, typer.rich_utils"
+    return fastest(lambda: subprocess.run([sys.executable, "-c", code], check=False))
+
+
 @pytest.mark.parametrize("words", [[], *([command] for command in COMMANDS)])
-def test_help_answers_within_a_third_of_a_second(nnit, words):
-    """The median of three runs, interpreter included, for nnit and each of its commands.
+def test_help_answers_within_a_third_of_a_second(nnit, words, floor):
+    """On a machine that imports Typer and Rich in 0.1 s; in proportion on a slower one.
 
     In processor time: the command waits for nothing, and tests share the machine with others.
     """
-    seconds = []
-    for _ in range(3):
-        before = processor_time()
-        assert nnit(*words, "--help").returncode == 0
-        seconds.append(processor_time() - before)
-    assert statistics.median(seconds) < HELP_LIMIT_S
+    assert fastest(lambda: nnit(*words, "--help")) < HELP_LIMIT_S * max(1, floor / FLOOR_S)
 
 
 @pytest.mark.parametrize("words", [[], *([command] for command in COMMANDS)])
