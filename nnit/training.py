@@ -101,8 +101,7 @@ def use_bfloat16(precision: str, device: str) -> bool:
 
     Args:
         precision: ``float32``, ``bfloat16``, or ``auto``: where the hardware multiplies bfloat16
-            matrices much faster, on a GPU and on CPUs with AMX or AVX-512 BF16 (three times as
-            fast as float32, one core, products of 2048 x 256 and 256 x 1024).
+            matrices much faster, on a GPU and on CPUs with AMX or AVX-512 BF16.
         device: ``cpu`` or ``cuda:0``.
     """
     if precision != "auto":

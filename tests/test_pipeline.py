@@ -1,12 +1,11 @@
 """dvc.yaml, the stages, params.yaml and the commands agree with each other."""
 
-import ast
-from functools import cache
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
+from benchmarks.comparison import UNDECIDING, imports_of, source_of
 from nnit_cli.app import EVALUATION, PIPELINE
 from stages.params import Params
 from stages.params_file import load_params
@@ -14,32 +13,11 @@ from stages.params_file import load_params
 REPOSITORY = Path(__file__).parents[1]
 STAGES = YAML(typ="safe", pure=True).load(REPOSITORY / "dvc.yaml")["stages"]
 SETTINGS = {"seed", "task", "architectures"}  # keys of params.yaml that belong to no one stage
-# What cannot change an artifact: messages, reports, and parameters, whose values DVC compares.
-UNDECIDING = {"nnit", "nnit.errors", "nnit.progress", "stages", "stages.params"}
 
 
 def snake(stage: str) -> str:
     """Return the name of a stage's module and section."""
     return stage.replace("-", "_")
-
-
-def source_of(module: str) -> Path | None:
-    """Return the file of a module of this project, or None."""
-    path = REPOSITORY.joinpath(*module.split("."))
-    return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)
-
-
-@cache
-def imports_of(module: str) -> frozenset[str]:
-    """Return the modules of this project that a module imports, late imports too."""
-    source = source_of(module)
-    found = set()
-    for node in ast.walk(ast.parse(source.read_text() if source else "")):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return frozenset(m for m in found if m.split(".")[0] in {"nnit", "stages"} and source_of(m))
 
 
 def deciding_modules(stage: str) -> set[str]:

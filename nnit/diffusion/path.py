@@ -3,8 +3,7 @@
 Time convention, for the whole code base: ``t = 0`` is noise, ``t = 1`` is data. Every tensor
 named ``x_0`` is noise and every tensor named ``x_1`` is data. The network predicts ``x_1``, and
 without a skip connection from ``x_t``: architecture and branch decide a network's weights almost
-wholly, and a network that had to undo the skipped noise was twice as far off (mean squared error
-0.017 instead of 0.009 of middle layers at ``t = 0``, PickCube-v1, 2,000 steps).
+wholly, so that a network would have to undo the noise that is skipped.
 """
 
 import torch
