@@ -4,7 +4,8 @@
 
 Reads, where they are there: ``rollouts`` and ``rollouts-seed-N`` (the comparison and the headline),
 ``rollouts-limits`` (ever wider and deeper samples), ``rollouts-joint`` (generated architectures),
-``audit``, ``alignment`` and ``frontier``. What is not there is left out.
+``audit``, ``alignment`` and ``frontier``; ``samples-architectures`` and ``samples-bounded`` beside
+the first zoo. What is not there is left out.
 """
 
 import json
@@ -13,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.architectures import BOUNDS, architecture_report
 from nnit.artifacts.canonical import canonical_file
 from nnit.artifacts.reading import open_artifact, read_bytes
 from nnit.artifacts.rollouts import read_rollouts
@@ -65,6 +67,10 @@ def collect(artifacts: Path, results: Path) -> list[Path]:
     for kind, name in REPORTS.items():
         if (artifacts / kind).exists():
             written[name] = report(artifacts / kind, kind)
+    sampled = [artifacts / name for name in BOUNDS if (artifacts / name).exists()]
+    if sampled:
+        report_of_zoo = architecture_report(artifacts / "seed-0" / "zoo", sampled)
+        written["architectures.json"] = report_of_zoo
     results.mkdir(parents=True, exist_ok=True)
     for name, content in written.items():
         (results / name).write_bytes(canonical_file(content))

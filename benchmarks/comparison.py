@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
+from benchmarks.architectures import BOUNDS
 from nnit.mlp import format_architecture
 from stages.params import Params
 
@@ -62,7 +63,7 @@ ALSO = {
     "flat": f"{AT}/flat/samples",
     "unaligned": f"{AT}/alone/samples",
 }
-COLLECTED = ["limits", "joint", "audit", "alignment", "frontier"]
+COLLECTED = ["limits", "joint", "architectures", "audit", "alignment", "frontier"]
 
 
 class Part(NamedTuple):
@@ -141,6 +142,13 @@ PARTS = {
         f"{AT}/rollouts-limits",
     ),
     "samples-joint": Part(f"sample --model {FIRST}/generator -n 64", f"{AT}/samples-joint"),
+    "samples-architectures": Part(
+        f"sample --model {FIRST}/generator -n 400", f"{AT}/samples-architectures"
+    ),
+    "samples-bounded": Part(
+        f"sample --model {FIRST}/generator -n 100 --max-params 20000 --depth 2",
+        f"{AT}/samples-bounded",
+    ),
     "rollout-joint": Part(f"rollout {AT}/samples-joint --resume", f"{AT}/rollouts-joint"),
     "audit": Part(
         f"audit {FIRST}/samples --zoo {FIRST}/zoo --demos {AT}/demos-fresh "
@@ -212,6 +220,7 @@ def collect_stage() -> dict[str, Any]:
     """Return the stage that takes the committed tables out of the artifacts."""
     read = ["rollouts", *(f"rollouts-seed-{seed}" for seed in SEEDS[1:])]
     read += ["rollouts-limits", "rollouts-joint", "audit", "alignment", "frontier"]
+    read += ["seed-0/zoo", *BOUNDS]
     names = [*(f"networks-{seed}" for seed in SEEDS), *COLLECTED]
     return {
         "matrix": {"task": TASKS},
@@ -220,6 +229,7 @@ def collect_stage() -> dict[str, Any]:
         "deps": [
             *(f"{AT}/{name}" for name in read),
             f"{RESULTS}/frontier_speed.json",
+            "benchmarks/architectures.py",
             "benchmarks/collect.py",
         ],
         "metrics": [{f"{RESULTS}/{name}.json": {"cache": False}} for name in names],

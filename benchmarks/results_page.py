@@ -238,10 +238,33 @@ def frontier_section(task: TaskResults) -> str:
     return markdown_table(["frontier", ""], rows)
 
 
+def architectures_section(task: TaskResults) -> str:
+    """Write how generated architectures compare with the zoo's."""
+    sets = task.reports.get("architectures", {})
+    if not sets:
+        return f"Generated architectures: {MISSING}.\n"
+    names = {"samples-architectures": "no bounds", "samples-bounded": "2 layers, 20,000 parameters"}
+    counted = ("generated", "different", "valid", "within_bounds")
+    rows = [
+        [
+            names.get(name, name),
+            *(str(one[key]) for key in counted),
+            *(write_number(one[key]["p"], 2) for key in ("depth", "width")),
+        ]
+        for name, one in sets.items()
+    ]
+    head = ["bounds", "generated", "different", "valid", "within bounds"]
+    return markdown_table([*head, "p of depths", "p of widths"], rows)
+
+
 def seconds_section(task: TaskResults) -> str:
     """Write the seconds of every stage."""
     rows = [
-        [name.removeprefix("seconds/"), f"{report['seconds']:.0f}"]
+        [
+            name.removeprefix("seconds/"),
+            f"{report['seconds']:.0f}",
+            write_number(report.get("processor_s"), 0),
+        ]
         for name, report in task.reports.items()
         if name.startswith("seconds/")
     ]
@@ -249,7 +272,7 @@ def seconds_section(task: TaskResults) -> str:
         return f"Seconds of the stages: {MISSING}.\n"
     cloning = task.number("metrics/rollout", "clone_s_mean")
     return (
-        markdown_table(["stage", "seconds"], rows)
+        markdown_table(["stage", "seconds", "processor seconds"], rows)
         + f"\nCloning one network directly: {write_number(cloning, 1)} seconds.\n"
     )
 
@@ -262,6 +285,7 @@ SECTIONS = {  # title -> what writes it, and the command that made its figures
     "Audit": (audit_section, "nnit audit samples"),
     "Alignment": (alignment_section, "nnit align-report cnn=zoo pointwise=zoo-pointwise ..."),
     "Frontier": (frontier_section, "nnit frontier --model generator"),
+    "Generated architectures": (architectures_section, "nnit sample -n 400"),
     "Seconds": (seconds_section, "make compare"),
 }  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.results import GROUPS, TaskResults, loss_ratio, share_below
 
@@ -114,6 +114,28 @@ def joint_success(task: TaskResults) -> float | None:
     )
 
 
+def sampled_architectures(task: TaskResults) -> list[dict[str, Any]]:
+    """Return what is known of each set of generated architectures."""
+    return list(task.reports.get("architectures", {}).values())
+
+
+def share_sampled(name: str) -> Callable[[TaskResults], float | None]:
+    """Measure the share of generated architectures that are valid, or within their bounds."""
+
+    def measure(task: TaskResults) -> float | None:
+        sets = sampled_architectures(task)
+        total = sum(one["generated"] for one in sets)
+        return sum(one[name] for one in sets) / total if total else None
+
+    return measure
+
+
+def least_p_value(task: TaskResults) -> float | None:
+    """Find the least p-value of the tests of depths and widths."""
+    sets = sampled_architectures(task)
+    return min((one[name]["p"] for one in sets for name in ("depth", "width")), default=None)
+
+
 def seconds_of(*names: str) -> Callable[[TaskResults], float | None]:
     """Add up the seconds of stages; without names, of all but those of further training seeds.
 
@@ -179,6 +201,15 @@ TARGETS = (
         at_most=0.03,
     ),
     Target("generated architectures: success", joint_success, at_least=0.95),
+    Target("generated architectures: share that is valid", share_sampled("valid"), at_least=1),
+    Target(
+        "generated architectures: share within bounds", share_sampled("within_bounds"), at_least=1
+    ),
+    Target(
+        "generated architectures: least p-value of a chi-square test against the zoo",
+        least_p_value,
+        at_least=0.01,
+    ),
     Target(
         "spread in weights, to the branches'",
         audited("weight_spread_ratio"),

@@ -1,11 +1,13 @@
-"""Run a command and write how long it took.
+"""Run a command and write how long it took, and how many seconds its processes computed.
 
     python -m benchmarks.timed results/PickCube-v1/seconds/zoo.json nnit zoo-export ...
 
-Of a command that was interrupted and goes on later, only the last part is counted.
+The second figure hardly depends on what else the machine had to do. Of a command that was
+interrupted and goes on later, only the last part is counted.
 """
 
 import json
+import resource
 import subprocess
 import sys
 import time
@@ -20,8 +22,14 @@ def main(words: list[str]) -> int:
     if code == 0:
         path = Path(out)
         path.parent.mkdir(parents=True, exist_ok=True)
-        seconds = round(time.monotonic() - started, 1)
-        path.write_text(json.dumps({"command": " ".join(command), "seconds": seconds}) + "\n")
+        seconds = time.monotonic() - started
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)  # its workers too
+        measured = {
+            "command": " ".join(command),
+            "seconds": round(seconds, 1),
+            "processor_s": round(used.ru_utime + used.ru_stime, 1),
+        }
+        path.write_text(json.dumps(measured) + "\n")
     return code
 
 

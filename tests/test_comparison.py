@@ -8,6 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from benchmarks import comparison, timed
+from benchmarks.architectures import BOUNDS
 from benchmarks.results_page import TASKS
 from benchmarks.targets import PIPELINE
 from nnit_cli.app import EVALUATION
@@ -50,6 +51,15 @@ def test_a_part_runs_a_command_on_what_was_made_before(name):
     before |= {out.replace("${item.seed}", "0") for out in before}
     assert set(part.inputs) <= before
     assert [p.out for p in comparison.PARTS.values()].count(part.out) == 1
+
+
+def test_architectures_are_asked_for_within_the_bounds_they_are_held_against():
+    """The words of the parts say what ``benchmarks.architectures`` checks."""
+    words = {name: comparison.PARTS[name].words.split() for name in BOUNDS}
+    for name, bounds in BOUNDS.items():
+        for flag, value in (("--max-params", bounds.max_params), ("--depth", bounds.depth)):
+            given = words[name][words[name].index(flag) + 1] if flag in words[name] else None
+            assert given == (None if value is None else str(value))
 
 
 def test_what_is_collected_is_made():
