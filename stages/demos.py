@@ -1,6 +1,6 @@
-"""Stage ``demos``: collect demonstrations of a task's scripted expert.
+"""Stage ``demos``: collect demonstrations of a task's scripted expert, or labelled examples.
 
-Reads:   nothing but the simulator
+Reads:   nothing but the simulator, or a file of examples
 Writes:  demos    kind "demos", schema 1
 """
 
@@ -13,9 +13,10 @@ from nnit.artifacts.publish import check_output_free
 from nnit.parallel import default_workers
 from nnit.progress import Progress, silent
 from nnit.tasks.collect import collect_demos
-from nnit.tasks.seeds import check_disjoint_seeds, seed_range
-from nnit.tasks.task import get_task
+from nnit.tasks.registry import episode_seeds, get_task
+from nnit.tasks.seeds import check_disjoint_seeds
 from stages.params import Params, RunOptions
+from stages.task_source import rollout_episodes, source_digests, task_ref
 
 
 @dataclass(frozen=True)
@@ -51,29 +52,37 @@ def run(
     """Collect episodes with noise on the executed action and write them.
 
     Raises:
-        UsageError: reset seeds that the evaluation uses too.
+        UsageError: reset seeds that the evaluation uses too, or that the task does not have.
         NnitError: the output can't be written, or the run was stopped.
     """
     del inputs
-    section = params.demos
+    section, ref = params.demos, task_ref(params)
+    task = get_task(ref)
     check_output_free(outputs.demos, force=options.force, kind="demos")
+    episodes = task.demo_episodes if section.episodes is None else section.episodes
+    first_seed = task.demo_first_seed if section.first_seed is None else section.first_seed
     check_disjoint_seeds(
-        seed_range(section.first_seed, section.episodes),
-        seed_range(params.rollout.first_seed, params.rollout.episodes),
+        episode_seeds(ref, first_seed, episodes),
+        episode_seeds(ref, params.rollout.first_seed, rollout_episodes(params, task)),
     )
 
     demos = collect_demos(
-        get_task(params.task),
-        section.episodes,
-        section.first_seed,
+        ref,
+        episodes,
+        first_seed,
         section.noise,
         options.seed,
         options.workers or default_workers(),
         progress,
     )
 
-    decides = {"task": params.task, **section.model_dump(mode="json")}
-    provenance = Provenance("demos", decides, options.seed)
+    decides = {
+        "task": task.task_id,
+        "episodes": episodes,
+        "first_seed": first_seed,
+        "noise": section.noise,
+    }
+    provenance = Provenance("demos", decides, options.seed, source_digests(ref))
     write_demos(outputs.demos, demos, provenance, force=options.force)
     return Summary(
         episodes=len(demos.episode_ends),

@@ -33,8 +33,9 @@ from nnit.parallel import default_workers, map_units
 from nnit.progress import Progress, silent
 from nnit.rollout.episodes import EpisodeRange, EvaluationRequest, SuccessEvaluator, open_evaluator
 from nnit.seeding import derive_seed, torch_generator
+from nnit.tasks.registry import episode_seeds
 from nnit.tasks.seeds import check_disjoint_seeds, seed_range
-from nnit.tasks.task import get_task
+from nnit.tasks.task import TaskRef
 from nnit.training import prepare_torch
 from stages.checkpoints import naming_the_way_on, run_key
 from stages.episode_store import load_units, saver
@@ -42,6 +43,7 @@ from stages.generator import Generator, load_generator
 from stages.lineage import require_same_task
 from stages.params import FrontierParams, Params, RunOptions
 from stages.sample import request
+from stages.task_source import source_digests, task_of
 
 UNBOUNDED = ArchitectureBounds()
 SAMPLE_INDEX = 0  # the network is the one that ``nnit sample --arch`` gives first
@@ -112,8 +114,8 @@ def run(
     check_output_free(outputs.frontier, force=options.force, kind="frontier")
     section = params.frontier
     generator = load_generator(inputs.generator, options.device)
-    get_task(generator.interface.task)
-    parents = {"generator": generator.digest}
+    task = task_of(generator.interface, params)
+    parents = {"generator": generator.digest, **source_digests(task)}
     if inputs.demos is not None:
         parents["demos"] = check_demos(inputs, generator.interface, section)
     shapes = choose_shapes(generator, section, inputs.bounds, options)
@@ -131,7 +133,7 @@ def run(
     with naming_the_way_on(outputs.frontier):
         networks = networks_of(shapes, inputs.generator, section, store, options, progress)
         sampled = time.perf_counter()
-        standings = run_race(networks, generator.interface, section, store, options, progress)
+        standings = run_race(networks, generator.interface, task, section, store, options, progress)
     raced = time.perf_counter()
     frontier = Frontier(
         tuple(
@@ -278,6 +280,7 @@ def _process_generator(path: Path, device: str) -> Generator:
 def run_race(
     networks: Sequence[Network],
     interface: PolicyInterface,
+    task: TaskRef,
     section: FrontierParams,
     store: UnitStore,
     options: RunOptions,
@@ -288,7 +291,7 @@ def run_race(
     Raises:
         InterruptedRunError: asked to stop; finished episodes are kept.
     """
-    seed_range(section.first_seed, section.episodes)
+    episode_seeds(task, section.first_seed, section.episodes)
     requests = [
         EvaluationRequest(f"candidate-{k:04d}", "sample", network.hidden_dims, "", network.weights)
         for k, network in enumerate(networks)
@@ -298,7 +301,7 @@ def run_race(
         race_rules(section),
     )
     workers = options.workers or default_workers()
-    with open_evaluator(interface, section.first_seed, workers) as evaluator:
+    with open_evaluator(interface, section.first_seed, workers, task) as evaluator:
         turns = next(contest)
         number = 0
         while True:

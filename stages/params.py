@@ -12,13 +12,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model
 from nnit.architectures import HELD_OUT_KINDS, TrainingRange, rule_fault
 from nnit.errors import UsageError
 from nnit.mlp import MAX_WIDTH, Architecture
-from nnit.tasks.task import get_task
+from nnit.tasks.registry import FILE_SUFFIX, get_task
 
 
-def known_task(task_id: str) -> str:
-    """Return a task's id where nnit knows it; the ValueError says which ones there are."""
+def known_task(name: str) -> str:
+    """Return a task's name where nnit knows it; the ValueError says which ones there are.
+
+    A file is looked at when the task is needed, not when parameters are read.
+    """
     try:
-        return get_task(task_id).task_id
+        return name if name.endswith(FILE_SUFFIX) else get_task(name).task_id
     except UsageError as error:
         raise ValueError(str(error).partition(": ")[2]) from None
 
@@ -165,11 +168,15 @@ def held_out_faults(params: ArchitecturesParams) -> list[tuple[Location, str]]:
 class DemosParams(Section):
     """``nnit demos``."""
 
-    episodes: Count = Field(default=300, description="episodes to collect")
+    episodes: Count | None = Field(
+        default=None, description="episodes to collect; null: the task's own number"
+    )
     noise: Annotated[float, Strict(), Field(ge=0, le=10, allow_inf_nan=False)] | None = Field(
         default=None, description="standard deviation of the action noise; null: the task's own"
     )
-    first_seed: Index = Field(default=10_000, description="reset seed of the first episode")
+    first_seed: Index | None = Field(
+        default=None, description="reset seed of the first episode; null: the task's own"
+    )
 
 
 class GhnTrainParams(Section):
@@ -263,7 +270,9 @@ class SampleParams(Section):
 class RolloutParams(Section):
     """``nnit rollout``."""
 
-    episodes: Count = Field(default=100, description="episodes for each network")
+    episodes: Count | None = Field(
+        default=None, description="episodes for each network; null: the task's own number"
+    )
     first_seed: Index = Field(default=0, description="reset seed of the first episode")
     sim_backend: Literal["physx_cpu", "physx_cuda"] = Field(
         default="physx_cpu", description="physics on the CPU, or many environments at once on a GPU"
@@ -400,7 +409,10 @@ class Params(Section):
         default=0, description="the seed that every random number comes from"
     )
     task: Annotated[str, AfterValidator(known_task)] = Field(
-        default="PushCube-v1", description="the ManiSkill task"
+        default="PushCube-v1", description="the task: an id, or a file such as ./my_task.py"
+    )
+    data: str | None = Field(
+        default=None, description="a file of labelled examples, for tasks that are made of one"
     )
     architectures: ArchitecturesParams = ArchitecturesParams()
     demos: DemosParams = DemosParams()

@@ -4,16 +4,22 @@ import re
 from typing import Any
 
 from nnit.artifacts.canonical import JsonObject
-from nnit.mlp import MAX_WIDTH, PolicyInterface
+from nnit.mlp import ACTION, CLASS, MAX_WIDTH, PolicyInterface
 
 MAX_HORIZON = 10**7
-_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,99}")
 
 
 def interface_to_json(interface: PolicyInterface) -> dict[str, Any]:
-    """Return the interface as JSON data; numbers read back exactly."""
+    """Return the interface as JSON data; numbers read back exactly.
+
+    The kind of output is said where it is not an action, as it always was before there were others.
+    """
+    fields = interface._asdict()
+    if interface.output == ACTION:
+        del fields["output"]
     return {
-        **interface._asdict(),
+        **fields,
         "obs_mean": [float(value) for value in interface.obs_mean],
         "obs_std": [float(value) for value in interface.obs_std],
     }
@@ -25,7 +31,7 @@ def parse_interface(fields: JsonObject) -> PolicyInterface:
     Raises:
         DamagedArtifactError: a field is missing, unknown or impossible.
     """
-    fields.only(PolicyInterface._fields)
+    fields.only(interface_names(fields))
     for name in ("task", "control_mode", "activation"):
         if not _WORD.fullmatch(fields.text(name)):
             fields.refuse(name, "a name")
@@ -46,4 +52,18 @@ def parse_interface(fields: JsonObject) -> PolicyInterface:
         obs_clip=fields.number("obs_clip"),
         action_clip=fields.number("action_clip"),
         activation=fields.text("activation"),
+        output=CLASS if "output" in fields.value else ACTION,
     )
+
+
+def interface_names(fields: JsonObject) -> list[str]:
+    """Return the names of an interface's fields, as far as these have to be there.
+
+    Raises:
+        DamagedArtifactError: the kind of output is none that has to be said.
+    """
+    if "output" not in fields.value:
+        return [name for name in PolicyInterface._fields if name != "output"]
+    if fields.text("output") != CLASS:
+        fields.refuse("output", CLASS)
+    return list(PolicyInterface._fields)

@@ -7,23 +7,16 @@ compared in float32 and norms accumulate as torch's do.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from nnit.tasks.task import Task
+from nnit.tasks.task import Observed, Task
 
 F32 = np.float32
 GRASP_MIN_FORCE = F32(0.5)  # N
 GRASP_MAX_ANGLE = F32(85.0)  # degrees
 ROBOT_STATIC_SPEED = F32(0.2)  # rad/s
-
-
-class Observed(NamedTuple):
-    """What one control step shows."""
-
-    observation: np.ndarray  # (obs_dim,) float32
-    success: bool
 
 
 Observe = Callable[[], Observed]

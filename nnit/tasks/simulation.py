@@ -16,8 +16,8 @@ import numpy as np
 
 from nnit.errors import UsageError
 from nnit.tasks.controller import DisplacementController
-from nnit.tasks.direct_tasks import Observed, bind_observer
-from nnit.tasks.task import Task
+from nnit.tasks.direct_tasks import bind_observer
+from nnit.tasks.task import Observed, Task
 from nnit.tasks.vulkan import stand_in_for_materials
 
 
@@ -111,10 +111,3 @@ class DirectSimulation:
         for _ in range(self._substeps):
             self._physics_step()
         return self._observe()
-
-
-@functools.cache
-def process_simulation(task: Task) -> DirectSimulation:
-    """Return this process's simulation of a task, built on the first call."""
-    prepare_process()
-    return DirectSimulation(task)

@@ -1,0 +1,55 @@
+"""Where a task comes from: its name, a file of the user's that defines it, a file of examples."""
+
+import hashlib
+from pathlib import Path
+
+from nnit.errors import MissingArtifactError
+from nnit.mlp import PolicyInterface
+from nnit.tasks.registry import FILE_SUFFIX, find_task, get_task
+from nnit.tasks.task import Task, TaskRef
+from stages.params import Params
+
+
+def task_ref(params: Params) -> TaskRef:
+    """Return how the task that the parameters name is found.
+
+    Raises:
+        UsageError: an unknown task.
+        MissingArtifactError: a file that is not there.
+    """
+    ref = TaskRef(params.task, params.data)
+    get_task(ref)
+    return ref
+
+
+def task_of(interface: PolicyInterface, params: Params) -> TaskRef:
+    """Return how the task of an artifact is found: by its id, or as the parameters say.
+
+    Raises:
+        UsageError: neither knows it.
+        MissingArtifactError: a file that is not there.
+    """
+    return find_task(interface.task, TaskRef(params.task, params.data))
+
+
+def source_digests(ref: TaskRef) -> dict[str, str]:
+    """Return the SHA-256 of the files that a task is made from, by name; mostly there are none.
+
+    Raises:
+        MissingArtifactError: a file that is not there.
+    """
+    files = {"task file": ref.name if ref.name.endswith(FILE_SUFFIX) else None, "data": ref.data}
+    return {name: _digest(path) for name, path in files.items() if path is not None}
+
+
+def rollout_episodes(params: Params, task: Task) -> int:
+    """Return the episodes of each network of a rollout, where nobody says how many the task's."""
+    wanted = params.rollout.episodes
+    return task.evaluation_episodes if wanted is None else wanted
+
+
+def _digest(path: str) -> str:
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except FileNotFoundError:
+        raise MissingArtifactError(f"{path}: no such file") from None
