@@ -133,6 +133,7 @@ def open_session(
     section: Mapping[str, object],
     *,
     task: str | None = None,
+    data: str | None = None,
     device: str = "cpu",
     workers: int = 0,
     resume: bool = False,
@@ -144,6 +145,7 @@ def open_session(
         flags: The shared flags.
         section: The flags of the command's own section, by key; None where not given.
         task: The flag ``--task``.
+        data: The flag ``--data``.
         device: The flag ``--device``.
         workers: The flag ``--workers``.
         resume: The flag ``--resume``.
@@ -154,7 +156,7 @@ def open_session(
     from stages.params import RunOptions
     from stages.params_file import load_params, override
 
-    params = override(load_params(flags.params), seed=flags.seed, task=task)
+    params = override(load_params(flags.params), seed=flags.seed, task=task, data=data)
     name = command.replace("-", "_")
     params = params.model_copy(update={name: override(getattr(params, name), **section)})
     options = RunOptions(

@@ -16,12 +16,14 @@ from nnit.tasks.collect import collect_demos
 from nnit.tasks.registry import episode_seeds, get_task
 from nnit.tasks.seeds import check_disjoint_seeds
 from stages.params import Params, RunOptions
-from stages.task_source import rollout_episodes, source_digests, task_ref
+from stages.task_source import fetch_examples, rollout_episodes, source_digests, task_ref
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """None: demonstrations come from the simulator."""
+    """No artifact: demonstrations come from the simulator, or from a file of examples."""
+
+    download: bool = False  # fetch the file where it is not there
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ def run(
         UsageError: reset seeds that the evaluation uses too, or that the task does not have.
         NnitError: the output can't be written, or the run was stopped.
     """
-    del inputs
+    if inputs.download:
+        fetch_examples(params, progress)
     section, ref = params.demos, task_ref(params)
     task = get_task(ref)
     check_output_free(outputs.demos, force=options.force, kind="demos")

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model
 from nnit.architectures import HELD_OUT_KINDS, TrainingRange, rule_fault
 from nnit.errors import UsageError
 from nnit.mlp import MAX_WIDTH, Architecture
-from nnit.tasks.registry import FILE_SUFFIX, get_task
+from nnit.tasks.registry import check_name
 
 
 def known_task(name: str) -> str:
@@ -21,9 +21,10 @@ def known_task(name: str) -> str:
     A file is looked at when the task is needed, not when parameters are read.
     """
     try:
-        return name if name.endswith(FILE_SUFFIX) else get_task(name).task_id
+        check_name(name)
     except UsageError as error:
         raise ValueError(str(error).partition(": ")[2]) from None
+    return name
 
 
 Count = Annotated[int, Strict(), Field(gt=0, le=10**9)]

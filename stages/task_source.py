@@ -3,9 +3,11 @@
 import hashlib
 from pathlib import Path
 
-from nnit.errors import MissingArtifactError
+from nnit.errors import MissingArtifactError, UsageError
 from nnit.mlp import PolicyInterface
-from nnit.tasks.registry import FILE_SUFFIX, find_task, get_task
+from nnit.progress import Progress
+from nnit.tasks.classification import download_mnist
+from nnit.tasks.registry import FILE_SUFFIX, MNIST, find_task, get_task
 from nnit.tasks.task import Task, TaskRef
 from stages.params import Params
 
@@ -32,6 +34,25 @@ def task_of(interface: PolicyInterface, params: Params) -> TaskRef:
     return find_task(interface.task, TaskRef(params.task, params.data))
 
 
+def fetch_examples(params: Params, progress: Progress) -> None:
+    """Download the examples of a task into the file that ``data`` names, if it is not there.
+
+    Raises:
+        UsageError: a task without a download, or no file named.
+        MissingArtifactError: the download failed.
+    """
+    if params.task != MNIST or params.data is None:
+        raise UsageError("--download: fetches MNIST alone; give --task mnist --data FILE.npz")
+    path = Path(params.data)
+    if path.exists():
+        return
+    progress.note(f"demos: downloading MNIST from OpenML into {path}")
+    try:
+        download_mnist(path)
+    except OSError as error:
+        raise MissingArtifactError(f"--data {path}: the download failed: {error}") from None
+
+
 def source_digests(ref: TaskRef) -> dict[str, str]:
     """Return the SHA-256 of the files that a task is made from, by name; mostly there are none.
 
@@ -39,7 +60,7 @@ def source_digests(ref: TaskRef) -> dict[str, str]:
         MissingArtifactError: a file that is not there.
     """
     files = {"task file": ref.name if ref.name.endswith(FILE_SUFFIX) else None, "data": ref.data}
-    return {name: _digest(path) for name, path in files.items() if path is not None}
+    return {name: _digest(Path(path)) for name, path in files.items() if path is not None}
 
 
 def rollout_episodes(params: Params, task: Task) -> int:
@@ -48,8 +69,11 @@ def rollout_episodes(params: Params, task: Task) -> int:
     return task.evaluation_episodes if wanted is None else wanted
 
 
-def _digest(path: str) -> str:
-    try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    except FileNotFoundError:
-        raise MissingArtifactError(f"{path}: no such file") from None
+def _digest(path: Path) -> str:
+    """Return the SHA-256 of a file, or of the names and contents of the files of a folder."""
+    if not path.exists():
+        raise MissingArtifactError(f"{path}: no such file")
+    if path.is_file():
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    parts = [f"{file.name} {_digest(file)}" for file in sorted(path.iterdir()) if file.is_file()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -6,11 +6,15 @@ import importlib.util
 from pathlib import Path
 
 from nnit.errors import MissingArtifactError, UsageError
+from nnit.tasks.classification import DIGITS, mnist
+from nnit.tasks.gymnasium_tasks import PREFIX as GYM_PREFIX
+from nnit.tasks.gymnasium_tasks import gym_task
 from nnit.tasks.maniskill_tasks import MANISKILL_TASKS
 from nnit.tasks.seeds import seed_range
 from nnit.tasks.task import Expert, Simulation, Task, TaskRef
 
-TASKS = {task.task_id: task for task in MANISKILL_TASKS}
+TASKS = {task.task_id: task for task in (*MANISKILL_TASKS, DIGITS)}
+MNIST = "mnist"  # a task that is made from a file
 FILE_SUFFIX = ".py"
 
 
@@ -20,17 +24,38 @@ def get_task(ref: TaskRef | str) -> Task:
     Raises:
         UsageError: no such task; the line holds the nearest id and all known ones.
         MissingArtifactError: no such file.
+        DamagedArtifactError: a file of examples that is none.
     """
     ref = TaskRef(ref) if isinstance(ref, str) else ref
+    check_name(ref.name)
     if ref.name.endswith(FILE_SUFFIX):
         return load_task(ref.name)
-    if ref.name in TASKS:
-        return TASKS[ref.name]
-    by_lower_case = {known.lower(): known for known in TASKS}
-    nearest = difflib.get_close_matches(ref.name.lower(), by_lower_case, n=1, cutoff=0.5)
+    if ref.name.startswith(GYM_PREFIX):
+        return gym_task(ref.name)
+    return mnist(ref.data) if ref.name == MNIST else TASKS[ref.name]
+
+
+def check_name(name: str) -> None:
+    """Make sure that a task may have this name, without looking at files or environments.
+
+    Raises:
+        UsageError: it may not; the line holds the nearest id and all known ones.
+    """
+    if is_known(name) or name.endswith(FILE_SUFFIX):
+        return
+    by_lower_case = {known.lower(): known for known in (*TASKS, MNIST)}
+    nearest = difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.5)
     hint = f"did you mean {by_lower_case[nearest[0]]}? " if nearest else ""
-    known = f"{', '.join(TASKS)}, or a file such as ./my_task.py"
-    raise UsageError(f"--task {ref.name}: unknown task; {hint}Known tasks: {known}")
+    known = ", ".join((*TASKS, MNIST))
+    raise UsageError(
+        f"--task {name}: unknown task; {hint}Known tasks: {known}, an environment of Gymnasium as "
+        "in gym:CartPole-v1, or a file as in ./my_task.py"
+    )
+
+
+def is_known(task_id: str) -> bool:
+    """Whether a task is found by its id alone."""
+    return task_id in TASKS or task_id == MNIST or task_id.startswith(GYM_PREFIX)
 
 
 def find_task(task_id: str, ref: TaskRef) -> TaskRef:
@@ -38,10 +63,11 @@ def find_task(task_id: str, ref: TaskRef) -> TaskRef:
 
     Args:
         task_id: What the artifact says.
-        ref: What the user said; it counts where it is that task.
+        ref: What the user said; a file counts where it defines that task.
 
     Raises:
         UsageError: neither is known; the line says how to name the file that has it.
+        MissingArtifactError: no such file.
     """
     if ref.name.endswith(FILE_SUFFIX) and get_task(ref).task_id == task_id:
         return ref
@@ -51,11 +77,6 @@ def find_task(task_id: str, ref: TaskRef) -> TaskRef:
             "defines it, as in --task ./my_task.py"
         )
     return TaskRef(task_id, ref.data)
-
-
-def is_known(task_id: str) -> bool:
-    """Whether a task is found by its id alone."""
-    return task_id in TASKS
 
 
 @functools.cache

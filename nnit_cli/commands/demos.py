@@ -7,7 +7,9 @@ import typer
 
 from nnit_cli.options import (
     CountingRunFlags,
+    DataOption,
     OutOption,
+    TaskOption,
     WorkersOption,
     param_option,
     with_run_flags,
@@ -20,9 +22,11 @@ def demos_command(
     run: CountingRunFlags,
     *,
     out: OutOption = None,
-    task: Annotated[
-        str | None, typer.Option("--task", help="A ManiSkill task, as in PushCube-v1.")
-    ] = None,
+    task: TaskOption = None,
+    data: DataOption = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch the examples into --data if it isn't there.")
+    ] = False,
     episodes: Annotated[
         int | None, param_option("--episodes", "-n", help="Episodes to collect.")
     ] = None,
@@ -34,10 +38,11 @@ def demos_command(
     ] = None,
     workers: WorkersOption = 0,
 ) -> None:
-    """Collect observations and actions of a scripted expert in the simulator."""
+    """Collect observations and actions of a scripted expert, or labelled examples."""
     section = {"episodes": episodes, "noise": noise, "first_seed": first_seed}
-    session = open_session("demos", run, section, task=task, workers=workers)
+    session = open_session("demos", run, section, task=task, data=data, workers=workers)
 
     from stages import demos
 
-    session.run(demos, demos.Inputs(), demos.Outputs(demos=out or Path("artifacts/demos")))
+    outputs = demos.Outputs(demos=out or Path("artifacts/demos"))
+    session.run(demos, demos.Inputs(download=download), outputs)
