@@ -1,7 +1,7 @@
 """One run of a command: parameters from file and flags, progress, and what it says at the end."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -131,6 +131,7 @@ def open_session(
     command: str,
     flags: RunFlags,
     section: Mapping[str, object],
+    others: Mapping[str, Mapping[str, object]] | None = None,
     *,
     task: str | None = None,
     data: str | None = None,
@@ -144,6 +145,7 @@ def open_session(
         command: The command's name.
         flags: The shared flags.
         section: The flags of the command's own section, by key; None where not given.
+        others: Flags of other sections, by section and key.
         task: The flag ``--task``.
         data: The flag ``--data``.
         device: The flag ``--device``.
@@ -157,8 +159,9 @@ def open_session(
     from stages.params_file import load_params, override
 
     params = override(load_params(flags.params), seed=flags.seed, task=task, data=data)
-    name = command.replace("-", "_")
-    params = params.model_copy(update={name: override(getattr(params, name), **section)})
+    given = {command.replace("-", "_"): section, **(others or {})}
+    laid_over = {name: override(getattr(params, name), **flags) for name, flags in given.items()}
+    params = params.model_copy(update=laid_over)
     options = RunOptions(
         seed=params.seed,
         device=device,
@@ -174,6 +177,22 @@ def parse_architectures(texts: list[str] | None) -> "tuple[Architecture, ...]":
     from nnit.mlp import parse_architecture
 
     return tuple(map(parse_architecture, texts or ()))
+
+
+def refuse_flags(given: Mapping[str, object], but: Collection[str], owner: str) -> None:
+    """Refuse flags that another way of running a command has.
+
+    Args:
+        given: Values by parameter name; None where not given.
+        but: Names that are fine.
+        owner: The flag that they belong to.
+
+    Raises:
+        UsageError: one was given; a line for each.
+    """
+    wrong = [name for name, value in given.items() if value is not None and name not in but]
+    if wrong:
+        raise UsageError(*(f"--{name.replace('_', '-')}: is of {owner}" for name in wrong))
 
 
 def parse_labels(texts: list[str] | None) -> dict[str, Path]:

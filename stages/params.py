@@ -199,6 +199,28 @@ class GhnTrainParams(Section):
     )
 
 
+class PpoParams(Section):
+    """``nnit ghn-train --objective ppo``."""
+
+    iterations: Count = Field(default=60, description="times that policies explore and learn")
+    architectures: Count = Field(default=8, description="architectures drawn for an iteration")
+    steps: Count | None = Field(
+        default=None,
+        description="steps of each of them; null: an episode, and min_steps at least",
+    )
+    min_steps: Count = Field(default=512, description="fewest steps, where steps is null")
+    epochs: Count = Field(default=4, description="passes over the transitions of an iteration")
+    minibatches: Count = Field(default=2, description="minibatches of a pass")
+    learning_rate: Rate = Field(default=1e-3, description="at the start; falls linearly")
+    discount: Rate = Field(default=0.99, description="of later rewards (gamma)")
+    decay: Rate = Field(default=0.95, description="of the advantage estimates (lambda)")
+    clip: Rate = Field(default=0.2, description="how far a probability may change in an iteration")
+    entropy_share: Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False)] = Field(
+        default=0.0, description="weight of the entropy beside the objective"
+    )
+    checkpoint_every: Count = Field(default=10, description="iterations between checkpoints")
+
+
 class ZooExportParams(Section):
     """``nnit zoo-export``."""
 
@@ -418,6 +440,7 @@ class Params(Section):
     architectures: ArchitecturesParams = ArchitecturesParams()
     demos: DemosParams = DemosParams()
     ghn_train: GhnTrainParams = GhnTrainParams()
+    ppo: PpoParams = PpoParams()
     zoo_export: ZooExportParams = ZooExportParams()
     tokenize: TokenizeParams = TokenizeParams()
     diffuse_train: DiffuseTrainParams = DiffuseTrainParams()

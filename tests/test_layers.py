@@ -21,12 +21,14 @@ ROOMS = {
     "frontier",
     "audit",
     "alignment",
+    "ppo",
 }
 MAY_USE = {  # which rooms of nnit a room may import, beside the modules at the top of nnit
     "top": set(),
     "zoo": {"ghn"},
     "tokens": {"zoo"},
     "ghn": set(),
+    "ppo": {"ghn", "tasks"},
     "diffusion": {"tokens"},
     "flat": {"diffusion", "tokens", "zoo"},
     "tasks": set(),

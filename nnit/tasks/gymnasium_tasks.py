@@ -48,9 +48,9 @@ class GymSimulation:
         chosen = int(action.argmax()) if self._classes else self._middle + self._half * action
         observation, reward, ended, truncated, _ = self._environment.step(chosen)
         self._return += float(reward)
-        over = ended or truncated
+        over = ended or truncated  # the latter at the horizon, where nobody goes on
         success = over and self._threshold is not None and self._return >= self._threshold
-        return Observed(np.asarray(observation, np.float32), success, float(reward), over)
+        return Observed(np.asarray(observation, np.float32), success, float(reward), ended)
 
 
 @functools.cache

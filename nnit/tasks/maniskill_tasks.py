@@ -12,6 +12,14 @@ def simulate(task: Task) -> Simulation:
     return DirectSimulation(task)
 
 
+def shaped(task: Task) -> Simulation:
+    """Build ManiSkill's own environment, with its dense reward."""
+    from nnit.tasks.simulation import RewardedSimulation, prepare_process
+
+    prepare_process()
+    return RewardedSimulation(task)
+
+
 def maniskill_task(
     task_id: str,
     control_mode: str,
@@ -31,6 +39,7 @@ def maniskill_task(
         expert,
         control_mode=control_mode,
         demo_noise=demo_noise,
+        shaped=shaped,
         on_gpu=True,
     )
 

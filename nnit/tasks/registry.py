@@ -125,7 +125,12 @@ def episode_seeds(ref: TaskRef, first_seed: int, num_episodes: int) -> range:
 
 
 @functools.cache
-def process_simulation(ref: TaskRef | str) -> Simulation:
-    """Return this process's simulation of a task, built on the first call."""
+def process_simulation(ref: TaskRef | str, *, shaped: bool = False) -> Simulation:
+    """Return this process's simulation of a task, built on the first call.
+
+    Args:
+        ref: The task.
+        shaped: With rewards that show the way, for reinforcement learning, where the task has any.
+    """
     task = get_task(ref)
-    return task.simulate(task)
+    return task.shaped(task) if shaped and task.shaped else task.simulate(task)

@@ -54,13 +54,19 @@ def prepare_process() -> None:
     gc.freeze()
 
 
-def make_environment(task: Task, sim_backend: str = "physx_cpu", num_envs: int = 1) -> Any:  # noqa: ANN401
-    """Make ManiSkill's own environment: state observations, no rendering, no reward.
+def make_environment(
+    task: Task,
+    sim_backend: str = "physx_cpu",
+    num_envs: int = 1,
+    reward_mode: str = "none",
+) -> Any:  # noqa: ANN401
+    """Make ManiSkill's own environment: state observations, no rendering.
 
     Args:
         task: The task.
         sim_backend: ``physx_cpu``, or ``physx_cuda`` for many environments on a GPU.
         num_envs: Environments stepped together; 1 with ``physx_cpu``.
+        reward_mode: ``none``, or ``normalized_dense``.
 
     Raises:
         UsageError: ``physx_cpu`` with more than one environment.
@@ -74,7 +80,7 @@ def make_environment(task: Task, sim_backend: str = "physx_cpu", num_envs: int =
         task.task_id,
         obs_mode="state",
         control_mode=task.control_mode,
-        reward_mode="none",
+        reward_mode=reward_mode,
         render_backend="none",
         sim_backend=sim_backend,
         num_envs=num_envs,
@@ -111,3 +117,27 @@ class DirectSimulation:
         for _ in range(self._substeps):
             self._physics_step()
         return self._observe()
+
+
+class RewardedSimulation:
+    """Episodes of ManiSkill's own environment with its dense reward, from 0 to 1 a step.
+
+    Six times slower than ``DirectSimulation``, and resets keep the scene: nothing that is reported
+    comes from here, only what a policy learns by.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._environment = make_environment(task, reward_mode="normalized_dense").unwrapped
+
+    def reset(self, seed: int) -> np.ndarray:
+        """Place the objects by ``seed``; return the observation ``(obs_dim,)``."""
+        with quiet_simulator():
+            observation, _ = self._environment.reset(seed=seed)
+        return observation[0].numpy()
+
+    def step(self, action: np.ndarray) -> Observed:
+        """Simulate one control step."""
+        with quiet_simulator():
+            observation, reward, _, _, info = self._environment.step(action)
+        success = bool(info["success"][0])
+        return Observed(observation[0].numpy(), success, float(reward[0]))

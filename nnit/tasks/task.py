@@ -72,6 +72,7 @@ class Task:
     evaluation_episodes: int = 100  # of each network, where nobody says how many
     max_seed: int = MAX_SEED
     shared_scaling: bool = False  # one mean and deviation for all inputs, as of pixels
+    shaped: Callable[["Task"], Simulation] | None = None  # the same with rewards to learn by
     on_gpu: bool = False  # ManiSkill steps many environments of it at once on a GPU
 
 
