@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 INPUT_KINDS = {  # name of an input -> what it may be, where that is not the name
     "networks": ("samples", "zoo", "ghn"),
     "loss_demos": ("demos",),
+    "add_to": ("demos",),
+    "teacher": ("samples", "zoo", "ghn"),
+    "dagger_from": ("samples", "zoo", "ghn"),
     "also": ("samples", "zoo"),
 }
 

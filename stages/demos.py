@@ -10,11 +10,13 @@ from pathlib import Path
 from nnit.artifacts.demos import write_demos
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
+from nnit.demos import Demos
 from nnit.parallel import default_workers
 from nnit.progress import Progress, silent
-from nnit.tasks.collect import collect_demos
+from nnit.tasks.collect import DemoRequest, collect_demos, demo_seeds
 from nnit.tasks.registry import episode_seeds, get_task
 from nnit.tasks.seeds import check_disjoint_seeds
+from nnit.tasks.task import TaskRef
 from stages.params import Params, RunOptions
 from stages.task_source import fetch_examples, rollout_episodes, source_digests, task_ref
 
@@ -57,36 +59,38 @@ def run(
         UsageError: reset seeds that the evaluation uses too, or that the task does not have.
         NnitError: the output can't be written, or the run was stopped.
     """
+    check_output_free(outputs.demos, force=options.force, kind="demos")
     if inputs.download:
         fetch_examples(params, progress)
     section, ref = params.demos, task_ref(params)
-    task = get_task(ref)
-    check_output_free(outputs.demos, force=options.force, kind="demos")
-    episodes = task.demo_episodes if section.episodes is None else section.episodes
-    first_seed = task.demo_first_seed if section.first_seed is None else section.first_seed
-    check_disjoint_seeds(
-        episode_seeds(ref, first_seed, episodes),
-        episode_seeds(ref, params.rollout.first_seed, rollout_episodes(params, task)),
-    )
-
-    demos = collect_demos(
-        ref,
-        episodes,
-        first_seed,
-        section.noise,
-        options.seed,
-        options.workers or default_workers(),
-        progress,
-    )
-
+    request = DemoRequest(section.episodes, section.first_seed, section.noise, options.seed)
+    seeds = evaluated_apart(params, ref, request)
+    demos = collect_demos(ref, request, options.workers or default_workers(), progress)
     decides = {
-        "task": task.task_id,
-        "episodes": episodes,
-        "first_seed": first_seed,
+        "task": get_task(ref).task_id,
+        "episodes": len(seeds),
+        "first_seed": seeds.start,
         "noise": section.noise,
     }
     provenance = Provenance("demos", decides, options.seed, source_digests(ref))
     write_demos(outputs.demos, demos, provenance, force=options.force)
+    return summarise(demos)
+
+
+def evaluated_apart(params: Params, ref: TaskRef, request: DemoRequest) -> range:
+    """Return the reset seeds of a request, and make sure that none of them is evaluated.
+
+    Raises:
+        UsageError: one is, or the task does not have it.
+    """
+    seeds = demo_seeds(ref, request)
+    evaluated = rollout_episodes(params, get_task(ref))
+    check_disjoint_seeds(seeds, episode_seeds(ref, params.rollout.first_seed, evaluated))
+    return seeds
+
+
+def summarise(demos: Demos) -> Summary:
+    """Return the summary of demonstrations."""
     return Summary(
         episodes=len(demos.episode_ends),
         transitions=len(demos.observations),

@@ -17,9 +17,9 @@ import numpy as np
 from nnit.errors import UsageError
 from nnit.mlp import Architecture, PolicyInterface
 from nnit.parallel import UnitPool, map_units, open_pool
+from nnit.policy import NumpyPolicy
 from nnit.progress import Progress, silent
 from nnit.rollout.metrics import Episode, Evaluation, summarise_episode
-from nnit.rollout.policy import NumpyPolicy
 from nnit.tasks.registry import episode_seeds, expert_of, get_task, process_simulation
 from nnit.tasks.seeds import EVALUATION_FIRST_SEED
 from nnit.tasks.task import Simulation, TaskRef

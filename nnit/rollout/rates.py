@@ -8,8 +8,8 @@ import numpy as np
 
 from nnit.mlp import Architecture, PolicyInterface
 from nnit.parallel import map_units
+from nnit.policy import NumpyPolicy
 from nnit.rollout.episodes import run_trajectory
-from nnit.rollout.policy import NumpyPolicy
 from nnit.tasks.registry import get_task, process_simulation
 from nnit.tasks.simulation import make_environment, quiet_simulator
 from nnit.tasks.task import TaskRef

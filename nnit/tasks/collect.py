@@ -8,8 +8,9 @@ import numpy as np
 
 from nnit.demos import Demos
 from nnit.errors import UsageError
-from nnit.mlp import ACTION, PolicyInterface
+from nnit.mlp import ACTION, Network, PolicyInterface
 from nnit.parallel import map_units
+from nnit.policy import NumpyPolicy
 from nnit.progress import Progress, silent
 from nnit.seeding import numpy_generator
 from nnit.tasks.registry import episode_seeds, expert_of, get_task, process_simulation
@@ -29,11 +30,36 @@ class EpisodeRecord(NamedTuple):
     seed: int
 
 
+class Teacher(NamedTuple):
+    """A network that acts, or that is learnt from."""
+
+    interface: PolicyInterface
+    network: Network
+
+    def policy(self) -> NumpyPolicy:
+        """Return it as a function of raw observations."""
+        return NumpyPolicy(self.interface, *self.network)
+
+
+class DemoRequest(NamedTuple):
+    """Which episodes to collect; None stands for the task's own number."""
+
+    episodes: int | None = None
+    first_seed: int | None = None  # reset seed of the first; the others follow
+    noise: float | None = None  # mean standard deviation of the action noise
+    seed: int = 0  # of the noise
+    teacher: Teacher | None = None  # instead of the task's expert
+    actors: tuple[Teacher, ...] = ()  # act instead, an episode each in turn; without noise
+
+
+THE_TASKS_OWN = DemoRequest()
+
+
 class _Unit(NamedTuple):
     task: TaskRef
+    request: DemoRequest
     first_seed: int
     noise: float
-    seed: int
     episodes: range
 
 
@@ -44,6 +70,7 @@ def collect_episode(
     noise: float,
     rng: np.random.Generator,
     task: Task,
+    actor: Expert | None = None,
 ) -> EpisodeRecord:
     """Run the expert with noise on the executed actions; record its clean ones.
 
@@ -52,7 +79,11 @@ def collect_episode(
     on to the horizon after success, if the task doesn't end it: holding still is part of the task.
     A choice among classes is replaced by a random one that often instead.
 
-    Source: DART, Laskey et al. 2017 (arXiv:1703.09327).
+    With an ``actor`` it is the actor that acts, with the noise, and the expert says for each state
+    that it visits what should have been done (DAgger).
+
+    Source: DART, Laskey et al. 2017 (arXiv:1703.09327); DAgger, Ross et al. 2011
+    (arXiv:1011.0686).
     """
     disturb = disturbances(task, noise * rng.uniform(0.0, 2.0), rng)
     observations, actions, successes = [], [], []
@@ -61,7 +92,8 @@ def collect_episode(
         action = np.clip(expert(observation), -1.0, 1.0).astype(np.float32)
         observations.append(observation)
         actions.append(action)
-        observation, success, _, done = simulation.step(disturbed(action))
+        executed = action if actor is None else actor(observation)
+        observation, success, _, done = simulation.step(disturbed(executed))
         successes.append(success)
         if done:
             break
@@ -92,23 +124,18 @@ def _replace(replaced: bool, choice: np.ndarray, action: np.ndarray) -> np.ndarr
 
 def collect_demos(
     ref: TaskRef,
-    num_episodes: int | None = None,
-    first_seed: int | None = None,
-    noise: float | None = None,
-    seed: int = 0,
+    request: DemoRequest = THE_TASKS_OWN,
     workers: int = 1,
     progress: Progress = silent,
 ) -> Demos:
     """Collect demonstrations of a task's expert in the simulator, or its labelled examples.
 
+    Episode ``k`` has a stream of noise of its own, so that the result does not depend on
+    ``workers``.
+
     Args:
         ref: The task.
-        num_episodes: Episodes, of ``task.horizon`` transitions at most; by default the task's own
-            number.
-        first_seed: Reset seed of the first episode; the others follow.
-        noise: Mean standard deviation of the action noise; ``task.demo_noise`` by default.
-        seed: Seed of the noise. Episode ``k`` has a stream of its own, so that the result does
-            not depend on ``workers``.
+        request: Which episodes, and who acts.
         workers: Processes.
         progress: Counts episodes.
 
@@ -118,23 +145,45 @@ def collect_demos(
         InterruptedRunError: asked to stop; nothing is kept.
     """
     task = get_task(ref)
-    noise = task.demo_noise if noise is None else noise
-    if not 0.0 <= noise <= 1.0:
-        raise UsageError(f"--noise {noise}: must be within 0 to 1")
-    num_episodes = task.demo_episodes if num_episodes is None else num_episodes
-    first_seed = task.demo_first_seed if first_seed is None else first_seed
-    seeds = episode_seeds(ref, first_seed, num_episodes)
+    noise = noise_of(task, request)
+    seeds = demo_seeds(ref, request)
     if task.examples is not None:
         return demos_of_examples(task, task.examples(), seeds)
-    expert_of(task)
-    episodes = range(num_episodes)
+    if request.teacher is None:
+        expert_of(task)
+    episodes = range(len(seeds))
     chunks = [episodes[start : start + UNIT_EPISODES] for start in episodes[::UNIT_EPISODES]]
-    units = [_Unit(ref, first_seed, noise, seed, chunk) for chunk in chunks]
-    progress.start("demonstrations", num_episodes)
+    units = [_Unit(ref, request, seeds.start, noise, chunk) for chunk in chunks]
+    progress.start("demonstrations", len(seeds))
     records = map_units(
         _collect_unit, units, workers, progress, unit_sizes=[len(chunk) for chunk in chunks]
     )
     return _join(task, [record for chunk in records for record in chunk])
+
+
+def noise_of(task: Task, request: DemoRequest) -> float:
+    """Return the noise of a request; networks that act to be corrected have none by default.
+
+    Raises:
+        UsageError: not within 0 to 1.
+    """
+    own = 0.0 if request.actors else task.demo_noise
+    noise = own if request.noise is None else request.noise
+    if not 0.0 <= noise <= 1.0:
+        raise UsageError(f"--noise {noise}: must be within 0 to 1")
+    return noise
+
+
+def demo_seeds(ref: TaskRef, request: DemoRequest) -> range:
+    """Return the reset seeds of a request.
+
+    Raises:
+        UsageError: an unknown task, no episode, or seeds that the task does not have.
+    """
+    task = get_task(ref)
+    first = task.demo_first_seed if request.first_seed is None else request.first_seed
+    episodes = task.demo_episodes if request.episodes is None else request.episodes
+    return episode_seeds(ref, first, episodes)
 
 
 def _collect_unit(unit: _Unit) -> list[EpisodeRecord]:
@@ -142,12 +191,15 @@ def _collect_unit(unit: _Unit) -> list[EpisodeRecord]:
 
 
 def _collect(unit: _Unit) -> Iterator[EpisodeRecord]:
-    task = get_task(unit.task)
-    simulation, expert = process_simulation(unit.task), expert_of(task)
+    task, request = get_task(unit.task), unit.request
+    simulation = process_simulation(unit.task)
+    expert = request.teacher.policy() if request.teacher else expert_of(task)
+    actors = [actor.policy() for actor in request.actors]
     for k in unit.episodes:
-        rng = numpy_generator(unit.seed, "demos", k)
+        rng = numpy_generator(request.seed, "demos", k)
+        actor = actors[k % len(actors)] if actors else None
         reset_seed = unit.first_seed + k
-        yield collect_episode(simulation, expert, reset_seed, unit.noise, rng, task)
+        yield collect_episode(simulation, expert, reset_seed, unit.noise, rng, task, actor)
 
 
 def _join(task: Task, records: list[EpisodeRecord]) -> Demos:
@@ -200,3 +252,14 @@ def demos_of_examples(task: Task, examples: Examples, seeds: range) -> Demos:
         seeds=chosen,
         interface=policy_interface(task, inputs),
     )
+
+
+def join_demos(task: Task, some: Demos, more: Demos) -> Demos:
+    """Return the episodes of both; the scaling of observations is fitted to all of them."""
+    both = {
+        name: np.concatenate([getattr(some, name), getattr(more, name)])
+        for name in ("observations", "actions", "success_once", "success_at_end", "seeds")
+    }
+    ends = np.concatenate([some.episode_ends, some.episode_ends[-1] + more.episode_ends])
+    interface = policy_interface(task, both["observations"])
+    return Demos(**both, episode_ends=ends, interface=interface)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from nnit_cli.options import (
+    ArchOption,
     CountingRunFlags,
     DataOption,
     OutOption,
@@ -14,13 +15,25 @@ from nnit_cli.options import (
     param_option,
     with_run_flags,
 )
-from nnit_cli.session import open_session
+from nnit_cli.session import open_session, parse_architectures
 
 
 @with_run_flags
 def demos_command(
     run: CountingRunFlags,
     *,
+    teacher: Annotated[
+        Path | None,
+        typer.Option("--teacher", help="Learn from a network of these instead of the expert."),
+    ] = None,
+    dagger_from: Annotated[
+        Path | None,
+        typer.Option("--dagger-from", help="Let these networks act, and the expert correct them."),
+    ] = None,
+    add_to: Annotated[
+        Path | None, typer.Option("--add-to", help="Put these demonstrations first.")
+    ] = None,
+    arch: ArchOption = None,
     out: OutOption = None,
     task: TaskOption = None,
     data: DataOption = None,
@@ -45,4 +58,11 @@ def demos_command(
     from stages import demos
 
     outputs = demos.Outputs(demos=out or Path("artifacts/demos"))
+    if teacher or dagger_from or add_to:
+        from stages import demos_from
+
+        inputs = demos_from.Inputs(teacher, dagger_from, add_to, parse_architectures(arch))
+        demos_from.check_inputs(inputs)
+        session.run(demos_from, inputs, outputs)
+        return
     session.run(demos, demos.Inputs(download=download), outputs)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nnit.errors import InterruptedRunError, UsageError
+from nnit.policy import NumpyPolicy
 from nnit.progress import SilentProgress
 from nnit.rollout.episodes import (
     EpisodeRange,
@@ -14,7 +15,6 @@ from nnit.rollout.episodes import (
     run_episode,
     run_trajectory,
 )
-from nnit.rollout.policy import NumpyPolicy
 from nnit.tasks.registry import process_simulation
 from nnit.tasks.task import TaskRef
 

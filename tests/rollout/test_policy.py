@@ -6,7 +6,7 @@ import torch
 
 from nnit.errors import UsageError
 from nnit.mlp import PolicyInterface, forward, split_layers
-from nnit.rollout.policy import NumpyPolicy
+from nnit.policy import NumpyPolicy
 
 INTERFACE = PolicyInterface(
     "PushCube-v1", "pd_ee_delta_pos", 5, 2, 50, (0.1,) * 5, (0.5, 1e-3, 1.0, 2.0, 0.3)

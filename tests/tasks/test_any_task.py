@@ -7,7 +7,7 @@ import pytest
 
 from nnit.mlp import CLASS
 from nnit.rollout.episodes import run_trajectory
-from nnit.tasks.collect import collect_demos
+from nnit.tasks.collect import DemoRequest, collect_demos
 from nnit.tasks.registry import episode_seeds, get_task
 from nnit.tasks.task import TaskRef
 
@@ -59,7 +59,7 @@ def test_observations_are_flat_finite_numbers(ref):
 def test_demonstrations_have_labels_of_the_task(ref):
     """One row for each step; the expert, or the labels, succeed mostly; seeds are not evaluated."""
     task = get_task(ref)
-    demos = collect_demos(ref, 6, noise=0.0)
+    demos = collect_demos(ref, DemoRequest(6, noise=0.0))
     assert demos.observations.shape[1:] == (task.obs_dim,)
     assert demos.actions.shape[1:] == (task.act_dim,)
     assert (np.diff(demos.episode_ends, prepend=0) <= task.horizon).all()

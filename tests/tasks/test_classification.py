@@ -9,7 +9,7 @@ from nnit.errors import DamagedArtifactError, MissingArtifactError, NnitError, U
 from nnit.mlp import MlpSpec
 from nnit.rollout.episodes import EvaluationRequest, evaluate_networks
 from nnit.tasks import classification
-from nnit.tasks.collect import collect_demos
+from nnit.tasks.collect import DemoRequest, collect_demos
 from nnit.tasks.registry import get_task
 from nnit.tasks.task import TaskRef
 
@@ -34,7 +34,7 @@ def idx(array) -> bytes:
 def test_accuracy_is_the_mean_success():
     """A network that always says 3 is right exactly as often as 3 is the label."""
     task = get_task("digits")
-    interface = collect_demos(TaskRef("digits"), 100).interface
+    interface = collect_demos(TaskRef("digits"), DemoRequest(100)).interface
     spec = MlpSpec(64, 10, (4,))
     weights = np.zeros(spec.num_parameters, np.float32)
     weights[-10 + 3] = 1
@@ -67,7 +67,7 @@ def test_pixels_share_their_scaling():
 def test_seeds_beyond_the_examples_are_refused():
     """The line says which there are."""
     with pytest.raises(UsageError, match="within 0 to 1796"):
-        collect_demos(TaskRef("digits"), 1500)
+        collect_demos(TaskRef("digits"), DemoRequest(1500))
 
 
 def test_a_file_of_digits(tmp_path):
