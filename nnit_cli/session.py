@@ -25,6 +25,7 @@ INPUT_KINDS = {  # name of an input -> what it may be, where that is not the nam
     "dagger_from": ("samples", "zoo", "ghn"),
     "also": ("samples", "zoo"),
 }
+INPUT_FILES = {"trajectories"}  # inputs that are no artifacts
 
 
 class Stage(Protocol):
@@ -101,6 +102,8 @@ class Session:
 
         for name, path in inputs.items():
             first_word = name.partition(" ")[0]
+            if first_word in INPUT_FILES:
+                continue
             open_artifact(path, *INPUT_KINDS.get(first_word, (name,)), check="sizes")
         for name, path in outputs.items():
             if name in KINDS:

@@ -7,7 +7,7 @@ from nnit.artifacts.canonical import JsonObject
 from nnit.mlp import ACTION, CLASS, MAX_WIDTH, PolicyInterface
 
 MAX_HORIZON = 10**7
-_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,99}")
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,99}")
 
 
 def interface_to_json(interface: PolicyInterface) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from nnit.errors import MissingArtifactError, UsageError
 from nnit.tasks.classification import DIGITS, mnist
 from nnit.tasks.gymnasium_tasks import PREFIX as GYM_PREFIX
 from nnit.tasks.gymnasium_tasks import gym_task
+from nnit.tasks.maniskill_any import SEPARATOR, maniskill_any
 from nnit.tasks.maniskill_tasks import MANISKILL_TASKS
 from nnit.tasks.seeds import seed_range
 from nnit.tasks.task import Expert, Simulation, Task, TaskRef
@@ -32,6 +33,8 @@ def get_task(ref: TaskRef | str) -> Task:
         return load_task(ref.name)
     if ref.name.startswith(GYM_PREFIX):
         return gym_task(ref.name)
+    if SEPARATOR in ref.name:
+        return maniskill_any(ref.name)
     return mnist(ref.data) if ref.name == MNIST else TASKS[ref.name]
 
 
@@ -49,13 +52,15 @@ def check_name(name: str) -> None:
     known = ", ".join((*TASKS, MNIST))
     raise UsageError(
         f"--task {name}: unknown task; {hint}Known tasks: {known}, an environment of Gymnasium as "
-        "in gym:CartPole-v1, or a file as in ./my_task.py"
+        "in gym:CartPole-v1, any ManiSkill task with a control mode as in "
+        "LiftPegUpright-v1@pd_joint_delta_pos, or a file as in ./my_task.py"
     )
 
 
 def is_known(task_id: str) -> bool:
     """Whether a task is found by its id alone."""
-    return task_id in TASKS or task_id == MNIST or task_id.startswith(GYM_PREFIX)
+    elsewhere = task_id.startswith(GYM_PREFIX) or SEPARATOR in task_id
+    return task_id in TASKS or task_id == MNIST or elsewhere
 
 
 def find_task(task_id: str, ref: TaskRef) -> TaskRef:

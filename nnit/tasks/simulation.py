@@ -35,7 +35,8 @@ def quiet_simulator() -> Iterator[None]:
 
 
 @functools.cache
-def _import_simulator() -> None:
+def import_simulator() -> None:
+    """Import ManiSkill, which registers its tasks, ready for a machine without Vulkan."""
     with quiet_simulator():
         import mani_skill.envs  # noqa: F401 - registers the tasks
     stand_in_for_materials()
@@ -49,7 +50,7 @@ def prepare_process() -> None:
     all of torch to walk through and 1 ms without. Called in processes that run many episodes;
     works once a process.
     """
-    _import_simulator()
+    import_simulator()
     gc.collect()
     gc.freeze()
 
@@ -73,7 +74,7 @@ def make_environment(
     """
     if sim_backend == "physx_cpu" and num_envs != 1:
         raise UsageError(f"physx_cpu simulates one environment at a time, not {num_envs}")
-    _import_simulator()
+    import_simulator()
     import gymnasium
 
     return gymnasium.make(

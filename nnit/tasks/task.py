@@ -57,7 +57,7 @@ class Task:
     limited number of episodes, as of labelled examples, end at ``max_seed``.
     """
 
-    task_id: str  # letters, digits and _ . - : /
+    task_id: str  # letters, digits and _ . - : / @
     obs_dim: int
     act_dim: int  # numbers of an action, or classes
     horizon: int  # most steps of an episode

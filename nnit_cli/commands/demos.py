@@ -34,6 +34,10 @@ def demos_command(
         Path | None, typer.Option("--add-to", help="Put these demonstrations first.")
     ] = None,
     arch: ArchOption = None,
+    trajectories: Annotated[
+        Path | None,
+        typer.Option("--trajectories", help="Take the episodes of a ManiSkill .h5 and its .json."),
+    ] = None,
     out: OutOption = None,
     task: TaskOption = None,
     data: DataOption = None,
@@ -58,6 +62,11 @@ def demos_command(
     from stages import demos
 
     outputs = demos.Outputs(demos=out or Path("artifacts/demos"))
+    if trajectories:
+        from stages import demos_files
+
+        session.run(demos_files, demos_files.Inputs(trajectories), outputs)
+        return
     if teacher or dagger_from or add_to:
         from stages import demos_from
 
