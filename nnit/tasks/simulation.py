@@ -7,6 +7,7 @@ arithmetic without them; observations and success are equal to the bit, which a 
 
 import functools
 import gc
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from nnit.errors import UsageError
-from nnit.tasks.controller import DisplacementController
+from nnit.tasks.controller import bind_controller
 from nnit.tasks.direct_tasks import bind_observer
 from nnit.tasks.task import Observed, Task
 from nnit.tasks.vulkan import stand_in_for_materials
@@ -23,22 +24,30 @@ from nnit.tasks.vulkan import stand_in_for_materials
 
 @contextmanager
 def quiet_simulator() -> Iterator[None]:
-    """Silence two warnings that concern neither the user nor nnit.
+    """Silence three warnings that concern neither the user nor nnit.
 
     sapien reports on import that the system has no libvulkan, but nothing is rendered;
-    ManiSkill's official ``step`` calls numpy on a torch tensor in a way that numpy 2 deprecates.
+    ManiSkill's official ``step`` calls numpy on a torch tensor in a way that numpy 2 deprecates,
+    and it logs through a method that Python deprecates.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Failed to find system libvulkan", UserWarning)
         warnings.filterwarnings("ignore", "__array_wrap__ must accept", DeprecationWarning)
+        warnings.filterwarnings("ignore", "The 'warn' method", DeprecationWarning)
         yield
+
+
+def _concerns_the_user(record: logging.LogRecord) -> bool:
+    """Drop what ManiSkill's own tasks cause it to log whenever a scene is built."""
+    return not record.getMessage().startswith("No initial pose set for ")
 
 
 @functools.cache
 def import_simulator() -> None:
     """Import ManiSkill, which registers its tasks, ready for a machine without Vulkan."""
     with quiet_simulator():
-        import mani_skill.envs  # noqa: F401 - registers the tasks
+        import mani_skill.envs  # registers the tasks
+    mani_skill.logger.addFilter(_concerns_the_user)
     stand_in_for_materials()
 
 
@@ -77,15 +86,16 @@ def make_environment(
     import_simulator()
     import gymnasium
 
-    return gymnasium.make(
-        task.task_id,
-        obs_mode="state",
-        control_mode=task.control_mode,
-        reward_mode=reward_mode,
-        render_backend="none",
-        sim_backend=sim_backend,
-        num_envs=num_envs,
-    )
+    with quiet_simulator():
+        return gymnasium.make(
+            task.task_id,
+            obs_mode="state",
+            control_mode=task.control_mode,
+            reward_mode=reward_mode,
+            render_backend="none",
+            sim_backend=sim_backend,
+            num_envs=num_envs,
+        )
 
 
 class DirectSimulation:
@@ -104,9 +114,9 @@ class DirectSimulation:
         """Rebuild the scene, place the objects by ``seed``; return the observation (obs_dim,)."""
         import torch
 
-        with torch.inference_mode():
+        with torch.inference_mode(), quiet_simulator():
             self._environment.reset(seed=seed, options={"reconfigure": True})
-        self._controller = DisplacementController(self._environment)
+        self._controller = bind_controller(self.task, self._environment)
         self._observe = bind_observer(self.task, self._environment)
         self._physics_step = self._environment.scene.px.step
         self._substeps = self._environment._sim_steps_per_control

@@ -45,14 +45,18 @@ def _direct_episode(simulation, act, seed, horizon):
     return np.stack(observations), successes
 
 
-@pytest.mark.parametrize("policy", [expert_actions, random_actions])
+@pytest.mark.parametrize(
+    ("policy", "seeds"),
+    [(expert_actions, (0, 7, 2**31 - 1)), (random_actions, (0, 5000))],
+    ids=["expert", "random"],
+)
 @pytest.mark.parametrize("task", MANISKILL_TASKS, ids=lambda task: task.task_id)
-def test_direct_path_equals_the_official_environment(task, policy):
+def test_direct_path_equals_the_official_environment(task, policy, seeds):
     """Every observation of whole episodes is equal to the bit, and so is success."""
     environment, simulation = make_environment(task), process_simulation(task.task_id)
     succeeded = False
     with quiet_simulator():
-        for seed in (0, 7, 5000, 2**31 - 1):
+        for seed in seeds:
             act = policy(task, np.random.default_rng(seed))
             expected, expected_success = _official_episode(environment, act, seed, task.horizon)
             observations, successes = _direct_episode(simulation, act, seed, task.horizon)
@@ -72,8 +76,8 @@ def test_an_episode_does_not_depend_on_earlier_ones(task):
         act = expert_actions(task, np.random.default_rng(seed))
         return _direct_episode(simulation, act, seed, task.horizon)[0]
 
-    forward = [run(seed) for seed in (11, 12, 13)]
-    backward = [run(seed) for seed in (13, 12, 11)]
+    forward = [run(seed) for seed in (11, 12)]
+    backward = [run(seed) for seed in (12, 11)]
     for first, second in zip(forward, reversed(backward), strict=True):
         assert np.array_equal(first, second)
 
@@ -98,6 +102,12 @@ def test_a_failed_inverse_kinematics_holds_the_arm():
     observations, _ = _direct_episode(process_simulation(task.task_id), lambda *_: outward, 3, 40)
     assert np.array_equal(observations, expected)
     assert np.abs(observations[-1, 18:21] - observations[-5, 18:21]).max() < 1e-3
+
+
+def test_building_a_scene_is_silent(capfd):
+    """What ManiSkill logs of its own tasks is of no use to the user, at every reset even less."""
+    process_simulation("PullCube-v1").reset(0)
+    assert capfd.readouterr().err == ""
 
 
 def test_many_environments_need_a_gpu():

@@ -41,7 +41,8 @@ def test_tasks_need_neither_torch_nor_a_simulator():
 def test_an_expert_is_a_bounded_function(task):
     """Whatever the observation: the same action twice, float32, within [-1, 1]."""
     rng = np.random.default_rng(0)
-    for observation in rng.normal(scale=0.5, size=(200, task.obs_dim)).astype(np.float32):
+    scales = np.array([0.05, 0.5, 50.0, 0.0]).repeat(50)[:, None]
+    for observation in rng.normal(scale=scales, size=(200, task.obs_dim)).astype(np.float32):
         before = observation.copy()
         action = task.expert(observation)
         assert action.dtype == np.float32
