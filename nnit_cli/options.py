@@ -36,6 +36,10 @@ ArchOption = Annotated[
 HeldOutOption = Annotated[
     bool, typer.Option("--held-out", help="Every held-out architecture of the parameter file.")
 ]
+TaskOption = Annotated[
+    str | None,
+    typer.Option("--task", help="The task, where the generator knows several."),
+]
 DeviceOption = Annotated[
     str, run_option("--device", help="auto, cpu, cuda or cuda:1; auto takes a GPU if any.")
 ]

@@ -32,6 +32,16 @@ def task_of(interface: PolicyInterface, params: Params) -> TaskRef:
     return find_task(interface.task, TaskRef(params.task, params.data))
 
 
+def task_id(name: str) -> str:
+    """Return the id of a task that is named by its id, whoever knows it, or by its file.
+
+    Raises:
+        UsageError: a file without a task.
+        MissingArtifactError: a file that is not there.
+    """
+    return get_task(name).task_id if name.endswith(FILE_SUFFIX) else name
+
+
 def source_digests(ref: TaskRef) -> dict[str, str]:
     """Return the SHA-256 of the files that a task is made from, by name; mostly there are none.
 
