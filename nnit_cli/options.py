@@ -40,6 +40,10 @@ TaskOption = Annotated[
     str | None,
     typer.Option("--task", help="A task, as in PushCube-v1, gym:CartPole-v1 or ./my_task.py."),
 ]
+ChosenTaskOption = Annotated[
+    str | None,
+    typer.Option("--task", help="The task, where the generator knows several."),
+]
 DataOption = Annotated[
     str | None, typer.Option("--data", help="A file of examples, for a task that needs one.")
 ]

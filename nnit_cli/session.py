@@ -24,6 +24,8 @@ INPUT_KINDS = {  # name of an input -> what it may be, where that is not the nam
     "teacher": ("samples", "zoo", "ghn"),
     "dagger_from": ("samples", "zoo", "ghn"),
     "also": ("samples", "zoo"),
+    "further": ("zoo",),
+    "parent": ("generator",),
 }
 INPUT_FILES = {"trajectories"}  # inputs that are no artifacts
 
@@ -90,7 +92,8 @@ class Session:
         sources = ", ".join(map(str, _paths(inputs).values()))
         lines = [f"{self.command}: from {sources or self.params.task} on {device}"]
         if self.flags.verbose:
-            values = {"seed": self.options.seed, "task": self.params.task, **self.section}
+            task = getattr(inputs, "task", None) or self.params.task
+            values = {"seed": self.options.seed, "task": task, **self.section}
             lines += [f"{self.command}: {name} = {value}" for name, value in values.items()]
         return lines
 
@@ -218,6 +221,17 @@ def parse_labels(texts: list[str] | None) -> dict[str, Path]:
     return labels
 
 
+def asked_task(text: str | None) -> str | None:
+    """Return the id of the task that ``--task`` asks a generator for; the text may be a file.
+
+    Raises:
+        NnitError: a file that is not there or defines no task.
+    """
+    from stages.task_source import task_id
+
+    return None if text is None else task_id(text)
+
+
 def wanted_architectures(
     session: Session, texts: list[str] | None, *, held_out: bool
 ) -> "tuple[Architecture, ...]":
@@ -276,4 +290,7 @@ def _paths(paths: object) -> dict[str, Path]:
             found[name] = value
         elif isinstance(value, Mapping):
             found |= {f"{name} {label}": path for label, path in value.items()}
+        elif isinstance(value, tuple):
+            paths = [path for path in value if isinstance(path, Path)]
+            found |= {f"{name} {number}": path for number, path in enumerate(paths, start=1)}
     return found

@@ -163,7 +163,7 @@ def run(
         "ghn",
         ghn.config.as_dict(),
         model_arrays(ghn),
-        last[0].acting,
+        [last[0].acting],
         {"loss_curve": curve},
         Provenance("ghn-train", decides, options.seed, parents),
         force=options.force,

@@ -53,6 +53,16 @@ def fetch_examples(params: Params, progress: Progress) -> None:
         raise MissingArtifactError(f"--data {path}: the download failed: {error}") from None
 
 
+def task_id(name: str) -> str:
+    """Return the id of a task that is named by its id, whoever knows it, or by its file.
+
+    Raises:
+        UsageError: a file without a task.
+        MissingArtifactError: a file that is not there.
+    """
+    return get_task(name).task_id if name.endswith(FILE_SUFFIX) else name
+
+
 def source_digests(ref: TaskRef) -> dict[str, str]:
     """Return the SHA-256 of the files that a task is made from, by name; mostly there are none.
 

@@ -1,6 +1,7 @@
 """The policy interface as JSON, in the attributes of every artifact."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from nnit.artifacts.canonical import JsonObject
@@ -23,6 +24,33 @@ def interface_to_json(interface: PolicyInterface) -> dict[str, Any]:
         "obs_mean": [float(value) for value in interface.obs_mean],
         "obs_std": [float(value) for value in interface.obs_std],
     }
+
+
+def interfaces_to_json(interfaces: Sequence[PolicyInterface]) -> dict[str, Any]:
+    """Return the attributes of an artifact of these tasks.
+
+    One task has ``interface``, as every artifact had before there were several; several have
+    ``interfaces``.
+    """
+    listed = [interface_to_json(interface) for interface in interfaces]
+    return {"interface": listed[0]} if len(listed) == 1 else {"interfaces": listed}
+
+
+def parse_interfaces(fields: JsonObject, *, several: bool) -> tuple[PolicyInterface, ...]:
+    """Read the interfaces of an artifact of one task or of ``several``.
+
+    Raises:
+        DamagedArtifactError: as ``parse_interface``, fewer than two, or a task twice.
+    """
+    if not several:
+        return (parse_interface(fields.object("interface")),)
+    interfaces = tuple(
+        parse_interface(JsonObject(item, f"{fields.where}: interfaces[{k}]"))
+        for k, item in enumerate(fields.items("interfaces"))
+    )
+    if not 2 <= len({interface.task for interface in interfaces}) == len(interfaces):
+        fields.refuse("interfaces", "those of two or more tasks")
+    return interfaces
 
 
 def parse_interface(fields: JsonObject) -> PolicyInterface:
