@@ -4,7 +4,8 @@ Reads:   nothing but the simulator
 Writes:  ghn      kind "ghn",   schema 1
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ from nnit.artifacts.state import clear_state
 from nnit.ghn.model import GhnConfig, build_ghn
 from nnit.mlp import PolicyInterface
 from nnit.parallel import default_workers, open_pool
-from nnit.ppo.advantages import Fragment
-from nnit.ppo.collect import FragmentUnit, explore
+from nnit.ppo.batched import BatchedExplorer
+from nnit.ppo.collect import explore
 from nnit.ppo.statistics import Statistics
 from nnit.ppo.training import (
+    Explorer,
     PpoSettings,
     PpoStep,
     Scaling,
@@ -32,9 +34,10 @@ from nnit.ppo.training import (
     with_scaling,
 )
 from nnit.progress import Progress, silent
+from nnit.rollout.batched import require_backend
 from nnit.seeding import derive_seed
 from nnit.tasks.registry import get_task
-from nnit.tasks.task import Task
+from nnit.tasks.task import Task, TaskRef
 from nnit.training import (
     build_optimizer,
     load_training_arrays,
@@ -123,10 +126,7 @@ def run(
     interface = plain_interface(task)
     last = [PpoStep(start, float("nan"), scaling, interface)]
 
-    with open_pool(explore, options.workers or default_workers()) as pool:
-
-        def explore_all(units: Sequence[FragmentUnit]) -> Sequence[Fragment]:
-            return pool.map(units)
+    with open_explorer(section, ref, task, steps, options) as explore_all:
 
         def remembered() -> Iterator[PpoStep]:
             for step in train_ppo(
@@ -176,6 +176,25 @@ def run(
         transitions=section.iterations * section.architectures * steps,
         parameters=sum(parameter.numel() for parameter in ghn.parameters()),
     )
+
+
+@contextmanager
+def open_explorer(
+    section: PpoParams, ref: TaskRef, task: Task, steps: int, options: RunOptions
+) -> Iterator[Explorer]:
+    """Start what runs the policies: processes, or one simulation of many environments on a GPU.
+
+    Raises:
+        ResourceError: a GPU is asked for, and there is none.
+        UsageError: a task that has no simulation there.
+    """
+    if section.sim_backend == "physx_cpu":
+        with open_pool(explore, options.workers or default_workers()) as pool:
+            yield pool.map
+        return
+    require_backend(section.sim_backend)
+    num_envs = section.architectures * (steps // task.horizon)
+    yield BatchedExplorer(ref, num_envs, section.sim_backend).explore
 
 
 def settings_of(section: PpoParams, steps: int, seed: int) -> PpoSettings:

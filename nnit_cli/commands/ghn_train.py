@@ -61,6 +61,9 @@ def ghn_train_command(
     iterations: Annotated[
         int | None, param_option("--iterations", help="Of ppo: times to explore and learn.")
     ] = None,
+    sim_backend: Annotated[
+        str | None, param_option("--sim-backend", help="Of ppo: physx_cpu or physx_cuda.")
+    ] = None,
     device: DeviceOption = "auto",
     workers: WorkersOption = 0,
     resume: ResumeOption = False,
@@ -77,7 +80,11 @@ def ghn_train_command(
     }
     if objective is Objective.PPO:
         refuse_flags(section, ("learning_rate", "decoder"), "--objective cloning")
-        own = {"iterations": iterations, "learning_rate": learning_rate}
+        own = {
+            "iterations": iterations,
+            "learning_rate": learning_rate,
+            "sim_backend": sim_backend,
+        }
         session = open_session(
             "ppo",
             run,
@@ -94,7 +101,8 @@ def ghn_train_command(
         learnt = ghn_ppo.Outputs(ghn=out or beside(demos, "ghn"), curve=curve)
         session.run(ghn_ppo, ghn_ppo.Inputs(), learnt)
         return
-    refuse_flags({"iterations": iterations, "task": task}, (), "--objective ppo")
+    of_ppo = {"iterations": iterations, "task": task, "sim_backend": sim_backend}
+    refuse_flags(of_ppo, (), "--objective ppo")
     session = open_session("ghn-train", run, section, device=device, resume=resume)
 
     from stages import ghn_train
