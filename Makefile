@@ -46,7 +46,7 @@ compare: env
 	$(BIN)/dvc repro $(foreach task,$(TASK),comparison/dvc.yaml:collect@$(task))
 
 results: env
-	$(BIN)/python -m benchmarks.results_page results docs
+	$(BIN)/python -m benchmarks.results_page results docs README.md
 
 # On the artifacts of `make repro`, with nothing else running on the machine.
 bench: env

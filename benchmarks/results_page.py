@@ -1,8 +1,9 @@
 """Write docs/results.md and its figures from the committed files of ``results/TASK/``.
 
-    python -m benchmarks.results_page [RESULTS] [DOCS]
+    python -m benchmarks.results_page [RESULTS] [DOCS] [README]
 
-A figure that is not there is said to be not measured.
+The README's table, between its markers, is written too, where a README is named. A figure that
+is not there is said to be not measured.
 """
 
 import statistics
@@ -22,7 +23,7 @@ from benchmarks.results import (
     share_below,
     share_of,
 )
-from benchmarks.targets import HELD_OUT, TARGETS, unbeaten
+from benchmarks.targets import BEYOND, HELD_OUT, TARGETS, WITHIN, unbeaten
 from nnit.figures.canvas import png_bytes
 from nnit.figures.success import Point, draw_success
 from nnit.mlp import format_architecture
@@ -41,6 +42,7 @@ METHODS = {  # source of a rollout -> what the page calls it
     "constant": "best constant action",
 }
 MISSING = "not measured"
+MARKERS = ("<!-- results -->", "<!-- /results -->")
 HEAD = """# Results
 
 Made by `make results` from the files in `results/` that `make compare` writes; do not edit. A share
@@ -349,9 +351,44 @@ def figures(tasks: Sequence[TaskResults]) -> dict[str, bytes]:
     return drawn
 
 
-def write_page(results: Path, docs: Path) -> None:
-    """Read all tasks and write the page and its figures."""
+def summary_table(tasks: Sequence[TaskResults]) -> str:
+    """Write success of every method on every task, within the trained range and beyond it."""
+    measured = [task for task in tasks if task.networks]
+    halves = {"within": WITHIN, "beyond": BEYOND}
+    rows = []
+    for source in METHODS:
+        shares = [task.share(source, *groups) for task in measured for groups in halves.values()]
+        if source != "constant" and any(shares):
+            rows.append([method_name(source), *map(short_share, shares)])
+    head = [f"{task.task}, {half}" for task in measured for half in halves]
+    return markdown_table(["method", *head], rows)
+
+
+def short_share(share: Share | None) -> str:
+    """Write a share with its interval in as few characters as may be."""
+    if share is None:
+        return "cannot"
+    return f"{share.mean:.2f} [{share.interval.low:.2f}, {share.interval.high:.2f}]"
+
+
+def put_between_markers(text: str, table: str) -> str:
+    """Return a README with its table replaced.
+
+    Raises:
+        ValueError: the markers are not there, once each.
+    """
+    before, found, rest = text.partition(MARKERS[0])
+    _, found_end, after = rest.partition(MARKERS[1])
+    if not found or not found_end:
+        raise ValueError(f"the README has no {' ... '.join(MARKERS)}")
+    return f"{before}{MARKERS[0]}\n{table}{MARKERS[1]}{after}"
+
+
+def write_page(results: Path, docs: Path, readme: Path | None = None) -> None:
+    """Read all tasks and write the page, its figures, and the table of the README."""
     tasks = [read_task(results / task) for task in TASKS]
+    if readme is not None:
+        readme.write_text(put_between_markers(readme.read_text(), summary_table(tasks)))
     (docs / "figures").mkdir(parents=True, exist_ok=True)
     (docs / "results.md").write_text(page(tasks))
     for name, data in figures(tasks).items():
@@ -362,4 +399,5 @@ if __name__ == "__main__":
     write_page(
         Path(sys.argv[1] if len(sys.argv) > 1 else "results"),
         Path(sys.argv[2] if len(sys.argv) > 2 else "docs"),
+        Path(sys.argv[3]) if len(sys.argv) > 3 else None,
     )

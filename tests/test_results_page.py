@@ -7,7 +7,15 @@ import pytest
 
 from benchmarks.collect import collect
 from benchmarks.results import TaskResults, group_of, parse_table, read_task, share_of
-from benchmarks.results_page import METHODS, TASKS, page, verdict_rows, write_page
+from benchmarks.results_page import (
+    METHODS,
+    TASKS,
+    page,
+    put_between_markers,
+    summary_table,
+    verdict_rows,
+    write_page,
+)
 from benchmarks.targets import TARGETS, unbeaten
 
 KINDS = ("unseen_combo", "unseen_width", "wider", "deeper")
@@ -199,3 +207,22 @@ def test_collect_takes_the_counts_out_of_rollouts(tmp_path):
     task = read_task(Path(tmp_path / "results"))
     assert sorted(task.seeds) == [0, 2]
     assert task.networks[0] == ("sample", (300,), "wider-1.5", 3, 4, 0.25)
+
+
+def test_the_readme_gets_its_table_between_the_markers():
+    """Once and twice the same, the rest of the file as it was; what a method can't do is said."""
+    task = task_of(
+        network("sample", (8, 8), "unseen_combo", 99),
+        network("sample", (300,), "wider", 50),
+        network("flat", (8, 8), "unseen_combo", 1),
+    )
+    text = "before\n<!-- results -->\nold\n<!-- /results -->\nafter\n"
+    once = put_between_markers(text, summary_table([task]))
+    assert "| generated | 0.99 [0.95, 1.00] | 0.50 [0.40, 0.60] |" in once
+    assert "| flat-vector diffusion | 0.01 [0.00, 0.05] | cannot |" in once
+    assert "old" not in once
+    assert once.startswith("before\n")
+    assert once.endswith("<!-- /results -->\nafter\n")
+    assert put_between_markers(once, summary_table([task])) == once
+    with pytest.raises(ValueError, match="results"):
+        put_between_markers("no markers", "")
