@@ -33,7 +33,7 @@ def nnit(*words: str, out: Path) -> None:
 
 
 def success_of_task(task: str, generator: Path, flags: list[str]) -> dict[str, Any]:
-    """Ask the common generator for a task\'s networks and run them; returns their success."""
+    """Ask the common generator for a task's networks and run them; returns their success."""
     folder = FOLDER / file_name(task)
     samples, rollouts = folder / "samples", folder / "rollouts"
     nnit("sample", "--model", str(generator), "--task", task, *flags, out=samples)
