@@ -1,5 +1,6 @@
 """Every kind: what is read is what was written, and a value that contradicts itself is refused."""
 
+import io
 import json
 import subprocess
 import sys
@@ -40,6 +41,7 @@ from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.rollouts import Rollouts, eval_json, read_rollouts, write_rollouts
 from nnit.artifacts.samples import write_samples
 from nnit.artifacts.tokens import read_tokens, write_tokens
+from nnit.artifacts.trajectories import H5_NAME, trajectory_files
 from nnit.artifacts.zoo import read_zoo, write_zoo
 from nnit.demos import Demos
 from nnit.errors import WrongKindError
@@ -237,7 +239,17 @@ def test_trajectories_are_in_maniskills_format(tmp_path):
             assert_same(group["obs"][:], expected.observations)
             assert_same(group["actions"][:], expected.actions)
             assert_same(group["env_states/actors/cube"][:], expected.env_states["actors/cube"])
-            assert group["truncated"][:].tolist() == [False] * 4 + [True]
+            assert group["terminated"][:].tolist() == [False] * 4 + [True]  # before the horizon
+            assert not group["truncated"][:].any()
+
+
+def test_an_episode_up_to_the_horizon_is_truncated():
+    """That is where the evaluation ends it, and not the task."""
+    interface = INTERFACE._replace(horizon=5)
+    data = trajectory_files(trajectories(), interface, {})[H5_NAME]
+    with h5py.File(io.BytesIO(data)) as file:
+        assert file["traj_0/truncated"][:].tolist() == [False] * 4 + [True]
+        assert not file["traj_0/terminated"][:].any()
 
 
 def test_reserved_attributes_cannot_be_overwritten(tmp_path):
