@@ -104,8 +104,9 @@ def pull_cube_with_tool(observation: np.ndarray) -> np.ndarray:
     around, held = _grasp_of_handle(observation, to_grasp)
 
     hook_z = tool[2] + 0.19 * axis[2]  # the hook droops while the tool is lifted
-    hooked = _is_hooked(cube[0] - tool[0], cube[1] - tool[1]) * gate(0.045 - hook_z, 0.003)
-    reach_over = _reach_over((cube[0] - tool[0], cube[1] - tool[1]), hook_z, hooked)
+    in_tool = difference(cube, tool)
+    hooked = _is_hooked(in_tool[0], in_tool[1]) * gate(0.045 - hook_z, 0.003)
+    reach_over = _reach_over(in_tool, hook_z, hooked)
     draw = (clip(-0.08 - cube[0], 0.05), 0.0, 0.026 - tcp[2])
 
     displacement = mix(held, come_down(to_grasp, 0.01), mix(hooked, reach_over, draw))
@@ -123,7 +124,11 @@ def _is_hooked(x: float, y: float) -> float:
 
 
 def _reach_over(cube: Vector, hook_z: float, hooked: float) -> Vector:
-    """Carry the tool over the cube, high above the table, and lower it where the hook fits."""
+    """Carry the tool over the cube, high above the table, and lower it where the hook fits.
+
+    The cube is given as seen from the tool. Where it is to be then, hook and handle just clear it,
+    even turned by 30 degrees: any farther and the arm would have to reach out more.
+    """
     x, y = cube[0] - 0.122, cube[1] - 0.062
     clear = gate(hook_z - 0.072, 0.003)
     fits = gate(0.012 - abs(x), 0.002) * gate(0.014 - abs(y), 0.002)
