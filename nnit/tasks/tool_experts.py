@@ -5,8 +5,10 @@ import math
 import numpy as np
 
 from nnit.tasks.expert_control import (
+    BASE_X,
     GAIN,
     OPEN,
+    REACH,
     SQUEEZE,
     Vector,
     between,
@@ -95,22 +97,29 @@ def _grasp_of_handle(observation: np.ndarray, to_grasp: Vector) -> tuple[float, 
 def pull_cube_with_tool(observation: np.ndarray) -> np.ndarray:
     """Grasp the tool's handle, lay its hook behind the cube, and draw both to the robot.
 
-    The farthest cubes decide where the handle is grasped: nearer to the hook the arm cannot reach
-    them, and farther from it the hook droops out of the grip.
+    The nearer to its hook the handle is grasped, the less the tool droops out of the grip. The
+    arm cannot reach the farthest cubes then: for these it is grasped nearer to its other end.
     """
     tcp, cube, tool = (point(observation, start) for start in (18, 25, 32))
     axis = forward_axis(observation[35:39].tolist())
-    to_grasp = difference(along(tool, axis, 0.025), tcp)
+    far = _is_far(cube)
+    to_grasp = difference(along(tool, axis, blend(far, 0.035, 0.025)), tcp)
     around, held = _grasp_of_handle(observation, to_grasp)
 
     hook_z = tool[2] + 0.19 * axis[2]  # the hook droops while the tool is lifted
-    hooked = _is_hooked(cube[0] - tool[0], cube[1] - tool[1]) * gate(0.045 - hook_z, 0.003)
-    reach_over = _reach_over((cube[0] - tool[0], cube[1] - tool[1]), hook_z, hooked)
+    in_tool = difference(cube, tool)
+    hooked = _is_hooked(in_tool[0], in_tool[1]) * gate(0.045 - hook_z, 0.003)
+    reach_over = _reach_over(in_tool, blend(far, 0.07, 0.062), hook_z, hooked)
     draw = (clip(-0.08 - cube[0], 0.05), 0.0, 0.026 - tcp[2])
 
     displacement = mix(held, come_down(to_grasp, 0.01), mix(hooked, reach_over, draw))
     action = displace(displacement, blend(max(around, held), OPEN, SQUEEZE))
     return keep_within_reach(action, tcp[0], tcp[1])
+
+
+def _is_far(cube: Vector) -> float:
+    """Return a smooth "the arm would be stretched out" with the tool's hook behind the cube."""
+    return gate(math.hypot(cube[0] - 0.087 - BASE_X, cube[1] - 0.07) - REACH, 0.002)
 
 
 def _is_hooked(x: float, y: float) -> float:
@@ -122,9 +131,13 @@ def _is_hooked(x: float, y: float) -> float:
     return along_handle * between(0.028, y, 0.11, 0.003)
 
 
-def _reach_over(cube: Vector, hook_z: float, hooked: float) -> Vector:
-    """Carry the tool over the cube, high above the table, and lower it where the hook fits."""
-    x, y = cube[0] - 0.122, cube[1] - 0.062
+def _reach_over(cube: Vector, beside: float, hook_z: float, hooked: float) -> Vector:
+    """Carry the tool over the cube, high above the table, and lower it where the hook fits.
+
+    The cube, as seen from the tool, is to be so far ``beside`` the handle's middle (m). Hook and
+    handle just clear it then, even turned by 30 degrees.
+    """
+    x, y = cube[0] - 0.122, cube[1] - beside
     clear = gate(hook_z - 0.072, 0.003)
     fits = gate(0.012 - abs(x), 0.002) * gate(0.014 - abs(y), 0.002)
     height = blend(max(hooked, fits), 0.085, 0.025)
