@@ -13,7 +13,6 @@ import numpy as np
 
 from nnit.errors import DamagedArtifactError, MissingArtifactError, UsageError
 from nnit.mlp import CLASS
-from nnit.seeding import numpy_generator
 from nnit.tasks.task import Examples, Observed, Simulation, Task
 
 TEST_SHARE = 5  # one of so many is evaluated
@@ -89,6 +88,8 @@ def classification_task(
 
 def shuffled(inputs: np.ndarray, labels: np.ndarray) -> Examples:
     """Put examples into the one order that every machine has; bytes become float32."""
+    from nnit.seeding import numpy_generator  # imports torch, which knowing a task does not need
+
     order = numpy_generator(0, "examples").permutation(len(labels))
     return Examples(inputs[order].astype(np.float32), labels[order].astype(np.int64))
 
