@@ -51,6 +51,8 @@ HOMES = {  # third-party library -> the only modules that may import it
     "mani_skill": ("nnit.tasks", "nnit.rollout.batched"),
     "sapien": ("nnit.tasks", "nnit.rollout.batched"),
     "gymnasium": ("nnit.tasks", "nnit.rollout.batched"),
+    "sklearn": ("nnit.tasks.classification",),
+    "h5py": ("nnit.artifacts.trajectories", "nnit.tasks.trajectories"),
     "click": (),
     "dvc": (),
     "yaml": (),
