@@ -34,6 +34,8 @@ def chi_square(expected: Sequence[int], seen: Sequence[int]) -> dict[str, float]
         The statistic, its degrees of freedom and the p-value.
     """
     labels = sorted(set(expected))
+    if len(labels) == 1:  # nothing to be different in
+        return {"statistic": 0.0, "freedom": 0, "p": 1.0}
     counts = Counter(seen)
     observed = np.array([counts[label] for label in labels])
     share = np.array([expected.count(label) for label in labels]) / len(expected)

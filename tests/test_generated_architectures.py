@@ -23,6 +23,11 @@ def test_the_statistic_is_pearsons():
     assert found["p"] == pytest.approx(0.0578, abs=1e-4)
 
 
+def test_one_label_is_no_test():
+    """As of depths, where one depth was asked for."""
+    assert chi_square([2, 2], [2]) == {"statistic": 0.0, "freedom": 0, "p": 1.0}
+
+
 def test_classes_hold_equally_many_widths_and_never_part_equal_ones():
     """Eight classes of a hundred different widths; one class where all are equal."""
     widths = list(range(800))
