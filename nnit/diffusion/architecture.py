@@ -160,6 +160,8 @@ def generate_architecture(
         if not allowed:
             raise UsageError(f"no architecture is within {describe(bounds)}")
         logits = predict_token(model, None, 0, task)[: len(config.arch_depths)]
+        # Training hides all of an architecture once in L + 1 times, the deep ones more seldom.
+        logits = logits + torch.tensor([depth + 1.0 for depth in config.arch_depths]).log()
         depth = draw(logits, [config.arch_depths.index(d) for d in allowed], generator)
         pattern = (None,) * config.arch_depths[depth]
     elif smallest(values, pattern, bounds, interface) is None:
