@@ -59,16 +59,25 @@ def depths_and_widths(architectures: Sequence[Architecture]) -> tuple[list[int],
     return depths, [width for dims in architectures for width in dims]
 
 
-def compare(zoo: Sequence[Architecture], generated: Sequence[Architecture]) -> dict[str, Any]:
+def compare(
+    zoo: Sequence[Architecture],
+    generated: Sequence[Architecture],
+    trained: Sequence[Architecture] | None = None,
+) -> dict[str, Any]:
     """Compare generated architectures with the zoo's.
 
+    Args:
+        zoo: Architectures of the zoo, within the bounds of the generated ones.
+        generated: What was generated.
+        trained: All architectures of the zoo, where there are bounds.
+
     Returns:
-        How many there are, how many are ``valid`` (of depths and widths that the zoo has), and the
-        tests of ``depth`` and ``width``.
+        How many there are, how many are ``valid`` (of depths and widths that the zoo has anywhere),
+        and the tests of ``depth`` and ``width``.
     """
     zoo_depths, zoo_widths = depths_and_widths(zoo)
     depths, widths = depths_and_widths(generated)
-    known_depths, known_widths = set(zoo_depths), set(zoo_widths)
+    known_depths, known_widths = map(set, depths_and_widths(trained or zoo))
     valid = [len(dims) in known_depths and set(dims) <= known_widths for dims in generated]
     classes = width_classes(zoo_widths, zoo_widths), width_classes(zoo_widths, widths)
     return {
@@ -94,6 +103,6 @@ def architecture_report(zoo_path: Path, sample_paths: Sequence[Path]) -> dict[st
         report[path.name] = {
             "digest": artifact.digest,
             "within_bounds": admitted,
-            **compare(within, generated),
+            **compare(within, generated, trained),
         }
     return report

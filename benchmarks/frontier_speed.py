@@ -25,6 +25,7 @@ from nnit.mlp import Network
 from nnit.parallel import default_workers, map_units
 from nnit.progress import silent
 from nnit.seeding import derive_seed
+from nnit.tasks.task import TaskRef
 from stages import frontier
 from stages.params import Params, RunOptions
 from stages.params_file import load_params
@@ -70,6 +71,7 @@ def main() -> None:
         cloned = frontier.run_race(
             [Network(*pair) for pair in zip((u.hidden_dims for u in units), weights, strict=True)],
             demos.interface,
+            TaskRef(demos.interface.task),
             params.frontier,
             UnitStore(folder / "cloned", "benchmark"),
             options,

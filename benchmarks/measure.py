@@ -23,7 +23,8 @@ from nnit.artifacts.zoo import read_zoo
 from nnit.parallel import map_units
 from nnit.rollout.episodes import evaluate_expert
 from nnit.rollout.rates import measure_rates
-from nnit.tasks.task import get_task
+from nnit.tasks.registry import get_task
+from nnit.tasks.task import TaskRef
 from nnit.tokens.tokenizer import tokenize_zoo, untokenize
 from nnit.zoo.members import ModelZoo, build_zoo
 
@@ -75,7 +76,7 @@ def measure_demos(folder: Path) -> dict[str, float]:
     """300 episodes of demonstrations, and the expert without noise."""
     words = ["nnit", "demos", "-n", "300", "--force", "-o", str(folder / "demos")]
     seconds = median_of(1, lambda: run_timed(words))
-    expert = evaluate_expert(get_task("PushCube-v1"), EXPERT_EPISODES, workers=2)
+    expert = evaluate_expert(TaskRef("PushCube-v1"), EXPERT_EPISODES, workers=2)
     return {
         "seconds_300_episodes": seconds,
         "expert_episodes": EXPERT_EPISODES,
@@ -88,11 +89,12 @@ def step_rate(path: str) -> float:
     """Control steps per second without resets, small random constant actions, one core."""
     import numpy as np
 
-    from nnit.tasks.simulation import make_environment, process_simulation, quiet_simulator
+    from nnit.tasks.registry import process_simulation
+    from nnit.tasks.simulation import make_environment, quiet_simulator
 
     task = get_task("PushCube-v1")
     if path == "direct":
-        simulation = process_simulation(task)
+        simulation = process_simulation(task.task_id)
         reset, step = simulation.reset, simulation.step
     else:
         environment = make_environment(task)

@@ -266,6 +266,7 @@ def seconds_section(task: TaskResults) -> str:
             name.removeprefix("seconds/"),
             f"{report['seconds']:.0f}",
             write_number(report.get("processor_s"), 0),
+            str(report.get("cores", "")),
         ]
         for name, report in task.reports.items()
         if name.startswith("seconds/")
@@ -274,7 +275,7 @@ def seconds_section(task: TaskResults) -> str:
         return f"Seconds of the stages: {MISSING}.\n"
     cloning = task.number("metrics/rollout", "clone_s_mean")
     return (
-        markdown_table(["stage", "seconds", "processor seconds"], rows)
+        markdown_table(["stage", "seconds", "processor seconds", "cores"], rows)
         + f"\nCloning one network directly: {write_number(cloning, 1)} seconds.\n"
     )
 

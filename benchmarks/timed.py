@@ -7,6 +7,7 @@ interrupted and goes on later, only the last part is counted.
 """
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -28,6 +29,7 @@ def main(words: list[str]) -> int:
             "command": " ".join(command),
             "seconds": round(seconds, 1),
             "processor_s": round(used.ru_utime + used.ru_stime, 1),
+            "cores": len(os.sched_getaffinity(0)),
         }
         path.write_text(json.dumps(measured) + "\n")
     return code

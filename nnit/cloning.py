@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nnit.demos import Demos
-from nnit.mlp import Architecture, MlpSpec, Network, PolicyInterface
+from nnit.mlp import ACTION, Architecture, MlpSpec, Network, Output, PolicyInterface
 from nnit.seeding import torch_generator
 from nnit.training import prepare_torch
 
@@ -31,11 +31,16 @@ class CloningData:
     """Transitions ready to learn from."""
 
     observations: Tensor  # (N, obs_dim), standardised
-    actions: Tensor  # (N, act_dim), in [-1, 1]
+    actions: Tensor  # (N, act_dim), in [-1, 1]; of classes the right one is 1, the others 0
     episode_ends: np.ndarray  # (E,) int64, cumulative
+    output: Output = ACTION
 
     def __len__(self) -> int:
         return len(self.observations)
+
+    def loss(self, predicted: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
+        """Return the cloning loss of a network's outputs for the transitions ``rows``."""
+        return cloning_loss(predicted, self.actions[rows], self.output)
 
 
 def cloning_data(demos: Demos, device: str = "cpu") -> CloningData:
@@ -45,6 +50,7 @@ def cloning_data(demos: Demos, device: str = "cpu") -> CloningData:
         torch.from_numpy(observations).to(device),
         torch.from_numpy(demos.actions).to(device),
         demos.episode_ends,
+        demos.interface.output,
     )
 
 
@@ -56,19 +62,23 @@ def bootstrap(data: CloningData, generator: np.random.Generator) -> CloningData:
     index = np.concatenate([np.arange(int(starts[e]), int(ends[e])) for e in chosen])
     lengths = ends[chosen] - starts[chosen]
     rows = torch.from_numpy(index).to(data.observations.device)
-    return CloningData(data.observations[rows], data.actions[rows], np.cumsum(lengths))
+    ends = np.cumsum(lengths)
+    return CloningData(data.observations[rows], data.actions[rows], ends, data.output)
 
 
-def cloning_loss(predicted: Tensor, actions: Tensor) -> Tensor:
-    """Return the mean squared error, where overshooting a saturated label costs nothing.
+def cloning_loss(predicted: Tensor, actions: Tensor, output: Output = ACTION) -> Tensor:
+    """Return the mean squared error of actions, or the mean cross-entropy of classes in nats.
 
     The environment clips actions at -1 and 1, so that an output beyond a label at the bound is
-    as good as the label.
+    as good as the label: overshooting a saturated label costs nothing.
 
     Args:
         predicted: Outputs of the network, ``(..., act_dim)``, not clipped.
-        actions: Labels, the same shape, within [-1, 1].
+        actions: Labels, the same shape, within [-1, 1]; of classes, their probabilities.
+        output: What the outputs are.
     """
+    if output != ACTION:
+        return -(actions * predicted.log_softmax(dim=-1)).sum(dim=-1).mean()
     overshoot = (actions >= SATURATION) & (predicted > actions)
     undershoot = (actions <= -SATURATION) & (predicted < actions)
     error = (predicted - actions).masked_fill(overshoot | undershoot, 0)
@@ -100,7 +110,7 @@ def flat_from_layers(layers: list[LayerTensors]) -> Tensor:
 @torch.no_grad()
 def evaluate_loss(layers: list[LayerTensors], data: CloningData) -> float:
     """Return the cloning loss over all transitions."""
-    return float(cloning_loss(run_mlp(layers, data.observations), data.actions))
+    return float(data.loss(run_mlp(layers, data.observations)))
 
 
 def network_loss(network: Network, interface: PolicyInterface, data: CloningData) -> float:
@@ -169,7 +179,7 @@ def train_alone(
         )
         rows = torch.randint(len(data), (batch_size,), generator=generator)
         rows = rows.to(data.actions.device)
-        loss = cloning_loss(run_mlp(layers, data.observations[rows]), data.actions[rows])
+        loss = data.loss(run_mlp(layers, data.observations[rows]), rows)
         (parameters.grad,) = torch.autograd.grad(loss, parameters, retain_graph=True)
         optimizer.step()
     return parameters.detach()

@@ -6,7 +6,7 @@ weight ``(fan_out, fan_in)`` row by row, then bias, layer after layer from the i
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from nnit.errors import UsageError
 
 Architecture = tuple[int, ...]  # hidden widths from the input to the output
 MAX_WIDTH = 65_536  # a typing error, not a policy, beyond this
+Output = Literal["action", "class"]
+ACTION: Output = "action"  # numbers within [-1, 1]
+CLASS: Output = "class"  # one number for each class; the largest is chosen
 
 
 class LayerShape(NamedTuple):
@@ -150,22 +153,24 @@ def parse_architecture(text: str) -> Architecture:
 
 
 class PolicyInterface(NamedTuple):
-    """What surrounds a policy network: how observations go in and how actions come out.
+    """What surrounds a policy network: how observations go in and how outputs are read.
 
     ``action = clip(mlp(clip((obs - obs_mean) / obs_std, obs_clip)), action_clip)``, where
-    ``clip(x, bound)`` limits ``x`` to ``[-bound, bound]``.
+    ``clip(x, bound)`` limits ``x`` to ``[-bound, bound]``. Of classes, numbered from 0, the
+    network's largest output is chosen.
     """
 
     task: str
     control_mode: str
     obs_dim: int
-    act_dim: int
+    act_dim: int  # numbers of an action, or classes
     horizon: int  # control steps of an episode
     obs_mean: tuple[float, ...]  # (obs_dim,)
     obs_std: tuple[float, ...]  # (obs_dim,)
     obs_clip: float = 10.0
     action_clip: float = 1.0
     activation: str = "relu"
+    output: Output = ACTION
 
     def spec(self, hidden_dims: Architecture) -> MlpSpec:
         """Return the shape of a policy with these hidden widths."""
@@ -177,6 +182,13 @@ class PolicyInterface(NamedTuple):
         std = np.asarray(self.obs_std, np.float32)
         scaled = (np.asarray(observations, np.float32) - mean) / std
         return np.clip(scaled, -self.obs_clip, self.obs_clip)
+
+    def read_output(self, outputs: np.ndarray) -> np.ndarray:
+        """Return what outputs ``(..., act_dim)`` of a network say: actions, or 1 for one class."""
+        if self.output == ACTION:
+            return np.clip(outputs, -self.action_clip, self.action_clip)
+        chosen = outputs.argmax(axis=-1, keepdims=True)
+        return (np.arange(self.act_dim) == chosen).astype(np.float32)
 
 
 class Network(NamedTuple):

@@ -36,6 +36,17 @@ ArchOption = Annotated[
 HeldOutOption = Annotated[
     bool, typer.Option("--held-out", help="Every held-out architecture of the parameter file.")
 ]
+TaskOption = Annotated[
+    str | None,
+    typer.Option("--task", help="A task, as in PushCube-v1, gym:CartPole-v1 or ./my_task.py."),
+]
+ChosenTaskOption = Annotated[
+    str | None,
+    typer.Option("--task", help="The task, where the generator knows several."),
+]
+DataOption = Annotated[
+    str | None, typer.Option("--data", help="A file of examples, for a task that needs one.")
+]
 DeviceOption = Annotated[
     str, run_option("--device", help="auto, cpu, cuda or cuda:1; auto takes a GPU if any.")
 ]

@@ -1,7 +1,7 @@
 """One run of a command: parameters from file and flags, progress, and what it says at the end."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,8 +20,14 @@ if TYPE_CHECKING:
 INPUT_KINDS = {  # name of an input -> what it may be, where that is not the name
     "networks": ("samples", "zoo", "ghn"),
     "loss_demos": ("demos",),
+    "add_to": ("demos",),
+    "teacher": ("samples", "zoo", "ghn"),
+    "dagger_from": ("samples", "zoo", "ghn"),
     "also": ("samples", "zoo"),
+    "further": ("zoo",),
+    "parent": ("generator",),
 }
+INPUT_FILES = {"trajectories"}  # inputs that are no artifacts
 
 
 class Stage(Protocol):
@@ -86,7 +92,8 @@ class Session:
         sources = ", ".join(map(str, _paths(inputs).values()))
         lines = [f"{self.command}: from {sources or self.params.task} on {device}"]
         if self.flags.verbose:
-            values = {"seed": self.options.seed, "task": self.params.task, **self.section}
+            task = getattr(inputs, "task", None) or self.params.task
+            values = {"seed": self.options.seed, "task": task, **self.section}
             lines += [f"{self.command}: {name} = {value}" for name, value in values.items()]
         return lines
 
@@ -98,6 +105,8 @@ class Session:
 
         for name, path in inputs.items():
             first_word = name.partition(" ")[0]
+            if first_word in INPUT_FILES:
+                continue
             open_artifact(path, *INPUT_KINDS.get(first_word, (name,)), check="sizes")
         for name, path in outputs.items():
             if name in KINDS:
@@ -131,8 +140,10 @@ def open_session(
     command: str,
     flags: RunFlags,
     section: Mapping[str, object],
+    others: Mapping[str, Mapping[str, object]] | None = None,
     *,
     task: str | None = None,
+    data: str | None = None,
     device: str = "cpu",
     workers: int = 0,
     resume: bool = False,
@@ -143,7 +154,9 @@ def open_session(
         command: The command's name.
         flags: The shared flags.
         section: The flags of the command's own section, by key; None where not given.
+        others: Flags of other sections, by section and key.
         task: The flag ``--task``.
+        data: The flag ``--data``.
         device: The flag ``--device``.
         workers: The flag ``--workers``.
         resume: The flag ``--resume``.
@@ -154,9 +167,10 @@ def open_session(
     from stages.params import RunOptions
     from stages.params_file import load_params, override
 
-    params = override(load_params(flags.params), seed=flags.seed, task=task)
-    name = command.replace("-", "_")
-    params = params.model_copy(update={name: override(getattr(params, name), **section)})
+    params = override(load_params(flags.params), seed=flags.seed, task=task, data=data)
+    given = {command.replace("-", "_"): section, **(others or {})}
+    laid_over = {name: override(getattr(params, name), **flags) for name, flags in given.items()}
+    params = params.model_copy(update=laid_over)
     options = RunOptions(
         seed=params.seed,
         device=device,
@@ -174,6 +188,22 @@ def parse_architectures(texts: list[str] | None) -> "tuple[Architecture, ...]":
     return tuple(map(parse_architecture, texts or ()))
 
 
+def refuse_flags(given: Mapping[str, object], but: Collection[str], owner: str) -> None:
+    """Refuse flags that another way of running a command has.
+
+    Args:
+        given: Values by parameter name; None where not given.
+        but: Names that are fine.
+        owner: The flag that they belong to.
+
+    Raises:
+        UsageError: one was given; a line for each.
+    """
+    wrong = [name for name, value in given.items() if value is not None and name not in but]
+    if wrong:
+        raise UsageError(*(f"--{name.replace('_', '-')}: is of {owner}" for name in wrong))
+
+
 def parse_labels(texts: list[str] | None) -> dict[str, Path]:
     """Return what the values ``LABEL=PATH`` of ``--also`` say.
 
@@ -189,6 +219,17 @@ def parse_labels(texts: list[str] | None) -> dict[str, Path]:
             raise UsageError(f"--also {text}: the label {label} is given twice")
         labels[label] = Path(path)
     return labels
+
+
+def asked_task(text: str | None) -> str | None:
+    """Return the id of the task that ``--task`` asks a generator for; the text may be a file.
+
+    Raises:
+        NnitError: a file that is not there or defines no task.
+    """
+    from stages.task_source import task_id
+
+    return None if text is None else task_id(text)
 
 
 def wanted_architectures(
@@ -249,4 +290,7 @@ def _paths(paths: object) -> dict[str, Path]:
             found[name] = value
         elif isinstance(value, Mapping):
             found |= {f"{name} {label}": path for label, path in value.items()}
+        elif isinstance(value, tuple):
+            paths = [path for path in value if isinstance(path, Path)]
+            found |= {f"{name} {number}": path for number, path in enumerate(paths, start=1)}
     return found

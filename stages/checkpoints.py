@@ -89,6 +89,7 @@ def follow(
     every: int,
     arrays: Callable[[], dict[str, np.ndarray]],
     state: State | None,
+    shown: str = "loss",
 ) -> list[tuple[int, float]]:
     """Run a training to its end, saving its state on the way and when asked to stop.
 
@@ -100,6 +101,7 @@ def follow(
         every: Steps between checkpoints.
         arrays: Returns what the next step depends on.
         state: Where the training was resumed, if it was.
+        shown: What the curve is called on the terminal.
 
     Returns:
         The loss curve: (steps done, mean loss since the point before).
@@ -116,7 +118,7 @@ def follow(
         if step.step % interval == 0:
             curve.append([step.step, float(np.mean(pending))])
             pending = []
-        progress.advance(loss=step.loss)
+        progress.advance(1, **{shown: step.loss})
         stop = progress.stop_signal()
         if step.step < total and (stop or step.step % every == 0):
             saved = {"curve": curve, "pending": pending}

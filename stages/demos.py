@@ -1,6 +1,6 @@
-"""Stage ``demos``: collect demonstrations of a task's scripted expert.
+"""Stage ``demos``: collect demonstrations of a task's scripted expert, or labelled examples.
 
-Reads:   nothing but the simulator
+Reads:   nothing but the simulator, or a file of examples
 Writes:  demos    kind "demos", schema 1
 """
 
@@ -10,17 +10,22 @@ from pathlib import Path
 from nnit.artifacts.demos import write_demos
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
+from nnit.demos import Demos
 from nnit.parallel import default_workers
 from nnit.progress import Progress, silent
-from nnit.tasks.collect import collect_demos
-from nnit.tasks.seeds import check_disjoint_seeds, seed_range
-from nnit.tasks.task import get_task
+from nnit.tasks.collect import DemoRequest, collect_demos, demo_seeds
+from nnit.tasks.registry import episode_seeds, get_task
+from nnit.tasks.seeds import check_disjoint_seeds
+from nnit.tasks.task import TaskRef
 from stages.params import Params, RunOptions
+from stages.task_source import fetch_examples, rollout_episodes, source_digests, task_ref
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """None: demonstrations come from the simulator."""
+    """No artifact: demonstrations come from the simulator, or from a file of examples."""
+
+    download: bool = False  # fetch the file where it is not there
 
 
 @dataclass(frozen=True)
@@ -51,30 +56,41 @@ def run(
     """Collect episodes with noise on the executed action and write them.
 
     Raises:
-        UsageError: reset seeds that the evaluation uses too.
+        UsageError: reset seeds that the evaluation uses too, or that the task does not have.
         NnitError: the output can't be written, or the run was stopped.
     """
-    del inputs
-    section = params.demos
     check_output_free(outputs.demos, force=options.force, kind="demos")
-    check_disjoint_seeds(
-        seed_range(section.first_seed, section.episodes),
-        seed_range(params.rollout.first_seed, params.rollout.episodes),
-    )
-
-    demos = collect_demos(
-        get_task(params.task),
-        section.episodes,
-        section.first_seed,
-        section.noise,
-        options.seed,
-        options.workers or default_workers(),
-        progress,
-    )
-
-    decides = {"task": params.task, **section.model_dump(mode="json")}
-    provenance = Provenance("demos", decides, options.seed)
+    if inputs.download:
+        fetch_examples(params, progress)
+    section, ref = params.demos, task_ref(params)
+    request = DemoRequest(section.episodes, section.first_seed, section.noise, options.seed)
+    seeds = evaluated_apart(params, ref, request)
+    demos = collect_demos(ref, request, options.workers or default_workers(), progress)
+    decides = {
+        "task": get_task(ref).task_id,
+        "episodes": len(seeds),
+        "first_seed": seeds.start,
+        "noise": section.noise,
+    }
+    provenance = Provenance("demos", decides, options.seed, source_digests(ref))
     write_demos(outputs.demos, demos, provenance, force=options.force)
+    return summarise(demos)
+
+
+def evaluated_apart(params: Params, ref: TaskRef, request: DemoRequest) -> range:
+    """Return the reset seeds of a request, and make sure that none of them is evaluated.
+
+    Raises:
+        UsageError: one is, or the task does not have it.
+    """
+    seeds = demo_seeds(ref, request)
+    evaluated = rollout_episodes(params, get_task(ref))
+    check_disjoint_seeds(seeds, episode_seeds(ref, params.rollout.first_seed, evaluated))
+    return seeds
+
+
+def summarise(demos: Demos) -> Summary:
+    """Return the summary of demonstrations."""
     return Summary(
         episodes=len(demos.episode_ends),
         transitions=len(demos.observations),

@@ -1,7 +1,8 @@
 """Stage ``diffuse-train``: train the diffusion transformer on token sequences.
 
-Reads:   tokens      kind "tokens",    schema 1
-Writes:  generator   kind "generator", schema 1
+Reads:   tokens      kind "tokens",    schema 1 or 2
+         generator   kind "generator", schema 1 or 2 (to go on from; optional)
+Writes:  generator   kind "generator", schema 1; 2 of several tasks
 """
 
 from dataclasses import dataclass
@@ -16,15 +17,25 @@ from nnit.artifacts.model import write_model
 from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.state import State, clear_state
 from nnit.artifacts.tokens import read_tokens
+from nnit.diffusion.architecture import values_of
+from nnit.diffusion.continuation import KnownTask, different_sizes, go_on_from
 from nnit.diffusion.ema import Ema
 from nnit.diffusion.training import (
     DiffusionTrainingSettings,
+    branch_rows,
     network_tokens,
     train_diffusion,
 )
-from nnit.diffusion.transformer import DiffusionTransformer, TransformerConfig, build_transformer
+from nnit.diffusion.transformer import (
+    DiffusionTransformer,
+    TransformerConfig,
+    build_transformer,
+    places_of_tasks,
+)
+from nnit.errors import UsageError
 from nnit.progress import Progress, silent
 from nnit.seeding import derive_seed
+from nnit.tokens.token_set import TokenSet
 from nnit.training import (
     build_optimizer,
     load_training_arrays,
@@ -34,6 +45,8 @@ from nnit.training import (
 )
 from stages.checkpoints import Run, find_state, follow, run_key
 from stages.curves import write_curve
+from stages.generator import TrainedGenerator, read_generator, tasks_attributes
+from stages.lineage import require_same_task
 from stages.params import Params, RunOptions
 
 EMA_PREFIX = "ema/"
@@ -44,6 +57,7 @@ class Inputs:
     """What the generator learns from."""
 
     tokens: Path
+    parent: Path | None = None  # a generator to go on from
 
 
 @dataclass(frozen=True)
@@ -74,8 +88,14 @@ def run(
 ) -> Summary:
     """Train the generator; its averaged (EMA) weights are what is written.
 
+    Given a generator to go on from, training begins with what that has learnt; see ``go_on_from``.
+    Optimiser and schedule begin anew. What it knows of a task is kept only by training on that
+    task too.
+
     Raises:
         LeakError: a training network has a held-out architecture.
+        UsageError: a generator to go on from of other sizes.
+        WrongKindError: one that knows a task of the tokens with another interface.
         NnitError: a missing or damaged input, an output that can't be written, or the run was
             stopped (its state is saved).
     """
@@ -86,22 +106,29 @@ def run(
     section = params.diffuse_train
     decides = section.model_dump(mode="json", exclude={"checkpoint_every"})
     parents = {"tokens": parent.digest}
+    old = None if inputs.parent is None else read_generator(inputs.parent)
+    if old is not None:
+        parents["generator"] = old.digest
     key = run_key("diffuse-train", decides, options.seed, parents)
     run_ = Run(outputs.generator, key, options)
     state = find_state(run_, progress)
 
     prepare_torch()
     seed = derive_seed(options.seed, "diffuse-train")
+    num_tasks = len(tokens.interfaces)
     config = TransformerConfig(
         tokens.patch_size,
-        tuple(sorted({len(widths) for widths in tokens.architectures})),
-        tuple(sorted({width for widths in tokens.architectures for width in widths})),
+        *values_of(tokens.architectures),
         section.width,
         section.depth,
         section.heads,
-        num_branches=int(tokens.branches.max()) + 1,
+        num_branches=sum(tokens.num_branches(task) for task in range(num_tasks)),
+        num_tasks=num_tasks if num_tasks > 1 else 0,
     )
-    model = build_transformer(config, derive_seed(seed, "initial")).to(options.device)
+    model = build_transformer(config, derive_seed(seed, "initial"))
+    if old is not None:
+        begin_from(old, model, tokens, inputs, progress)
+    model.to(options.device)
     optimizer, ema = build_optimizer(model, 0.0), Ema(model, section.ema_decay)
     if state is not None:
         restore(model, optimizer, ema, state)
@@ -113,7 +140,7 @@ def run(
         optimizer,
         [network_tokens(tokens, k) for k in range(len(tokens))],
         tokens.architectures,
-        tokens.branches.tolist(),
+        branch_rows(tokens),
         DiffusionTrainingSettings(
             steps=section.steps,
             tokens_per_batch=section.tokens_per_batch,
@@ -121,6 +148,7 @@ def run(
             seed=seed,
             autocast=use_bfloat16(section.precision, options.device),
         ),
+        tasks=tokens.tasks.tolist(),
         device=options.device,
         start=start,
     )
@@ -137,14 +165,14 @@ def run(
     attributes = {
         "loss_curve": curve,
         "patch_size": tokens.patch_size,
-        "standardizer": tokens.standardizer._asdict(),
+        **tasks_attributes(tokens),
     }
     write_model(
         outputs.generator,
         "generator",
         config.as_dict(),
         ema_arrays(ema, ""),
-        tokens.interface,
+        tokens.interfaces,
         attributes,
         Provenance("diffuse-train", decides, options.seed, parents),
         force=options.force,
@@ -157,6 +185,42 @@ def run(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         networks=len(tokens),
     )
+
+
+def begin_from(
+    old: TrainedGenerator,
+    model: DiffusionTransformer,
+    tokens: TokenSet,
+    inputs: Inputs,
+    progress: Progress,
+) -> None:
+    """Give a fresh model what another generator has learnt, and say what it will forget.
+
+    Raises:
+        UsageError: the two have different sizes.
+        WrongKindError: a task of both has two interfaces.
+    """
+    assert inputs.parent is not None
+    theirs, ours = old.model.config, model.config
+    if names := different_sizes(theirs, ours):
+        found = ", ".join(f"{name} {getattr(theirs, name)}" for name in names)
+        wanted = ", ".join(f"{name} {getattr(ours, name)}" for name in names)
+        raise UsageError(f"--from {inputs.parent}: has {found}, expected {wanted}")
+    places = places_of_tasks([tokens.num_branches(k) for k in range(len(tokens.interfaces))])
+    new = {one.task: (one, place) for one, place in zip(tokens.interfaces, places, strict=True)}
+    known = []
+    for task in old.tasks:
+        name = task.interface.task
+        if name not in new:
+            progress.note(
+                f"diffuse-train: {inputs.tokens} has no networks of {name}; what {inputs.parent} "
+                "knows of it will be forgotten"
+            )
+            continue
+        interface, place = new[name]
+        require_same_task(inputs.parent, task.interface, inputs.tokens, interface)
+        known.append(KnownTask(task.place, place))
+    go_on_from(old.model, model, known)
 
 
 def ema_arrays(ema: Ema, prefix: str) -> dict[str, np.ndarray]:

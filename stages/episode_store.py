@@ -24,7 +24,7 @@ def save_unit(store: UnitStore, key: UnitKey, result: UnitResult) -> None:
     }
     for name in RECORDED if result.trajectories else ():
         rows = [getattr(trajectory, name) for trajectory in result.trajectories]
-        columns[f"trajectory.{name}"] = np.stack(rows)
+        columns[f"trajectory.{name}"] = np.concatenate(rows)
     store.save(_unit_id(key), columns)
 
 
@@ -36,11 +36,17 @@ def load_unit(store: UnitStore, key: UnitKey) -> UnitResult | None:
     rows = zip(*(columns[name].tolist() for name in Episode._fields), strict=True)
     episodes = tuple(Episode(*row) for row in rows)
     recorded = [columns.get(f"trajectory.{name}") for name in RECORDED]
-    if any(column is None for column in recorded):
+    ends = np.cumsum([episode.episode_len for episode in episodes])
+    cuts = {"observations": ends + np.arange(1, len(ends) + 1)}  # one more than actions in each
+    parts = [
+        np.split(column, cuts.get(name, ends)[:-1])
+        for name, column in zip(RECORDED, recorded, strict=True)
+        if column is not None
+    ]
+    if len(parts) < len(RECORDED):
         return UnitResult(episodes)
     trajectories = (
-        Trajectory(episode.seed, *parts)
-        for episode, *parts in zip(episodes, *recorded, strict=True)
+        Trajectory(episode.seed, *arrays) for episode, *arrays in zip(episodes, *parts, strict=True)
     )
     return UnitResult(episodes, tuple(trajectories))
 

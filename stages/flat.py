@@ -32,7 +32,7 @@ def load_flat(path: Path, device: str) -> FlatGenerator:
     try:
         model = FlatModel(FlatConfig(**stored.config))
         load_model_arrays(model, stored.tensors)
-        standardizer = parse_standardizer(stored)
+        standardizer = parse_standardizer(stored.attributes["standardizer"])
     except (TypeError, ValueError, KeyError, RuntimeError) as error:
         first_line = str(error).splitlines()[0]
         raise DamagedArtifactError(

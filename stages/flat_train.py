@@ -180,7 +180,7 @@ def run(
         "flat",
         config.as_dict(),
         tensors,
-        zoo.interface,
+        (zoo.interface,),
         attributes,
         Provenance("flat-train", decides, options.seed, parents),
         force=options.force,

@@ -1,6 +1,6 @@
 """Stage ``frontier``: which is the smallest network that does the job? Nothing is trained.
 
-Reads:   generator   kind "generator", schema 1
+Reads:   generator   kind "generator", schema 1 or 2
          demos       kind "demos",     schema 1 (to keep off their reset seeds)
 Writes:  frontier    kind "frontier",  schema 1
 """
@@ -33,8 +33,9 @@ from nnit.parallel import default_workers, map_units
 from nnit.progress import Progress, silent
 from nnit.rollout.episodes import EpisodeRange, EvaluationRequest, SuccessEvaluator, open_evaluator
 from nnit.seeding import derive_seed, torch_generator
+from nnit.tasks.registry import episode_seeds
 from nnit.tasks.seeds import check_disjoint_seeds, seed_range
-from nnit.tasks.task import get_task
+from nnit.tasks.task import TaskRef
 from nnit.training import prepare_torch
 from stages.checkpoints import naming_the_way_on, run_key
 from stages.episode_store import load_units, saver
@@ -42,6 +43,7 @@ from stages.generator import Generator, load_generator
 from stages.lineage import require_same_task
 from stages.params import FrontierParams, Params, RunOptions
 from stages.sample import request
+from stages.task_source import source_digests, task_of
 
 UNBOUNDED = ArchitectureBounds()
 SAMPLE_INDEX = 0  # the network is the one that ``nnit sample --arch`` gives first
@@ -56,6 +58,7 @@ class Inputs:
     generator: Path
     bounds: ArchitectureBounds = UNBOUNDED
     demos: Path | None = None
+    task: str | None = None  # of a generator that knows several
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ class SampleUnit(NamedTuple):
     shapes: tuple[Architecture, ...]
     seed: int
     steps: int
+    task: str  # of those that the generator knows
 
 
 def run(
@@ -103,17 +107,17 @@ def run(
     kept beside the output until it is whole, so that an interrupted run goes on with ``--resume``.
 
     Raises:
-        UsageError: bounds that nothing meets, an unknown task, or reset seeds of the
-            demonstrations.
+        UsageError: bounds that nothing meets, a task that is unknown or not said where the
+            generator knows several, or reset seeds of the demonstrations.
         WrongKindError: demonstrations of another task.
         NnitError: a missing or damaged input, an output that can't be written, or the run was
             stopped.
     """
     check_output_free(outputs.frontier, force=options.force, kind="frontier")
     section = params.frontier
-    generator = load_generator(inputs.generator, options.device)
-    get_task(generator.interface.task)
-    parents = {"generator": generator.digest}
+    generator = load_generator(inputs.generator, options.device, inputs.task)
+    task = task_of(generator.interface, params)
+    parents = {"generator": generator.digest, **source_digests(task)}
     if inputs.demos is not None:
         parents["demos"] = check_demos(inputs, generator.interface, section)
     shapes = choose_shapes(generator, section, inputs.bounds, options)
@@ -121,6 +125,7 @@ def run(
         progress.note(f"frontier: within bounds are {len(shapes)} shapes; all of them are tried")
     decides = {
         "bounds": asdict(inputs.bounds),
+        **generator.choice,
         **section.model_dump(mode="json"),
         "architectures": params.architectures.model_dump(mode="json"),  # tells the kinds apart
     }
@@ -129,9 +134,11 @@ def run(
         clear_state(outputs.frontier)
     started = time.perf_counter()
     with naming_the_way_on(outputs.frontier):
-        networks = networks_of(shapes, inputs.generator, section, store, options, progress)
+        networks = networks_of(
+            shapes, inputs.generator, generator.interface.task, section, store, options, progress
+        )
         sampled = time.perf_counter()
-        standings = run_race(networks, generator.interface, section, store, options, progress)
+        standings = run_race(networks, generator.interface, task, section, store, options, progress)
     raced = time.perf_counter()
     frontier = Frontier(
         tuple(
@@ -200,16 +207,24 @@ def choose_shapes(
     Raises:
         UsageError: no shape is within the bounds.
     """
-    config, interface = generator.model.config, generator.interface
+    values, interface = generator.values, generator.interface
     if section.spread == "stratified":
         seed = derive_seed(options.seed, "frontier")
-        widths, depths = config.arch_widths, config.arch_depths
-        return spread_shapes(section.shapes, widths, depths, bounds, interface, seed)
+        return spread_shapes(section.shapes, values.widths, values.depths, bounds, interface, seed)
     found: dict[Architecture, None] = {}
     prepare_torch()
     for k in range(GENERATED_TRIES * section.shapes):
         chance = torch_generator(options.seed, "frontier", k)
-        found[generate_architecture(generator.model, None, bounds, interface, chance)] = None
+        shape = generate_architecture(
+            generator.model,
+            None,
+            bounds,
+            interface,
+            chance,
+            task=generator.place.task,
+            values=values,
+        )
+        found[shape] = None
         if len(found) == section.shapes:
             break
     return by_size(list(found), interface)
@@ -218,6 +233,7 @@ def choose_shapes(
 def networks_of(
     shapes: Sequence[Architecture],
     generator: Path,
+    task: str,
     section: FrontierParams,
     store: UnitStore,
     options: RunOptions,
@@ -234,7 +250,9 @@ def networks_of(
     done = {k: found for k in range(len(groups)) if (found := store.load(f"networks-{k}"))}
     todo = [k for k in range(len(groups)) if k not in done]
     units = [
-        SampleUnit(generator.absolute(), options.device, groups[k], options.seed, section.steps)
+        SampleUnit(
+            generator.absolute(), options.device, groups[k], options.seed, section.steps, task
+        )
         for k in todo
     ]
     sizes = [len(groups[k]) for k in todo]
@@ -255,7 +273,7 @@ def networks_of(
 
 def sample_shapes(unit: SampleUnit) -> list[np.ndarray]:
     """Generate the flat weights of one network of each shape."""
-    generator = _process_generator(unit.generator, unit.device)
+    generator = _process_generator(unit.generator, unit.device, unit.task)
     specs = [generator.interface.spec(shape) for shape in unit.shapes]
     found = sample_networks(
         generator.model,
@@ -269,15 +287,16 @@ def sample_shapes(unit: SampleUnit) -> list[np.ndarray]:
 
 
 @cache
-def _process_generator(path: Path, device: str) -> Generator:
+def _process_generator(path: Path, device: str, task: str) -> Generator:
     """Return this process's generator, read on the first call."""
     prepare_torch()
-    return load_generator(path, device)
+    return load_generator(path, device, task)
 
 
 def run_race(
     networks: Sequence[Network],
     interface: PolicyInterface,
+    task: TaskRef,
     section: FrontierParams,
     store: UnitStore,
     options: RunOptions,
@@ -288,7 +307,7 @@ def run_race(
     Raises:
         InterruptedRunError: asked to stop; finished episodes are kept.
     """
-    seed_range(section.first_seed, section.episodes)
+    episode_seeds(task, section.first_seed, section.episodes)
     requests = [
         EvaluationRequest(f"candidate-{k:04d}", "sample", network.hidden_dims, "", network.weights)
         for k, network in enumerate(networks)
@@ -298,7 +317,7 @@ def run_race(
         race_rules(section),
     )
     workers = options.workers or default_workers()
-    with open_evaluator(interface, section.first_seed, workers) as evaluator:
+    with open_evaluator(interface, section.first_seed, workers, task) as evaluator:
         turns = next(contest)
         number = 0
         while True:

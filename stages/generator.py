@@ -1,35 +1,94 @@
-"""Read a generator artifact as a model that is ready to sample."""
+"""Read a generator artifact as a model that is ready to sample, for one of its tasks."""
 
+import difflib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 
 from nnit.artifacts.model import StoredModel, read_model
-from nnit.diffusion.transformer import DiffusionTransformer, TransformerConfig
-from nnit.errors import DamagedArtifactError
+from nnit.diffusion.architecture import ArchitectureValues, values_of
+from nnit.diffusion.transformer import (
+    DiffusionTransformer,
+    TaskPlace,
+    TransformerConfig,
+    places_of_tasks,
+)
+from nnit.errors import DamagedArtifactError, UsageError
 from nnit.mlp import PolicyInterface
-from nnit.tokens.token_set import Standardizer
+from nnit.tokens.token_set import Standardizer, TokenSet
 from nnit.training import load_model_arrays
+
+
+class TrainedTask(NamedTuple):
+    """A task that a generator was trained on."""
+
+    interface: PolicyInterface
+    standardizer: Standardizer
+    place: TaskPlace  # in the embeddings of the model
+    values: ArchitectureValues  # depths and widths of its training networks
+
+
+@dataclass(frozen=True)
+class TrainedGenerator:
+    """A trained diffusion transformer with all its tasks."""
+
+    model: DiffusionTransformer
+    tasks: tuple[TrainedTask, ...]
+    digest: str  # of the artifact
 
 
 @dataclass(frozen=True)
 class Generator:
-    """A trained diffusion transformer and what its patches mean."""
+    """A trained diffusion transformer and what its patches mean in one task."""
 
     model: DiffusionTransformer
     standardizer: Standardizer
     interface: PolicyInterface
     digest: str  # of the artifact
+    place: TaskPlace  # of the task in the embeddings of the model
+    values: ArchitectureValues  # depths and widths of the task's training networks
 
     @property
     def patch_size(self) -> int:
         """Side of a weight patch."""
         return self.model.config.patch_size
 
+    @property
+    def choice(self) -> dict[str, str]:
+        """What chose the task, as part of what decides an output: nothing where there is one."""
+        return {"task": self.interface.task} if self.model.config.num_tasks else {}
 
-def load_generator(path: Path, device: str) -> Generator:
-    """Read a generator.
+
+def load_generator(path: Path, device: str, task: str | None = None) -> Generator:
+    """Read a generator for one of its tasks.
+
+    Args:
+        path: The artifact.
+        device: Where the model goes.
+        task: The task's id; needed where there are several.
+
+    Raises:
+        UsageError: it was not trained on the task, or on several and none was chosen.
+        NnitError: missing, of another kind, damaged.
+    """
+    trained = read_generator(path)
+    chosen = trained.tasks[choose_task(path, [one.interface.task for one in trained.tasks], task)]
+    trained.model.to(device).eval().requires_grad_(requires_grad=False)
+    return Generator(
+        trained.model,
+        chosen.standardizer,
+        chosen.interface,
+        trained.digest,
+        chosen.place,
+        chosen.values,
+    )
+
+
+def read_generator(path: Path) -> TrainedGenerator:
+    """Read a generator with all its tasks.
 
     Raises:
         NnitError: missing, of another kind, damaged.
@@ -38,19 +97,111 @@ def load_generator(path: Path, device: str) -> Generator:
     try:
         model = DiffusionTransformer(TransformerConfig(**stored.config))
         load_model_arrays(model, stored.tensors)
-        standardizer = parse_standardizer(stored)
+        tasks = parse_tasks(stored, model.config)
     except (TypeError, ValueError, KeyError, RuntimeError) as error:
         first_line = str(error).splitlines()[0]
         raise DamagedArtifactError(
             f"{path}: not a generator that can be built: {first_line}"
         ) from None
-    model.to(device).eval().requires_grad_(requires_grad=False)
-    return Generator(model, standardizer, stored.interface, artifact.digest)
+    return TrainedGenerator(model, tasks, artifact.digest)
 
 
-def parse_standardizer(stored: StoredModel) -> Standardizer:
-    """Return the statistics that the generator was trained with."""
-    fields = stored.attributes["standardizer"]
+def choose_task(path: Path, known: Sequence[str], wanted: str | None) -> int:
+    """Return the index of the task that a generator is asked for.
+
+    Args:
+        path: The generator, for messages.
+        known: The tasks that it was trained on.
+        wanted: A task's id; None is enough where there is one.
+
+    Raises:
+        UsageError: another task, or none where there are several; the line holds all of them.
+    """
+    if wanted in known:
+        return known.index(wanted)
+    if wanted is not None:
+        nearest = difflib.get_close_matches(wanted, known, n=1)
+        hint = f", did you mean {nearest[0]}?" if nearest else ";"
+        raise UsageError(
+            f"--task {wanted}: {path} was not trained on it{hint} it knows {', '.join(known)}"
+        )
+    if len(known) > 1:
+        raise UsageError(f"{path}: knows {', '.join(known)}; choose one with --task")
+    return 0
+
+
+def tasks_attributes(tokens: TokenSet) -> dict[str, Any]:
+    """Return what a generator that was trained on these tokens keeps of its tasks.
+
+    One task keeps ``standardizer``, as always; several keep ``tasks``, in the order of the
+    interfaces.
+    """
+    listed = [one._asdict() for one in tokens.standardizers]
+    if len(listed) == 1:
+        return {"standardizer": listed[0]}
+    tasks = [
+        {
+            "branches": tokens.num_branches(task),
+            **values_of(tokens.architectures_of(task))._asdict(),
+            "standardizer": standardizer,
+        }
+        for task, standardizer in enumerate(listed)
+    ]
+    return {"tasks": tasks}
+
+
+def parse_tasks(stored: StoredModel, config: TransformerConfig) -> tuple[TrainedTask, ...]:
+    """Return the tasks of a stored generator.
+
+    Raises:
+        ValueError: what it says of its tasks contradicts itself.
+        KeyError: something is missing.
+        TypeError: something is no number or list.
+    """
+    fields, count = stored.attributes, len(stored.interfaces)
+    if config.num_tasks != (count if count > 1 else 0):
+        raise ValueError(f"{config.num_tasks} tasks, but {count} interfaces")
+    everything = {
+        "branches": config.num_branches,
+        "depths": config.arch_depths,
+        "widths": config.arch_widths,
+    }
+    listed = fields["tasks"] if count > 1 else [{**everything, **fields}]
+    num_branches = [one["branches"] for one in listed]
+    if min(num_branches) < 0 or sum(num_branches) != config.num_branches:
+        raise ValueError(f"branches {num_branches}, but {config.num_branches} rows")
+    return tuple(
+        TrainedTask(
+            interface, parse_standardizer(one["standardizer"]), place, parse_values(one, config)
+        )
+        for interface, one, place in zip(
+            stored.interfaces, listed, places_of_tasks(num_branches), strict=True
+        )
+    )
+
+
+def parse_values(fields: Mapping[str, Any], config: TransformerConfig) -> ArchitectureValues:
+    """Return the depths and widths of a task's training networks.
+
+    Raises:
+        ValueError: there is none, or one that the transformer has no logit of.
+        KeyError: they are missing.
+    """
+    values = ArchitectureValues(tuple(fields["depths"]), tuple(fields["widths"]))
+    if not values.depths or not set(values.depths) <= set(config.arch_depths):
+        raise ValueError(f"depths {values.depths}, but logits of {config.arch_depths}")
+    if not values.widths or not set(values.widths) <= set(config.arch_widths):
+        raise ValueError(f"widths {values.widths}, but logits of {config.arch_widths}")
+    return values
+
+
+def parse_standardizer(fields: Mapping[str, Any]) -> Standardizer:
+    """Return the statistics that the generator was trained with.
+
+    Raises:
+        ValueError: they are not finite.
+        KeyError: one is missing.
+    """
     values = {name: tuple(map(float, fields[name])) for name in Standardizer._fields}
     if not all(torch.isfinite(torch.tensor(value)).all() for value in values.values()):
         raise ValueError("standardizer is not finite")

@@ -133,7 +133,7 @@ def run(
         "ghn",
         ghn.config.as_dict(),
         model_arrays(ghn),
-        interface,
+        (interface,),
         {"loss_curve": curve},
         Provenance("ghn-train", decides, options.seed, parents),
         force=options.force,

@@ -12,15 +12,19 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model
 from nnit.architectures import HELD_OUT_KINDS, TrainingRange, rule_fault
 from nnit.errors import UsageError
 from nnit.mlp import MAX_WIDTH, Architecture
-from nnit.tasks.task import get_task
+from nnit.tasks.registry import check_name
 
 
-def known_task(task_id: str) -> str:
-    """Return a task's id where nnit knows it; the ValueError says which ones there are."""
+def known_task(name: str) -> str:
+    """Return a task's name where nnit knows it; the ValueError says which ones there are.
+
+    A file is looked at when the task is needed, not when parameters are read.
+    """
     try:
-        return get_task(task_id).task_id
+        check_name(name)
     except UsageError as error:
         raise ValueError(str(error).partition(": ")[2]) from None
+    return name
 
 
 Count = Annotated[int, Strict(), Field(gt=0, le=10**9)]
@@ -165,11 +169,15 @@ def held_out_faults(params: ArchitecturesParams) -> list[tuple[Location, str]]:
 class DemosParams(Section):
     """``nnit demos``."""
 
-    episodes: Count = Field(default=300, description="episodes to collect")
+    episodes: Count | None = Field(
+        default=None, description="episodes to collect; null: the task's own number"
+    )
     noise: Annotated[float, Strict(), Field(ge=0, le=10, allow_inf_nan=False)] | None = Field(
         default=None, description="standard deviation of the action noise; null: the task's own"
     )
-    first_seed: Index = Field(default=10_000, description="reset seed of the first episode")
+    first_seed: Index | None = Field(
+        default=None, description="reset seed of the first episode; null: the task's own"
+    )
 
 
 class GhnTrainParams(Section):
@@ -189,6 +197,31 @@ class GhnTrainParams(Section):
     precision: Precision = Field(
         default="auto", description="auto: float32 on a CPU, bfloat16 on a GPU"
     )
+
+
+class PpoParams(Section):
+    """``nnit ghn-train --objective ppo``."""
+
+    iterations: Count = Field(default=60, description="times that policies explore and learn")
+    architectures: Count = Field(default=8, description="architectures drawn for an iteration")
+    steps: Count | None = Field(
+        default=None,
+        description="steps of each of them; null: an episode, and min_steps at least",
+    )
+    min_steps: Count = Field(default=512, description="fewest steps, where steps is null")
+    epochs: Count = Field(default=4, description="passes over the transitions of an iteration")
+    minibatches: Count = Field(default=2, description="minibatches of a pass")
+    learning_rate: Rate = Field(default=1e-3, description="at the start; falls linearly")
+    discount: Rate = Field(default=0.99, description="of later rewards (gamma)")
+    decay: Rate = Field(default=0.95, description="of the advantage estimates (lambda)")
+    clip: Rate = Field(default=0.2, description="how far a probability may change in an iteration")
+    entropy_share: Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False)] = Field(
+        default=0.0, description="weight of the entropy beside the objective"
+    )
+    sim_backend: Literal["physx_cpu", "physx_cuda"] = Field(
+        default="physx_cpu", description="processes on the CPU, or ManiSkill on a GPU"
+    )
+    checkpoint_every: Count = Field(default=10, description="iterations between checkpoints")
 
 
 class ZooExportParams(Section):
@@ -263,7 +296,9 @@ class SampleParams(Section):
 class RolloutParams(Section):
     """``nnit rollout``."""
 
-    episodes: Count = Field(default=100, description="episodes for each network")
+    episodes: Count | None = Field(
+        default=None, description="episodes for each network; null: the task's own number"
+    )
     first_seed: Index = Field(default=0, description="reset seed of the first episode")
     sim_backend: Literal["physx_cpu", "physx_cuda"] = Field(
         default="physx_cpu", description="physics on the CPU, or many environments at once on a GPU"
@@ -400,11 +435,15 @@ class Params(Section):
         default=0, description="the seed that every random number comes from"
     )
     task: Annotated[str, AfterValidator(known_task)] = Field(
-        default="PushCube-v1", description="the ManiSkill task"
+        default="PushCube-v1", description="the task: an id, or a file such as ./my_task.py"
+    )
+    data: str | None = Field(
+        default=None, description="a file of labelled examples, for tasks that are made of one"
     )
     architectures: ArchitecturesParams = ArchitecturesParams()
     demos: DemosParams = DemosParams()
     ghn_train: GhnTrainParams = GhnTrainParams()
+    ppo: PpoParams = PpoParams()
     zoo_export: ZooExportParams = ZooExportParams()
     tokenize: TokenizeParams = TokenizeParams()
     diffuse_train: DiffuseTrainParams = DiffuseTrainParams()

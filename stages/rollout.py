@@ -30,7 +30,9 @@ from nnit.progress import Progress, silent
 from nnit.rollout.batched import evaluate_batched, require_backend
 from nnit.rollout.episodes import EvaluationRequest, UnitKey, evaluate_networks, unit_starts
 from nnit.rollout.metrics import Evaluation
-from nnit.tasks.seeds import check_disjoint_seeds, seed_range
+from nnit.tasks.registry import episode_seeds, get_task
+from nnit.tasks.seeds import check_disjoint_seeds
+from nnit.tasks.task import TaskRef
 from stages.checkpoints import naming_the_way_on, run_key
 from stages.contenders import (
     Contenders,
@@ -44,6 +46,7 @@ from stages.contenders import (
 from stages.episode_store import load_units, saver
 from stages.lineage import require_same_task
 from stages.params import Params, RolloutParams, RunOptions
+from stages.task_source import rollout_episodes, source_digests, task_of
 
 LOSSES_PER_UNIT = 16  # networks; the demonstrations go to a process with every unit
 
@@ -106,6 +109,9 @@ def run(
     refuse_recording_on_gpu(section)
     check_labels(inputs.also)
     asked = read_contenders(inputs.networks, inputs.architectures, training_range)
+    task = task_of(asked.interface, params)
+    episodes = rollout_episodes(params, get_task(task))
+    seeds = episode_seeds(task, section.first_seed, episodes)
     requests, parents = list(asked.requests), {"networks": asked.digest}
     if inputs.ghn is not None and section.ghn_baseline:
         baseline = ask_ghn(inputs.ghn, asked.shapes, training_range)
@@ -119,14 +125,16 @@ def run(
     demos = loss_demos = None
     if inputs.demos is not None:
         demos, artifact = read_demos(inputs.demos)
-        check_demos(inputs, asked, demos, section)
+        check_demos(inputs, asked, demos, seeds)
         parents["demos"] = artifact.digest
     if inputs.loss_demos is not None:
         loss_demos, artifact = read_demos(inputs.loss_demos)
-        check_loss_demos(inputs, asked.interface, loss_demos, demos, section)
+        check_loss_demos(inputs, asked.interface, loss_demos, demos, seeds)
         parents["loss_demos"] = artifact.digest
+    parents |= source_digests(task)
     decides = {
         **section.model_dump(mode="json"),
+        "episodes": episodes,
         "asked_for": [format_architecture(widths) for widths in inputs.architectures],
         "architectures": params.architectures.model_dump(mode="json"),  # tells the kinds apart
     }
@@ -141,7 +149,9 @@ def run(
             clone_seconds = cloned.seconds
         if demos is not None and section.constant_baseline:
             requests.append(constant_policy(asked, demos, training_range))
-        evaluations = evaluate(section, requests, asked.interface, store, options, progress)
+        evaluations = evaluate(
+            section, requests, asked.interface, task, seeds, store, options, progress
+        )
         if loss_demos is not None:
             own_scaling = replace(loss_demos, interface=asked.interface)
             evaluations = with_losses(evaluations, requests, own_scaling, options, progress)
@@ -149,7 +159,7 @@ def run(
         outputs.rollouts,
         Rollouts(tuple(evaluations), asked.interface),
         Provenance("rollout", decides, options.seed, parents),
-        trajectories=recorded(section, asked, store) if section.trajectories else (),
+        trajectories=recorded(seeds, asked, store) if section.trajectories else (),
         force=options.force,
     )
     clear_state(outputs.rollouts)
@@ -166,7 +176,7 @@ def refuse_recording_on_gpu(section: RolloutParams) -> None:
         raise UsageError("--trajectories: recorded with --sim-backend physx_cpu alone")
 
 
-def check_demos(inputs: Inputs, asked: Contenders, demos: Demos, section: RolloutParams) -> None:
+def check_demos(inputs: Inputs, asked: Contenders, demos: Demos, seeds: range) -> None:
     """Make sure that demonstrations belong to the networks and not to the evaluation.
 
     Raises:
@@ -175,10 +185,7 @@ def check_demos(inputs: Inputs, asked: Contenders, demos: Demos, section: Rollou
     """
     assert inputs.demos is not None
     require_same_task(inputs.networks, asked.interface, inputs.demos, demos.interface)
-    check_disjoint_seeds(
-        reset_seeds(demos),
-        seed_range(section.first_seed, section.episodes),
-    )
+    check_disjoint_seeds(reset_seeds(demos), seeds)
 
 
 def check_loss_demos(
@@ -186,7 +193,7 @@ def check_loss_demos(
     interface: PolicyInterface,
     loss_demos: Demos,
     demos: Demos | None,
-    section: RolloutParams,
+    seeds: range,
 ) -> None:
     """Make sure that losses are measured in the same environment and on episodes of their own.
 
@@ -204,7 +211,7 @@ def check_loss_demos(
                 f"{inputs.loss_demos}: does not belong to {inputs.networks}: "
                 f"found {name} {found}, expected {expected}"
             )
-    others = {"the evaluation": seed_range(section.first_seed, section.episodes)}
+    others = {"the evaluation": seeds}
     if demos is not None:
         others[f"--demos {inputs.demos}"] = reset_seeds(demos)
     mine = reset_seeds(loss_demos)
@@ -249,6 +256,8 @@ def evaluate(
     section: RolloutParams,
     requests: Sequence[EvaluationRequest],
     interface: PolicyInterface,
+    task: TaskRef,
+    seeds: range,
     store: UnitStore,
     options: RunOptions,
     progress: Progress,
@@ -258,33 +267,34 @@ def evaluate(
         return evaluate_batched(
             requests,
             interface,
-            section.episodes,
-            section.first_seed,
+            len(seeds),
+            seeds.start,
             progress,
             sim_backend=section.sim_backend,
         )
     return evaluate_networks(
         requests,
         interface,
-        section.episodes,
-        section.first_seed,
+        len(seeds),
+        seeds.start,
         options.workers or default_workers(),
         progress,
         on_unit=saver(store),
-        done_units=load_units(store, unit_keys(requests, section)),
+        done_units=load_units(store, unit_keys(requests, seeds)),
         record=section.trajectories,
+        task=task,
     )
 
 
-def unit_keys(requests: Sequence[EvaluationRequest], section: RolloutParams) -> list[UnitKey]:
+def unit_keys(requests: Sequence[EvaluationRequest], seeds: range) -> list[UnitKey]:
     """Name the units of work, network by network."""
-    starts = unit_starts(section.episodes)
+    starts = unit_starts(len(seeds))
     return [UnitKey(request.name, first) for request in requests for first in starts]
 
 
-def recorded(section: RolloutParams, asked: Contenders, store: UnitStore) -> list[Trajectory]:
+def recorded(seeds: range, asked: Contenders, store: UnitStore) -> list[Trajectory]:
     """Return the trajectories of the networks that were asked for, baselines aside."""
-    units = load_units(store, unit_keys(asked.requests, section))
+    units = load_units(store, unit_keys(asked.requests, seeds))
     return [
         Trajectory(key.name, one.seed, one.observations, one.actions, one.success)
         for key, result in units.items()

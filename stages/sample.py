@@ -1,6 +1,6 @@
 """Stage ``sample``: generate networks of the architectures that are asked for, or of any.
 
-Reads:   generator   kind "generator", schema 1
+Reads:   generator   kind "generator", schema 1 or 2
          demos       kind "demos",     schema 1 (to choose the best candidates by)
 Writes:  samples     kind "samples",   schema 1
 """
@@ -52,6 +52,7 @@ class Inputs:
     architectures: tuple[PartialArchitecture | None, ...]  # None: generated too, like a star
     bounds: ArchitectureBounds = UNBOUNDED  # on what is generated
     demos: Path | None = None  # what the best of several candidates is chosen by
+    task: str | None = None  # of a generator that knows several
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,9 @@ def run(
     candidates by cloning loss on demonstrations.
 
     Raises:
-        UsageError: bounds that nothing meets, a pattern deeper than what may be generated, or
-            candidates without demonstrations to choose by.
+        UsageError: bounds that nothing meets, a pattern deeper than what may be generated,
+            candidates without demonstrations to choose by, or a task that the generator does not
+            know or that is not said where it knows several.
         WrongKindError: demonstrations of another task.
         ResourceError: an architecture whose attention does not fit into memory.
         NnitError: a missing or damaged input, an output that can't be written, or the run was
@@ -111,7 +113,7 @@ def run(
     """
     check_output_free(outputs.samples, force=options.force, kind="samples")
     section = params.sample
-    generator = load_generator(inputs.generator, options.device)
+    generator = load_generator(inputs.generator, options.device, inputs.task)
     judge, parents = read_judge(inputs, generator, section), {"generator": generator.digest}
     if judge is not None:
         parents["demos"] = judge.digest
@@ -130,6 +132,7 @@ def run(
     decides = {
         "architectures": [format_pattern(pattern) for pattern in inputs.architectures],
         "bounds": asdict(inputs.bounds),
+        **generator.choice,
         **section.model_dump(mode="json"),
     }
     write_samples(
@@ -217,18 +220,19 @@ def request(
             makes the wanted one of.
     """
     text = format_architecture(spec.hidden_dims)
-    num_branches = generator.model.config.num_branches
+    task, branches = generator.place
     return SampleRequest(
         replace(spec, hidden_dims=growth_of(generator, spec).core) if within else spec,
-        choose_branch(num_branches, torch_generator(seed, "branch", text), k),
+        choose_branch(branches, torch_generator(seed, "branch", text), k),
         torch_generator(seed, "sample", text, k),
+        task,
     )
 
 
 def growth_of(generator: Generator, spec: MlpSpec) -> Growth:
     """Return how a shape is grown from one that is within the trained widths and depths."""
-    config = generator.model.config
-    return plan_growth(spec.hidden_dims, max(config.arch_widths), max(config.arch_depths))
+    values = generator.values
+    return plan_growth(spec.hidden_dims, max(values.widths), max(values.depths))
 
 
 def grown(generator: Generator, network: Network, spec: MlpSpec) -> Network:
@@ -261,14 +265,22 @@ def complete(
         UsageError: the pattern is deeper than what may be generated, or out of bounds.
         ResourceError: too large for the memory.
     """
-    deepest = max(generator.model.config.arch_depths)
+    deepest = max(generator.values.depths)
     if pattern is not None and None in pattern and len(pattern) > deepest:
         raise UsageError(
             f"--arch {format_pattern(pattern)}: {len(pattern)} hidden layers, but widths are "
             f"generated for up to {deepest}; give every width of a deeper network"
         )
     chance = torch_generator(options.seed, "architecture", format_pattern(pattern), k)
-    widths = generate_architecture(generator.model, pattern, bounds, generator.interface, chance)
+    widths = generate_architecture(
+        generator.model,
+        pattern,
+        bounds,
+        generator.interface,
+        chance,
+        task=generator.place.task,
+        values=generator.values,
+    )
     spec = generator.interface.spec(widths)
     require_attention_memory(spec, generator)
     return spec

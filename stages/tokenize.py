@@ -1,9 +1,10 @@
-"""Stage ``tokenize``: cut every network of a zoo into a token sequence.
+"""Stage ``tokenize``: cut every network of a zoo, or of one zoo a task, into a token sequence.
 
 Reads:   zoo      kind "zoo",    schema 1
-Writes:  tokens   kind "tokens", schema 1
+Writes:  tokens   kind "tokens", schema 1; 2 of several tasks
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,16 +13,19 @@ from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.tokens import write_tokens
 from nnit.artifacts.zoo import read_zoo
+from nnit.errors import UsageError
+from nnit.mlp import PolicyInterface
 from nnit.progress import Progress, silent
-from nnit.tokens.tokenizer import sequence_lengths, tokenize_zoo
+from nnit.tokens.tokenizer import join_tokens, sequence_lengths, tokenize_zoo
 from stages.params import Params, RunOptions
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The networks."""
+    """The networks: a zoo, and zoos of further tasks."""
 
     zoo: Path
+    further: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,23 +53,34 @@ def run(
     options: RunOptions,
     progress: Progress = silent,
 ) -> Summary:
-    """Cut the networks into patches and fit the statistics on the ``train`` split.
+    """Cut the networks into patches and fit each task's statistics on its ``train`` split.
 
     Raises:
+        UsageError: two zoos of one task.
         LeakError: a training network has a held-out architecture.
         NnitError: a missing or damaged input, or an output that can't be written.
     """
     check_output_free(outputs.tokens, force=options.force, kind="tokens")
-    zoo, parent = read_zoo(inputs.zoo)
-    trained = [member.hidden_dims for member in zoo.members if member.split == "train"]
-    refuse_held_out(trained, params.architectures.training_range(), str(inputs.zoo))
+    paths, zoos, digests = (inputs.zoo, *inputs.further), [], []
+    for path in paths:
+        zoo, artifact = read_zoo(path)
+        trained = [member.hidden_dims for member in zoo.members if member.split == "train"]
+        refuse_held_out(trained, params.architectures.training_range(), str(path))
+        zoos.append(zoo)
+        digests.append(artifact.digest)
+    refuse_same_task(paths, [zoo.interface for zoo in zoos])
 
-    progress.start("tokenize", len(zoo))
-    tokens = tokenize_zoo(zoo, params.tokenize.patch)
-    progress.advance(len(zoo))
+    progress.start("tokenize", sum(map(len, zoos)))
+    parts = []
+    for zoo in zoos:
+        parts.append(tokenize_zoo(zoo, params.tokenize.patch))
+        progress.advance(len(zoo))
+    tokens = join_tokens(parts)
 
     decides = params.tokenize.model_dump(mode="json")
-    provenance = Provenance("tokenize", decides, options.seed, {"zoo": parent.digest})
+    named = ["zoo"] if len(zoos) == 1 else [f"zoo {zoo.interface.task}" for zoo in zoos]
+    parents = dict(zip(named, digests, strict=True))
+    provenance = Provenance("tokenize", decides, options.seed, parents)
     write_tokens(outputs.tokens, tokens, provenance, force=options.force)
     lengths = sequence_lengths(tokens)
     entries = tokens.weight_patches.size + tokens.bias_patches.size
@@ -73,5 +88,24 @@ def run(
         networks=len(tokens),
         tokens=int(lengths.sum()),
         longest_sequence=int(lengths.max()),
-        padding_fraction=1 - len(zoo.weights) / entries,
+        padding_fraction=1 - sum(len(zoo.weights) for zoo in zoos) / entries,
     )
+
+
+def refuse_same_task(paths: Sequence[Path], interfaces: Sequence[PolicyInterface]) -> None:
+    """Make sure that every zoo has a task of its own.
+
+    Networks of one task from two zoos are not aligned with each other, and even where they are,
+    their observations may be scaled in two ways.
+
+    Raises:
+        UsageError: two have the same; the line names both.
+    """
+    first: dict[str, Path] = {}
+    for path, interface in zip(paths, interfaces, strict=True):
+        if interface.task in first:
+            raise UsageError(
+                f"{path}: is a zoo of {interface.task}, as {first[interface.task]} is; "
+                "give one zoo for each task"
+            )
+        first[interface.task] = path

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from torch import nn
 
 from nnit.architectures import TrainingRange
 from nnit.demos import Demos
@@ -20,6 +21,15 @@ INTERFACE = PolicyInterface(
     horizon=10,
     obs_mean=(0.5, -0.5, 0.0, 0.0, 0.0, 1.0),
     obs_std=(1.0, 2.0, 1.0, 1.0, 0.5, 1.0),
+)
+OTHER = PolicyInterface(
+    task="PickCube-v1",
+    control_mode="pd_ee_delta_pos",
+    obs_dim=9,
+    act_dim=2,
+    horizon=20,
+    obs_mean=(0.25,) * 9,
+    obs_std=(2.0,) * 9,
 )
 RANGE = TrainingRange(8, 24, 4, 1, 2, held_out_widths=(12,), held_out=((16, 8),))
 DIMS = [(5,), (16, 8), (7, 9, 3), (16, 8), (24, 24), (4, 4, 4), (8,), (8, 8)]
@@ -64,16 +74,28 @@ def make_demos(episodes: int = 24, seed: int = 0) -> Demos:
 
 
 def make_zoo(
-    architectures: list[Architecture], seed: int = 0, splits: list[str] | None = None
+    architectures: list[Architecture],
+    seed: int = 0,
+    splits: list[str] | None = None,
+    interface: PolicyInterface = INTERFACE,
 ) -> ModelZoo:
-    """Return a zoo of random networks."""
+    """Return a zoo of random networks of two branches."""
     splits = splits or ["train"] * len(architectures)
     members = [
         ZooMember(dims, k % 2, 10, 0.1 * k, float("nan"), split)
         for k, (dims, split) in enumerate(zip(architectures, splits, strict=True))
     ]
-    weights = [random_flat(INTERFACE.spec(dims), seed + k) for k, dims in enumerate(architectures)]
-    return build_zoo(members, weights, INTERFACE)
+    weights = [random_flat(interface.spec(dims), seed + k) for k, dims in enumerate(architectures)]
+    return build_zoo(members, weights, interface)
+
+
+def stirred(model: nn.Module) -> nn.Module:
+    """Add noise to every parameter, so that zero-initialised layers are no longer zero."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+    return model.requires_grad_(requires_grad=False)
 
 
 @contextmanager

@@ -70,6 +70,16 @@ def test_loss_averages_over_all_entries():
     assert float(cloning_loss(predicted, actions)) == pytest.approx((0.04 + 0 + 1 + 0.16) / 4)
 
 
+def test_loss_of_classes_is_the_cross_entropy():
+    """Equal outputs of four classes: log 4; torch's own for others; none if sure."""
+    labels = torch.eye(4)[[2, 0, 3]]
+    assert float(cloning_loss(torch.zeros(3, 4), labels, "class")) == pytest.approx(np.log(4))
+    outputs = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    expected = torch.nn.functional.cross_entropy(outputs, torch.tensor([2, 0, 3]))
+    torch.testing.assert_close(cloning_loss(outputs, labels, "class"), expected)
+    assert float(cloning_loss(100 * labels, labels, "class")) == pytest.approx(0, abs=1e-6)
+
+
 def test_overshoot_has_no_gradient_and_undershoot_has():
     """The weights are not pulled back towards a label at the bound."""
     predicted = torch.tensor([1.5, 0.5], requires_grad=True)

@@ -21,12 +21,14 @@ ROOMS = {
     "frontier",
     "audit",
     "alignment",
+    "ppo",
 }
 MAY_USE = {  # which rooms of nnit a room may import, beside the modules at the top of nnit
     "top": set(),
     "zoo": {"ghn"},
     "tokens": {"zoo"},
     "ghn": set(),
+    "ppo": {"ghn", "tasks"},
     "diffusion": {"tokens"},
     "flat": {"diffusion", "tokens", "zoo"},
     "tasks": set(),
@@ -49,6 +51,8 @@ HOMES = {  # third-party library -> the only modules that may import it
     "mani_skill": ("nnit.tasks", "nnit.rollout.batched"),
     "sapien": ("nnit.tasks", "nnit.rollout.batched"),
     "gymnasium": ("nnit.tasks", "nnit.rollout.batched"),
+    "sklearn": ("nnit.tasks.classification",),
+    "h5py": ("nnit.artifacts.trajectories", "nnit.tasks.trajectories"),
     "click": (),
     "dvc": (),
     "yaml": (),

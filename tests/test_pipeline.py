@@ -12,7 +12,8 @@ from stages.params_file import load_params
 
 REPOSITORY = Path(__file__).parents[1]
 STAGES = YAML(typ="safe", pure=True).load(REPOSITORY / "dvc.yaml")["stages"]
-SETTINGS = {"seed", "task", "architectures"}  # keys of params.yaml that belong to no one stage
+# Keys of params.yaml that belong to no one stage, or to another way of running one.
+SETTINGS = {"seed", "task", "data", "architectures", "ppo"}
 
 
 def snake(stage: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnit.artifacts.canonical import JsonObject
-from nnit.artifacts.interface import interface_to_json, parse_interface
+from nnit.artifacts.interface import interfaces_to_json, parse_interfaces
 from nnit.errors import DamagedArtifactError, NnitError, UsageError
 from nnit.mlp import Architecture, PolicyInterface
 
@@ -35,18 +35,26 @@ def damage_of(path: Path) -> Iterator[None]:
 def all_attributes(
     interface: PolicyInterface, own: Mapping[str, Any], extra: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """Join the attributes of a kind with those of the caller.
+    """Join the attributes of a kind with those of the caller; ``shared_attributes`` of one task."""
+    return shared_attributes((interface,), own, extra)
+
+
+def shared_attributes(
+    interfaces: Sequence[PolicyInterface], own: Mapping[str, Any], extra: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Join the attributes of a kind that may have several tasks with those of the caller.
 
     Raises:
-        ValueError: the caller uses a name that the kind itself uses, or the interface is
+        ValueError: the caller uses a name that the kind itself uses, or an interface is
             impossible.
     """
-    reserved = {"interface": interface_to_json(interface), **own}
+    reserved = {**interfaces_to_json(interfaces), **own}
     try:
-        parse_interface(JsonObject(reserved["interface"], "interface"))
+        parse_interfaces(JsonObject(reserved, "attributes"), several=len(interfaces) > 1)
     except DamagedArtifactError as error:
         raise ValueError(str(error)) from None
-    clash = sorted(reserved.keys() & (extra or {}).keys())
+    taken = {"interface", "interfaces", *own}
+    clash = sorted(taken & (extra or {}).keys())
     if clash:
         raise ValueError(f"attribute {clash[0]!r} belongs to the format")
     return {**(extra or {}), **reserved}

@@ -11,6 +11,7 @@ from nnit.artifacts.audit import AUDIT_NAME
 from nnit.artifacts.canonical import JsonObject, parse_json
 from nnit.artifacts.checks import damage_of, split_architectures
 from nnit.artifacts.frontier import FRONTIER_NAME
+from nnit.artifacts.interface import parse_interfaces
 from nnit.artifacts.reading import Artifact, open_artifact, read_bytes
 from nnit.artifacts.rollouts import EVAL_NAME
 from nnit.artifacts.samples import CONFIG_NAME
@@ -69,7 +70,8 @@ def _demos(artifact: Artifact) -> dict[str, Any]:
 
 def _model(artifact: Artifact) -> dict[str, Any]:
     shapes = [spec.shape for spec in artifact.manifest.arrays.values()]
-    return {"tensors": len(shapes), "parameters": sum(math.prod(shape) for shape in shapes)}
+    parameters = sum(math.prod(shape) for shape in shapes)
+    return {"tensors": len(shapes), "parameters": parameters, **_tasks(artifact)}
 
 
 def _zoo(artifact: Artifact) -> dict[str, Any]:
@@ -83,6 +85,7 @@ def _tokens(artifact: Artifact) -> dict[str, Any]:
     return {
         "weight_patches": artifact.spec("weight_patches").shape[0],
         "bias_patches": artifact.spec("bias_patches").shape[0],
+        **_tasks(artifact),
         **_architectures(artifact),
     }
 
@@ -126,6 +129,12 @@ def _alignment(artifact: Artifact) -> dict[str, Any]:
     where = str(artifact.path / ALIGNMENT_NAME)
     zoos = JsonObject(parse_json(read_bytes(artifact, ALIGNMENT_NAME), where), where).items("zoos")
     return {"zoos": [JsonObject(zoo, f"{where}: zoos").text("label") for zoo in zoos]}
+
+
+def _tasks(artifact: Artifact) -> dict[str, Any]:
+    """Name the tasks where there are several."""
+    interfaces = parse_interfaces(artifact.attributes, several=artifact.several)
+    return {"tasks": [one.task for one in interfaces]} if artifact.several else {}
 
 
 def _architectures(artifact: Artifact) -> dict[str, Any]:

@@ -1,22 +1,56 @@
 """The policy interface as JSON, in the attributes of every artifact."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from nnit.artifacts.canonical import JsonObject
-from nnit.mlp import MAX_WIDTH, PolicyInterface
+from nnit.mlp import ACTION, CLASS, MAX_WIDTH, PolicyInterface
 
 MAX_HORIZON = 10**7
-_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,99}")
 
 
 def interface_to_json(interface: PolicyInterface) -> dict[str, Any]:
-    """Return the interface as JSON data; numbers read back exactly."""
+    """Return the interface as JSON data; numbers read back exactly.
+
+    The kind of output is said where it is not an action, as it always was before there were others.
+    """
+    fields = interface._asdict()
+    if interface.output == ACTION:
+        del fields["output"]
     return {
-        **interface._asdict(),
+        **fields,
         "obs_mean": [float(value) for value in interface.obs_mean],
         "obs_std": [float(value) for value in interface.obs_std],
     }
+
+
+def interfaces_to_json(interfaces: Sequence[PolicyInterface]) -> dict[str, Any]:
+    """Return the attributes of an artifact of these tasks.
+
+    One task has ``interface``, as every artifact had before there were several; several have
+    ``interfaces``.
+    """
+    listed = [interface_to_json(interface) for interface in interfaces]
+    return {"interface": listed[0]} if len(listed) == 1 else {"interfaces": listed}
+
+
+def parse_interfaces(fields: JsonObject, *, several: bool) -> tuple[PolicyInterface, ...]:
+    """Read the interfaces of an artifact of one task or of ``several``.
+
+    Raises:
+        DamagedArtifactError: as ``parse_interface``, fewer than two, or a task twice.
+    """
+    if not several:
+        return (parse_interface(fields.object("interface")),)
+    interfaces = tuple(
+        parse_interface(JsonObject(item, f"{fields.where}: interfaces[{k}]"))
+        for k, item in enumerate(fields.items("interfaces"))
+    )
+    if not 2 <= len({interface.task for interface in interfaces}) == len(interfaces):
+        fields.refuse("interfaces", "those of two or more tasks")
+    return interfaces
 
 
 def parse_interface(fields: JsonObject) -> PolicyInterface:
@@ -25,7 +59,7 @@ def parse_interface(fields: JsonObject) -> PolicyInterface:
     Raises:
         DamagedArtifactError: a field is missing, unknown or impossible.
     """
-    fields.only(PolicyInterface._fields)
+    fields.only(interface_names(fields))
     for name in ("task", "control_mode", "activation"):
         if not _WORD.fullmatch(fields.text(name)):
             fields.refuse(name, "a name")
@@ -46,4 +80,18 @@ def parse_interface(fields: JsonObject) -> PolicyInterface:
         obs_clip=fields.number("obs_clip"),
         action_clip=fields.number("action_clip"),
         activation=fields.text("activation"),
+        output=CLASS if "output" in fields.value else ACTION,
     )
+
+
+def interface_names(fields: JsonObject) -> list[str]:
+    """Return the names of an interface's fields, as far as these have to be there.
+
+    Raises:
+        DamagedArtifactError: the kind of output is none that has to be said.
+    """
+    if "output" not in fields.value:
+        return [name for name in PolicyInterface._fields if name != "output"]
+    if fields.text("output") != CLASS:
+        fields.refuse("output", CLASS)
+    return list(PolicyInterface._fields)

@@ -33,16 +33,17 @@ class Kind(NamedTuple):
     """A kind of artifact."""
 
     command: str  # what makes it
-    schema: int  # what this nnit writes
+    schema: int  # what this nnit writes, of one task
     readable: tuple[int, ...]  # what this nnit reads
+    several: int = 0  # what it writes of several tasks; 0: the kind has none
 
 
 KINDS: dict[str, Kind] = {
     "demos": Kind("nnit demos", 1, (1,)),
     "ghn": Kind("nnit ghn-train", 1, (1,)),
     "zoo": Kind("nnit zoo-export", 1, (1,)),
-    "tokens": Kind("nnit tokenize", 1, (1,)),
-    "generator": Kind("nnit diffuse-train", 1, (1,)),
+    "tokens": Kind("nnit tokenize", 1, (1, 2), 2),
+    "generator": Kind("nnit diffuse-train", 1, (1, 2), 2),
     "flat": Kind("nnit flat-train", 1, (1,)),
     "samples": Kind("nnit sample", 1, (1,)),
     "rollouts": Kind("nnit rollout", 2, (1, 2)),
@@ -152,9 +153,10 @@ def new_manifest(
     files: Mapping[str, FileEntry],
 ) -> Manifest:
     """Make the manifest of an artifact that this nnit is writing."""
+    several = "interfaces" in attributes and KINDS[kind].several
     return Manifest(
         kind=kind,
-        schema=KINDS[kind].schema,
+        schema=several or KINDS[kind].schema,
         nnit_version=__version__,
         stage=provenance.stage,
         params=dict(provenance.params),

@@ -1,15 +1,15 @@
 """Artifacts of kind ``ghn``, ``generator``, ``flat``: a model's configuration and its tensors."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nnit.artifacts.checks import all_attributes
-from nnit.artifacts.interface import parse_interface
-from nnit.artifacts.manifest import ArraySpec, Provenance
+from nnit.artifacts.checks import shared_attributes
+from nnit.artifacts.interface import parse_interfaces
+from nnit.artifacts.manifest import KINDS, ArraySpec, Provenance
 from nnit.artifacts.publish import publish
 from nnit.artifacts.reading import Artifact, Check, open_artifact
 from nnit.artifacts.weights import read_tensors, tensor_bytes
@@ -17,6 +17,7 @@ from nnit.mlp import PolicyInterface
 
 MODEL_KINDS = ("ghn", "generator", "flat")
 TENSORS_NAME = "model.safetensors"
+FORMAT_ATTRIBUTES = ("config", "interface", "interfaces")
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,18 @@ class StoredModel:
 
     config: dict[str, Any]  # arguments of the model's class, as JSON data
     tensors: dict[str, np.ndarray]  # float32, named as in its state dict
-    interface: PolicyInterface
+    interfaces: tuple[PolicyInterface, ...]  # one of each task
     attributes: dict[str, Any]  # what the writer added
+
+    @property
+    def interface(self) -> PolicyInterface:
+        """The interface of the only task.
+
+        Raises:
+            ValueError: there are several.
+        """
+        (interface,) = self.interfaces
+        return interface
 
 
 def write_model(
@@ -34,7 +45,7 @@ def write_model(
     kind: str,
     config: Mapping[str, Any],
     tensors: Mapping[str, np.ndarray],
-    interface: PolicyInterface,
+    interfaces: Sequence[PolicyInterface],
     attributes: Mapping[str, Any],
     provenance: Provenance,
     *,
@@ -47,13 +58,14 @@ def write_model(
         kind: One of ``MODEL_KINDS``.
         config: Arguments of the model's class, as JSON data.
         tensors: Name -> float32 array; no NaN or infinity.
-        interface: What surrounds the policies that the model writes.
+        interfaces: What surrounds the policies that the model writes, one of each task; only a
+            generator may have several, and has schema 2 then.
         attributes: Further JSON data for the manifest, such as standardising statistics.
         provenance: What it was made from.
         force: Replace a model of the same kind that is there already.
 
     Raises:
-        ValueError: another kind, a tensor that is not float32 or not finite.
+        ValueError: another kind, a tensor that is not float32 or not finite, or several tasks.
         NnitError: as ``publish``.
     """
     if kind not in MODEL_KINDS:
@@ -62,7 +74,9 @@ def write_model(
         if tensor.dtype.name != "float32":
             raise ValueError(f"tensor {name}: found {tensor.dtype}, expected float32")
     data = tensor_bytes(tensors, {"kind": kind})
-    attributes = all_attributes(interface, {"config": dict(config)}, attributes)
+    if len(interfaces) > 1 and not KINDS[kind].several:
+        raise ValueError(f"kind {kind!r} has one task, not {len(interfaces)}")
+    attributes = shared_attributes(interfaces, {"config": dict(config)}, attributes)
     with publish(path, kind, provenance, attributes, force=force) as writer:
         writer.write_file(TENSORS_NAME, data)
         for name, tensor in tensors.items():
@@ -81,7 +95,7 @@ def read_model(path: Path, kind: str, *, check: Check = "small") -> tuple[Stored
     model = StoredModel(
         config=fields.object("config").value,
         tensors=tensors,
-        interface=parse_interface(fields.object("interface")),
-        attributes={k: v for k, v in fields.value.items() if k not in ("config", "interface")},
+        interfaces=parse_interfaces(fields, several=artifact.several),
+        attributes={k: v for k, v in fields.value.items() if k not in FORMAT_ATTRIBUTES},
     )
     return model, artifact

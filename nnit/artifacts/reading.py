@@ -48,6 +48,11 @@ class Artifact:
         """What the manifest keeps beside the arrays, to be read field by field."""
         return JsonObject(self.manifest.attributes, f"{self.path / MANIFEST_NAME}: attributes")
 
+    @property
+    def several(self) -> bool:
+        """Whether it is of the schema for several tasks."""
+        return self.manifest.schema == KINDS[self.manifest.kind].several
+
     def spec(self, name: str) -> ArraySpec:
         """Return shape and type of the array ``name``.
 

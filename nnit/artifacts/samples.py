@@ -9,7 +9,7 @@ import numpy as np
 
 from nnit.artifacts.canonical import JsonObject, canonical_file, parse_canonical
 from nnit.artifacts.checks import MAX_DEPTH, all_attributes, check_shape, damage_of
-from nnit.artifacts.interface import interface_to_json, parse_interface
+from nnit.artifacts.interface import interface_names, interface_to_json, parse_interface
 from nnit.artifacts.manifest import ArraySpec, Provenance
 from nnit.artifacts.publish import publish
 from nnit.artifacts.reading import Artifact, Check, open_artifact, read_bytes
@@ -122,8 +122,9 @@ def read_network(artifact: Artifact, k: int, interface: PolicyInterface) -> Samp
     name = f"{network_folder(k)}/{CONFIG_NAME}"
     where = str(artifact.path / name)
     config = JsonObject(parse_canonical(read_bytes(artifact, name), where), where)
-    config.only([*PolicyInterface._fields, "architecture", "seed", "sample_index"])
-    shared = JsonObject({name: config.value[name] for name in PolicyInterface._fields}, where)
+    names = interface_names(config)
+    config.only([*names, "architecture", "seed", "sample_index"])
+    shared = JsonObject({name: config.value[name] for name in names}, where)
     if parse_interface(shared) != interface:
         raise DamagedArtifactError(f"{where}: another interface than in the manifest")
     hidden_dims = config.integers("architecture", 1, MAX_WIDTH)

@@ -1,21 +1,23 @@
 """Artifacts of kind ``tokens``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from nnit.artifacts.arrays import read_array, write_arrays
 from nnit.artifacts.canonical import JsonObject
 from nnit.artifacts.checks import (
-    all_attributes,
     check_finite,
     check_offsets,
     check_shape,
     damage_of,
     flatten_architectures,
+    shared_attributes,
     split_architectures,
 )
-from nnit.artifacts.interface import parse_interface
+from nnit.artifacts.interface import parse_interfaces
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import publish
 from nnit.artifacts.reading import Artifact, Check, open_artifact
@@ -32,7 +34,7 @@ def write_tokens(
     attributes: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> None:
-    """Write the token sequences of a zoo.
+    """Write token sequences, of one task as ever and of several in schema 2.
 
     Args:
         path: The folder to make.
@@ -49,26 +51,24 @@ def write_tokens(
     widths, arch_offsets = flatten_architectures(tokens.architectures)
     arrays = {name: getattr(tokens, name) for name in _DTYPES}
     arrays |= {"hidden_dims": widths, "arch_offsets": arch_offsets}
-    own = {
-        "patch_size": int(tokens.patch_size),
-        "standardizer": {
-            name: [float(value) for value in values]
-            for name, values in tokens.standardizer._asdict().items()
-        },
-    }
-    attributes = all_attributes(tokens.interface, own, attributes)
+    if len(tokens.interfaces) > 1:
+        arrays["tasks"] = tokens.tasks
+    own = {"patch_size": int(tokens.patch_size), **standardizers_to_json(tokens.standardizers)}
+    attributes = shared_attributes(tokens.interfaces, own, attributes)
     with publish(path, "tokens", provenance, attributes, force=force) as writer:
         write_arrays(writer, arrays)
 
 
 def read_tokens(path: Path, *, check: Check = "small") -> tuple[TokenSet, Artifact]:
-    """Read the token sequences of a zoo.
+    """Read token sequences.
 
     Raises:
         NnitError: as ``open_artifact``, or values that contradict each other.
     """
     artifact = open_artifact(path, "tokens", check=check)
-    fields = artifact.attributes
+    fields, several = artifact.attributes, artifact.several
+    interfaces = parse_interfaces(fields, several=several)
+    standardizers = parse_standardizers(fields, several=several)
     patch = fields.integer("patch_size", 1, MAX_WIDTH)
     cells = {"weight_patches": (patch, patch), "bias_patches": (patch,)}
     with damage_of(path):
@@ -78,12 +78,19 @@ def read_tokens(path: Path, *, check: Check = "small") -> tuple[TokenSet, Artifa
             name: read_array(artifact, name, dtype, (None, *cells.get(name, ())))
             for name, dtype in _DTYPES.items()
         }
+        architectures = split_architectures(widths, arch_offsets)
+        count = len(architectures)
         tokens = TokenSet(
             patch_size=patch,
-            architectures=split_architectures(widths, arch_offsets),
+            architectures=architectures,
             **arrays,
-            standardizer=_parse_standardizer(fields.object("standardizer")),
-            interface=parse_interface(fields.object("interface")),
+            tasks=(
+                read_array(artifact, "tasks", "int32", (count,))
+                if several
+                else np.zeros(count, np.int32)
+            ),
+            standardizers=standardizers,
+            interfaces=interfaces,
         )
         _check(tokens)
     return tokens, artifact
@@ -99,6 +106,29 @@ _DTYPES = {
 }
 
 
+def standardizers_to_json(standardizers: Sequence[Standardizer]) -> dict[str, Any]:
+    """Return the attributes: ``standardizer`` of one task, ``standardizers`` of several."""
+    listed = [
+        {name: [float(value) for value in values] for name, values in one._asdict().items()}
+        for one in standardizers
+    ]
+    return {"standardizer": listed[0]} if len(listed) == 1 else {"standardizers": listed}
+
+
+def parse_standardizers(fields: JsonObject, *, several: bool) -> tuple[Standardizer, ...]:
+    """Read the statistics of one task or of ``several``.
+
+    Raises:
+        DamagedArtifactError: a field is missing, unknown or impossible.
+    """
+    if not several:
+        return (_parse_standardizer(fields.object("standardizer")),)
+    return tuple(
+        _parse_standardizer(JsonObject(item, f"{fields.where}: standardizers[{k}]"))
+        for k, item in enumerate(fields.items("standardizers"))
+    )
+
+
 def _parse_standardizer(fields: JsonObject) -> Standardizer:
     fields.only(Standardizer._fields)
     values = {name: fields.numbers(name, len(ROLES)) for name in Standardizer._fields}
@@ -109,11 +139,13 @@ def _parse_standardizer(fields: JsonObject) -> Standardizer:
 
 
 def _check(tokens: TokenSet) -> None:
-    networks, patch = len(tokens), tokens.patch_size
-    counts = [
-        count_patches(tokens.interface.spec(architecture), patch)
-        for architecture in tokens.architectures
-    ]
+    networks, patch, num_tasks = len(tokens), tokens.patch_size, len(tokens.interfaces)
+    check_shape("tasks", tokens.tasks, "int32", (networks,))
+    if num_tasks > 1 and set(tokens.tasks.tolist()) != set(range(num_tasks)):
+        raise ValueError(f"tasks: not each of {num_tasks} tasks, and no other")
+    if len(tokens.standardizers) != num_tasks:
+        raise ValueError(f"standardizers: {len(tokens.standardizers)} for {num_tasks} tasks")
+    counts = [count_patches(tokens.spec(k), patch) for k in range(networks)]
     weights, biases = [weight for weight, _ in counts], [bias for _, bias in counts]
     check_offsets("weight_offsets", tokens.weight_offsets, weights, len(tokens.weight_patches))
     check_offsets("bias_offsets", tokens.bias_offsets, biases, len(tokens.bias_patches))

@@ -32,7 +32,8 @@ def trajectory_files(
     """Return both files by name; the same trajectories give the same bytes.
 
     ``mani_skill.trajectory.dataset.ManiSkillTrajectoryDataset`` reads the pair. Evaluation runs
-    every episode to its last step, so ``truncated`` is true there and ``terminated`` never.
+    an episode to the horizon, where ``truncated`` is true, or until the task itself ends it, where
+    ``terminated`` is.
 
     Raises:
         ValueError: an episode whose arrays differ in length.
@@ -50,7 +51,8 @@ def trajectory_files(
             for number, trajectory in enumerate(trajectories)
         ],
     }
-    return {H5_NAME: _h5_bytes(trajectories), JSON_NAME: canonical_file(header)}
+    data = _h5_bytes(trajectories, interface.horizon)
+    return {H5_NAME: data, JSON_NAME: canonical_file(header)}
 
 
 def _episode_json(
@@ -67,7 +69,7 @@ def _episode_json(
     }
 
 
-def _h5_bytes(trajectories: Sequence[Trajectory]) -> bytes:
+def _h5_bytes(trajectories: Sequence[Trajectory], horizon: int) -> bytes:
     import h5py  # comes with mani_skill; not needed for anything else here
 
     buffer = io.BytesIO()
@@ -75,24 +77,24 @@ def _h5_bytes(trajectories: Sequence[Trajectory]) -> bytes:
     with h5py.File(buffer, "w", libver=("earliest", "v110")) as file:
         for number, trajectory in enumerate(trajectories):
             group = file.create_group(f"traj_{number}")
-            for name, array in _datasets(trajectory).items():
+            for name, array in _datasets(trajectory, horizon).items():
                 group.create_dataset(name, data=array, track_times=False)
     return buffer.getvalue()
 
 
-def _datasets(trajectory: Trajectory) -> dict[str, np.ndarray]:
+def _datasets(trajectory: Trajectory, horizon: int) -> dict[str, np.ndarray]:
     steps = len(trajectory.actions)
     states = {f"env_states/{name}": array for name, array in trajectory.env_states.items()}
     lengths = {"obs": trajectory.observations, **states}
     if len(trajectory.success) != steps or any(len(a) != steps + 1 for a in lengths.values()):
         raise ValueError(f"trajectory of {trajectory.network}: its arrays differ in length")
-    truncated = np.zeros(steps, bool)
-    truncated[-1:] = True
+    last = np.arange(steps) == steps - 1
+    whole = steps >= horizon
     return {
         "obs": np.asarray(trajectory.observations, np.float32),
         "actions": np.asarray(trajectory.actions, np.float32),
-        "terminated": np.zeros(steps, bool),
-        "truncated": truncated,
+        "terminated": last & (not whole),
+        "truncated": last & whole,
         "success": np.asarray(trajectory.success, bool),
         **states,
     }

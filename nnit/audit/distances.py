@@ -6,8 +6,17 @@ they are, so that layers of any width are comparable.
 
 import numpy as np
 from scipy.spatial.distance import cdist
+from scipy.special import softmax
 
-from nnit.mlp import LayerWeights, MlpSpec, forward, join_layers, split_layers
+from nnit.mlp import (
+    ACTION,
+    LayerWeights,
+    MlpSpec,
+    PolicyInterface,
+    forward,
+    join_layers,
+    split_layers,
+)
 
 
 def scaled_weights(spec: MlpSpec, flat: np.ndarray) -> np.ndarray:
@@ -30,9 +39,16 @@ def weight_distances(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
     return cdist(ones, others) / np.where(size > 0, size, 1)
 
 
-def clipped_actions(outputs: np.ndarray, action_clip: float) -> np.ndarray:
-    """Return actions, as the robot gets them: ``(..., N, act_dim)`` to ``(..., N * act_dim)``."""
-    return np.clip(outputs, -action_clip, action_clip).reshape(*outputs.shape[:-2], -1)
+def actions_of(outputs: np.ndarray, interface: PolicyInterface) -> np.ndarray:
+    """Return actions, as the robot gets them: ``(..., N, act_dim)`` to ``(..., N * act_dim)``.
+
+    Of classes, their probabilities.
+    """
+    if interface.output == ACTION:
+        read = interface.read_output(outputs)
+    else:
+        read = softmax(outputs, axis=-1)
+    return read.reshape(*outputs.shape[:-2], -1)
 
 
 def action_distances(ones: np.ndarray, others: np.ndarray) -> np.ndarray:

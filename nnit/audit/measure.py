@@ -10,7 +10,7 @@ from nnit.architectures import HELD_OUT_KINDS, TrainingRange, held_out_kind
 from nnit.audit.collapse import Ranges, alarms_of, role_sizes, size_ranges
 from nnit.audit.distances import (
     action_distances,
-    clipped_actions,
+    actions_of,
     failure_iou,
     mean_pairwise,
     nearest_others,
@@ -29,9 +29,9 @@ from nnit.audit.report import (
     Spread,
 )
 from nnit.bootstrap import Estimate, estimate_or_none
-from nnit.cloning import CloningData, cloning_data, cloning_loss
+from nnit.cloning import CloningData, cloning_data
 from nnit.demos import Demos
-from nnit.mlp import Architecture, MlpSpec, Network, PolicyInterface
+from nnit.mlp import ACTION, Architecture, MlpSpec, Network, PolicyInterface
 from nnit.progress import Progress
 from nnit.rollout.metrics import Evaluation
 from nnit.seeding import numpy_generator
@@ -108,13 +108,15 @@ def audit_samples(networks: Sequence[Network], evidence: Evidence, progress: Pro
 
 
 def best_constant_loss(data: CloningData) -> float:
-    """Return the cloning loss of the best constant action, which is the mean action.
+    """Return the cloning loss of the best constant output, which answers with the mean label.
 
-    Within the bounds the cloning loss is the squared error, of which the mean is the minimum, and
-    beyond a bound no label is met better than at it.
+    Within the bounds the cloning loss of actions is the squared error, of which the mean is the
+    minimum, and beyond a bound no label is met better than at it. Of classes the best probabilities
+    are their frequencies.
     """
-    mean = data.actions.mean(dim=0, keepdim=True).expand_as(data.actions)
-    return float(cloning_loss(mean, data.actions))
+    mean = data.actions.mean(dim=0, keepdim=True)
+    best = mean if data.output == ACTION else mean.clamp(min=1e-9).log()
+    return float(data.loss(best.expand_as(data.actions)))
 
 
 def group_of(
@@ -128,11 +130,11 @@ def group_of(
     spec = interface.spec(shape)
     outputs = outputs_on(spec, flats, evidence.states)
     on_demos = outputs_on(spec, flats, data.observations.numpy())
-    losses = [float(cloning_loss(torch.from_numpy(o), data.actions)) for o in on_demos]
+    losses = [float(data.loss(torch.from_numpy(o))) for o in on_demos]
     return Group(
         np.stack([scaled_weights(spec, flat) for flat in flats]),
         outputs,
-        clipped_actions(outputs, interface.action_clip),
+        actions_of(outputs, interface),
         np.array(losses),
     )
 
@@ -283,7 +285,7 @@ def shared_failures(evaluations: list[Evaluation]) -> float | None:
 def ensemble_loss(spec: MlpSpec, flats: list[np.ndarray], data: CloningData) -> float:
     """Return the cloning loss of the mean of the networks' outputs, which are not clipped."""
     mean = outputs_on(spec, flats, data.observations.numpy()).mean(axis=0)
-    return float(cloning_loss(torch.from_numpy(mean), data.actions))
+    return float(data.loss(torch.from_numpy(mean)))
 
 
 def summarise_groups(

@@ -6,6 +6,7 @@ Hoogeboom et al. 2022, arXiv:2110.02037). The depth comes first, because it says
 there are; the weights come last, when the architecture is clean.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -29,6 +30,21 @@ class MaskedBatch(NamedTuple):
     batch: TokenBatch
     t_arch: Tensor  # (B,) share of the tokens that is known
     targets: Tensor  # (B, S) int64 into the vocabulary, IGNORED elsewhere
+
+
+class ArchitectureValues(NamedTuple):
+    """What architecture tokens may be: the depths and widths of some training networks."""
+
+    depths: tuple[int, ...]  # ascending, as are the widths
+    widths: tuple[int, ...]
+
+
+def values_of(architectures: Sequence[Architecture]) -> ArchitectureValues:
+    """Return the depths and widths that occur."""
+    return ArchitectureValues(
+        tuple(sorted({len(widths) for widths in architectures})),
+        tuple(sorted({width for widths in architectures for width in widths})),
+    )
 
 
 @dataclass(frozen=True)
@@ -80,13 +96,16 @@ def mask_architecture(
 
 
 def mask_batch(
-    architectures: list[Architecture], config: TransformerConfig, generator: torch.Generator
+    architectures: list[Architecture],
+    config: TransformerConfig,
+    generator: torch.Generator,
+    *,
+    tasks: Sequence[int] | None = None,
 ) -> MaskedBatch:
-    """Mask architectures, each at a time of its own."""
+    """Mask architectures, each at a time of its own; by default all are of the first task."""
     parts = [mask_architecture(widths, config, generator) for widths in architectures]
-    batch = collate(
-        [arch_sequence(left, config.patch_size) for left, _, _ in parts], length_step=LENGTH_STEP
-    )
+    sequences = [arch_sequence(left, config.patch_size) for left, _, _ in parts]
+    batch = collate(sequences, tasks=tasks, length_step=LENGTH_STEP)
     targets = torch.full(batch.real.shape, IGNORED)
     for row, (_, wanted, _) in enumerate(parts):
         targets[row, : len(wanted)] = torch.tensor(wanted)
@@ -109,6 +128,9 @@ def generate_architecture(
     bounds: ArchitectureBounds,
     interface: PolicyInterface,
     generator: torch.Generator,
+    *,
+    task: int = 0,
+    values: ArchitectureValues | None = None,
 ) -> Architecture:
     """Generate the masked tokens of an architecture, within bounds, exactly.
 
@@ -121,33 +143,38 @@ def generate_architecture(
         bounds: What may be generated.
         interface: Observation and action sizes.
         generator: Of this network alone.
+        task: Index of the task.
+        values: The depths and widths of the task's training networks; by default those of all.
 
     Raises:
         UsageError: nothing that may be generated is within the bounds.
     """
     config = model.config
+    values = values or ArchitectureValues(config.arch_depths, config.arch_widths)
     if pattern is None:
         allowed = [
             depth
-            for depth in config.arch_depths
-            if smallest(config, (None,) * depth, bounds, interface) is not None
+            for depth in values.depths
+            if smallest(values, (None,) * depth, bounds, interface) is not None
         ]
         if not allowed:
             raise UsageError(f"no architecture is within {describe(bounds)}")
-        logits = predict_token(model, None, 0)[: len(config.arch_depths)]
+        logits = predict_token(model, None, 0, task)[: len(config.arch_depths)]
+        # Training hides all of an architecture once in L + 1 times, the deep ones more seldom.
+        logits = logits + torch.tensor([depth + 1.0 for depth in config.arch_depths]).log()
         depth = draw(logits, [config.arch_depths.index(d) for d in allowed], generator)
         pattern = (None,) * config.arch_depths[depth]
-    elif smallest(config, pattern, bounds, interface) is None:
+    elif smallest(values, pattern, bounds, interface) is None:
         raise UsageError(f"no architecture of this pattern is within {describe(bounds)}")
     open_places = [k for k, width in enumerate(pattern) if width is None]
     order = torch.randperm(len(open_places), generator=generator).tolist()
     for place in (open_places[k] for k in order):
         fitting = [
-            index
-            for index, width in enumerate(config.arch_widths)
-            if smallest(config, replace(pattern, place, width), bounds, interface) is not None
+            config.arch_widths.index(width)
+            for width in values.widths
+            if smallest(values, replace(pattern, place, width), bounds, interface) is not None
         ]
-        logits = predict_token(model, pattern, 1 + place)[len(config.arch_depths) :]
+        logits = predict_token(model, pattern, 1 + place, task)[len(config.arch_depths) :]
         pattern = replace(pattern, place, config.arch_widths[draw(logits, fitting, generator)])
     return tuple(width for width in pattern if width is not None)
 
@@ -158,22 +185,23 @@ def replace(pattern: PartialArchitecture, place: int, width: int | None) -> Part
 
 
 def smallest(
-    config: TransformerConfig,
+    values: ArchitectureValues,
     pattern: PartialArchitecture,
     bounds: ArchitectureBounds,
     interface: PolicyInterface,
 ) -> Architecture | None:
     """Complete a pattern with the smallest widths; None where even that is out of bounds."""
-    widths = tuple(min(config.arch_widths) if width is None else width for width in pattern)
+    widths = tuple(min(values.widths) if width is None else width for width in pattern)
     return widths if bounds.admit(interface.spec(widths)) else None
 
 
 def predict_token(
-    model: DiffusionTransformer, pattern: PartialArchitecture | None, place: int
+    model: DiffusionTransformer, pattern: PartialArchitecture | None, place: int, task: int
 ) -> Tensor:
-    """Return the logits ``(V,)`` of one masked token."""
+    """Return the logits ``(V,)`` of one masked token of a task's network."""
     sequence = arch_sequence(pattern, model.config.patch_size)
-    batch = collate([sequence], length_step=LENGTH_STEP).to(str(model.arch_out.weight.device))
+    batch = collate([sequence], tasks=[task], length_step=LENGTH_STEP)
+    batch = batch.to(str(model.arch_out.weight.device))
     num_masked = 1 if pattern is None else sum(width is None for width in pattern)
     known = 0.0 if pattern is None else 1 - num_masked / (len(pattern) + 1)
     t_arch = torch.full((1,), known, device=batch.content.device)

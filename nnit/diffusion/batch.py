@@ -25,7 +25,8 @@ class TokenBatch(NamedTuple):
     mask: Tensor  # (B, S, C) bool, True where there is a weight
     layer: Tensor  # (B, S) int64, the layer of a patch
     real: Tensor  # (B, S) bool, False for padding
-    branch: Tensor  # (B,) int64, the branch of the hypernetwork, or UNKNOWN_BRANCH
+    branch: Tensor  # (B,) int64, the row of the hypernetwork's branch, or UNKNOWN_BRANCH
+    task: Tensor  # (B,) int64, index of the task
 
     def to(self, device: str) -> "TokenBatch":
         """Move to a device."""
@@ -41,13 +42,15 @@ def collate(
     networks: list[NetworkTokens],
     *,
     branches: Sequence[int] | None = None,
+    tasks: Sequence[int] | None = None,
     length_step: int = LENGTH_STEP,
 ) -> TokenBatch:
     """Pad networks to one length, a multiple of ``length_step``, and stack them.
 
     Args:
         networks: B networks.
-        branches: The branch of each; by default it is not said.
+        branches: The branch of each, counted over all tasks; by default it is not said.
+        tasks: The index of the task of each; by default the first, which may be the only one.
         length_step: Of the padded length.
     """
     layouts = [network.layout for network in networks]
@@ -67,6 +70,7 @@ def collate(
         layer=stack([layout.layer for layout in layouts]),
         real=torch.arange(length) < lengths[:, None],
         branch=torch.tensor(branches or [UNKNOWN_BRANCH] * len(networks)),
+        task=torch.tensor(tasks or [0] * len(networks)),
     )
 
 
@@ -76,7 +80,10 @@ def epoch_batches(
     """Split all networks into batches by padded length, in an order drawn for this epoch.
 
     Networks that do not fill a batch of their length join the next longer ones, so that almost
-    all batches have one of few shapes.
+    all batches have one of few shapes. Tasks are mixed as chance has it. Every network comes once
+    an epoch, so that a task weighs as many networks as its zoo has: a task with a tenth of the
+    networks is seen in a tenth of the losses, and as often a network as any other. Give tasks zoos
+    of one size to have them weigh the same.
 
     Args:
         lengths: Sequence length of each network ``(N,)``.

@@ -45,25 +45,27 @@ class SampleRequest(NamedTuple):
     """One network to generate."""
 
     spec: MlpSpec  # trained on or not
-    branch: int  # of the zoo, that it shall be like; UNKNOWN_BRANCH: not said
+    branch: int  # its row, that it shall be like; UNKNOWN_BRANCH: not said
     noise: torch.Generator  # of this network alone
+    task: int = 0  # its index
 
 
-def choose_branch(num_branches: int, generator: torch.Generator, k: int) -> int:
+def choose_branch(branches: range, generator: torch.Generator, k: int) -> int:
     """Return the branch of sample ``k`` of a shape: a random order of branches, again and again.
 
     So that every branch is equally likely for each sample, and samples of one shape differ as
     much as the zoo does.
 
     Args:
-        num_branches: Branches that the generator tells apart; 0 gives ``UNKNOWN_BRANCH``.
+        branches: Rows of the branches that the generator tells apart in this task; none gives
+            ``UNKNOWN_BRANCH``.
         generator: The same for all samples of the shape, and fresh.
         k: Index of the sample among those of its shape.
     """
-    if not num_branches:
+    if not branches:
         return UNKNOWN_BRANCH
-    order = torch.randperm(num_branches, generator=generator)
-    return int(order[k % num_branches])
+    order = torch.randperm(len(branches), generator=generator)
+    return branches[int(order[k % len(branches)])]
 
 
 def sample_networks(
@@ -84,9 +86,9 @@ def sample_networks(
 
     Args:
         predict: The trained transformer.
-        requests: What to generate.
+        requests: What to generate, of one task.
         patch_size: That of the training tokens.
-        standardizer: That of the training tokens.
+        standardizer: That of the task in the training tokens.
         num_steps: Evaluations of the transformer for each batch.
         device: Where the transformer is.
         tokens_per_batch: Tokens in a batch, padding included; one long network may exceed it. By
@@ -101,9 +103,11 @@ def sample_networks(
     for members in split_by_length(lengths, budget):
         chosen = [drawn[k] for k in members]
         missing = max(1, budget // lengths[members[0]]) - len(members)
+        filled = [*members, *members[:1] * missing]
         noise = collate(
             chosen + chosen[:1] * missing,
-            branches=[requests[k].branch for k in [*members, *members[:1] * missing]],
+            branches=[requests[k].branch for k in filled],
+            tasks=[requests[k].task for k in filled],
         )
         content = integrate(predict, noise.to(device), num_steps).content.cpu()
         for k, tokens, clean in zip(members, chosen, content, strict=False):

@@ -1,4 +1,4 @@
-"""Train the diffusion transformer on the token sequences of a zoo."""
+"""Train the diffusion transformer on the token sequences of zoos."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from nnit.diffusion.architecture import architecture_loss, mask_batch
-from nnit.diffusion.batch import TokenBatch, collate, epoch_batches
+from nnit.diffusion.batch import UNKNOWN_BRANCH, TokenBatch, collate, epoch_batches
 from nnit.diffusion.ema import Ema
 from nnit.diffusion.path import interpolate, loss_weight, sample_times
-from nnit.diffusion.transformer import DiffusionTransformer
+from nnit.diffusion.transformer import DiffusionTransformer, places_of_tasks
 from nnit.mlp import Architecture
 from nnit.seeding import torch_generator
 from nnit.tokens.sequence import NetworkTokens, build_layout, raw_to_tokens
@@ -54,13 +54,22 @@ class DiffusionStep(NamedTuple):
 
 def network_tokens(tokens: TokenSet, k: int) -> NetworkTokens:
     """Lay out and standardise network ``k`` of a token set."""
-    spec = tokens.interface.spec(tokens.architectures[k])
-    layout = build_layout(spec, tokens.patch_size, tokens.standardizer)
+    standardizer = tokens.standardizers[tokens.tasks[k]]
+    layout = build_layout(tokens.spec(k), tokens.patch_size, standardizer)
     return raw_to_tokens(
         layout,
         tokens.weight_patches[tokens.weight_offsets[k] : tokens.weight_offsets[k + 1]],
         tokens.bias_patches[tokens.bias_offsets[k] : tokens.bias_offsets[k + 1]],
     )
+
+
+def branch_rows(tokens: TokenSet) -> list[int]:
+    """Return the branch of each network, counted over all tasks, so that tasks share none."""
+    places = places_of_tasks([tokens.num_branches(task) for task in range(len(tokens.interfaces))])
+    return [
+        places[task].branches.start + branch if branch >= 0 else UNKNOWN_BRANCH
+        for task, branch in zip(tokens.tasks.tolist(), tokens.branches.tolist(), strict=True)
+    ]
 
 
 def noisy(batch: TokenBatch, t: Tensor, generator: torch.Generator) -> TokenBatch:
@@ -139,6 +148,7 @@ def train_diffusion(
     branches: Sequence[int],
     settings: DiffusionTrainingSettings,
     *,
+    tasks: Sequence[int] | None = None,
     device: str = "cpu",
     start: int = 0,
 ) -> Iterator[DiffusionStep]:
@@ -150,24 +160,33 @@ def train_diffusion(
         optimizer: Over the model's parameters.
         networks: The training set.
         architectures: Those of the training set, for the architecture tokens' own loss.
-        branches: The branch of each network.
+        branches: The branch of each network, counted over all tasks.
         settings: The numbers.
+        tasks: The index of the task of each network; by default there is one.
         device: Where the model is.
         start: Steps that were done before.
     """
+    tasks = tasks or [0] * len(networks)
     lengths = np.array([network.layout.num_tokens for network in networks])
     order = batch_order(lengths, settings, start)
     device_type = torch.device(device).type
     for step in range(start, settings.steps):
         generator = torch_generator(settings.seed, "noise", step)
         members = next(order)
-        clean = collate([networks[k] for k in members], branches=[branches[k] for k in members]).to(
-            device
-        )
+        clean = collate(
+            [networks[k] for k in members],
+            branches=[branches[k] for k in members],
+            tasks=[tasks[k] for k in members],
+        ).to(device)
         t = sample_times(len(clean.real), generator).to(device)
         noised = noisy(clean, t, generator)
         chosen = torch.randint(len(architectures), (ARCHITECTURES_PER_STEP,), generator=generator)
-        masked = mask_batch([architectures[k] for k in chosen.tolist()], model.config, generator)
+        masked = mask_batch(
+            [architectures[k] for k in chosen.tolist()],
+            model.config,
+            generator,
+            tasks=[tasks[k] for k in chosen.tolist()],
+        )
         with torch.autocast(device_type, torch.bfloat16, enabled=settings.autocast):
             predicted = model(noised, torch.ones_like(t), t)
             logits = model.architecture_logits(masked.batch.to(device), masked.t_arch.to(device))

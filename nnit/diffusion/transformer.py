@@ -7,7 +7,9 @@ arXiv:2212.09748); one time per modality as in UniDiffuser (Bao et al. 2023, arX
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -20,7 +22,7 @@ from nnit.tokens.sequence import NUM_FEATURES
 
 TIME_FEATURES = 64
 HIGHEST_FREQUENCY = 200.0  # radians over the whole of time
-BRANCH_INITIAL_STD = 0.3
+ROW_INITIAL_STD = 0.3  # of the embeddings of branches and of tasks
 MASKED = -1e4  # added to the attention logits of padding; finite in bfloat16
 
 
@@ -38,10 +40,12 @@ class TransformerConfig:
     width: int = 256
     depth: int = 6
     heads: int = 4
-    num_branches: int = 0  # branches of the zoo that may be asked for; 0: none is told apart
+    num_branches: int = 0  # branches of the zoos that may be asked for; 0: none is told apart
+    num_tasks: int = 0  # tasks that may be asked for; 0: there is one, or none is told apart
 
     def __post_init__(self) -> None:
-        if min(self.patch_size, self.width, self.depth, self.heads, self.num_branches + 1) < 1:
+        counts = (self.num_branches + 1, self.num_tasks + 1)
+        if min(self.patch_size, self.width, self.depth, self.heads, *counts) < 1:
             raise ValueError(f"sizes must be positive, got {self}")
         object.__setattr__(self, "arch_depths", tuple(self.arch_depths))  # JSON has lists
         object.__setattr__(self, "arch_widths", tuple(self.arch_widths))
@@ -61,8 +65,27 @@ class TransformerConfig:
         return self.patch_size * (self.patch_size + 1)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the fields as plain data."""
-        return asdict(self)
+        """Return the fields as plain data.
+
+        Tasks are mentioned where they are told apart, as configurations were before they were.
+        """
+        fields = asdict(self)
+        if not self.num_tasks:
+            del fields["num_tasks"]
+        return fields
+
+
+class TaskPlace(NamedTuple):
+    """Where a task is found in the embeddings of a transformer."""
+
+    task: int  # its row among the tasks
+    branches: range  # rows of its branches: no two tasks share one
+
+
+def places_of_tasks(num_branches: Sequence[int]) -> list[TaskPlace]:
+    """Return the place of each task, given the number of branches of each."""
+    bounds = pairwise(accumulate(num_branches, initial=0))
+    return [TaskPlace(task, range(start, end)) for task, (start, end) in enumerate(bounds)]
 
 
 class Modulation(NamedTuple):
@@ -126,7 +149,11 @@ class Block(nn.Module):
 
 
 class DiffusionTransformer(nn.Module):
-    """Predicts clean content from noisy content, for networks of any width and depth."""
+    """Predicts clean content from noisy content, for networks of any width and depth.
+
+    What tells tasks apart is a row that is added to the condition of every block, for weights and
+    for architectures; the sizes of observations and actions are in the features of the tokens.
+    """
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -141,6 +168,8 @@ class DiffusionTransformer(nn.Module):
         )
         if config.num_branches:  # the last row stands for UNKNOWN_BRANCH
             self.branch_in = nn.Embedding(config.num_branches + 1, width)
+        if config.num_tasks:
+            self.task_in = nn.Embedding(config.num_tasks, width)
         self.blocks = nn.ModuleList(Block(width, config.heads) for _ in range(config.depth))
         self.out_modulation = nn.Linear(width, 2 * width)
         self.content_out = nn.Linear(width, config.content_size)
@@ -162,7 +191,9 @@ class DiffusionTransformer(nn.Module):
                 nn.init.zeros_(module.modulation.weight)
                 nn.init.zeros_(module.modulation.bias)
         if self.config.num_branches:
-            nn.init.normal_(self.branch_in.weight, std=BRANCH_INITIAL_STD)
+            nn.init.normal_(self.branch_in.weight, std=ROW_INITIAL_STD)
+        if self.config.num_tasks:
+            nn.init.normal_(self.task_in.weight, std=ROW_INITIAL_STD)
         for layer in (self.out_modulation, self.content_out, self.arch_out):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -197,6 +228,8 @@ class DiffusionTransformer(nn.Module):
         condition = self.condition(times)  # (B, D)
         if self.config.num_branches:
             condition = condition + self.branch_in(batch.branch % (self.config.num_branches + 1))
+        if self.config.num_tasks:
+            condition = condition + self.task_in(batch.task)
         bias = torch.where(batch.real, 0.0, MASKED)[:, None, None, :]  # (B, 1, 1, S)
         for block in self.blocks:
             x = block(x, condition, bias)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from nnit.cloning import CloningData, cloning_loss, run_mlp
+from nnit.cloning import CloningData, run_mlp
 from nnit.ghn.model import GraphHyperNetwork
 from nnit.mlp import Architecture, PolicyInterface
 from nnit.seeding import numpy_generator, torch_generator
@@ -72,7 +72,7 @@ def train_ghn(
             rows = torch.randint(len(data), (settings.batch_size,), generator=transitions)
             rows = rows.to(data.actions.device)
             predicted = run_mlp(layers, data.observations[rows])
-            losses.append(cloning_loss(predicted, data.actions[rows]))
+            losses.append(data.loss(predicted, rows))
         loss = torch.stack(losses).mean()
         learning_rate = one_cycle(step, settings.steps, settings.learning_rate)
         optimise(ghn, optimizer, loss, learning_rate)

@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from nnit.errors import InterruptedRunError, ResourceError
+from nnit.errors import InterruptedRunError, ResourceError, UsageError
 from nnit.mlp import PolicyInterface, split_layers
 from nnit.progress import Progress, silent
 from nnit.rollout.episodes import EvaluationRequest
 from nnit.rollout.metrics import Episode, Evaluation, summarise_episode
+from nnit.tasks.registry import get_task
 from nnit.tasks.seeds import EVALUATION_FIRST_SEED, seed_range
 from nnit.tasks.simulation import make_environment, quiet_simulator
-from nnit.tasks.task import get_task
 
 MAX_ENVS = 2048  # environments stepped together
 
@@ -86,12 +86,15 @@ def evaluate_batched(
         One evaluation per network, in the order given.
 
     Raises:
-        UsageError: unknown task, no episode, seeds out of range, many environments on a CPU.
+        UsageError: unknown task or one that ManiSkill doesn't simulate, no episode, seeds out of
+            range, many environments on a CPU.
         ResourceError: no CUDA device.
         InterruptedRunError: asked to stop; nothing is kept.
     """
     require_backend(sim_backend)
     task = get_task(interface.task)
+    if not task.on_gpu:
+        raise UsageError(f"--sim-backend {sim_backend}: {task.task_id} has no simulation there")
     items = [
         _Item(network, episode_ix, seed)
         for network in range(len(networks))

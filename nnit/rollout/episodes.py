@@ -1,9 +1,10 @@
 """Evaluate policies in the simulator, over processes.
 
-An episode's result depends on its reset seed and policy alone: the scene is rebuilt at each
-reset and every worker computes with one thread. Episodes run to the horizon, as with ManiSkill's
-``ignore_terminations=True``; without it ``success_at_end`` means nothing. Where ``success_once``
-alone is asked, ``stop_on_success`` ends an episode at its first success.
+An episode's result depends on its reset seed and policy alone: a reset forgets what was before,
+and every worker computes with one thread. Episodes run to the horizon, as with ManiSkill's
+``ignore_terminations=True``, where the task itself doesn't end them; without it
+``success_at_end`` means nothing. Where ``success_once`` alone is asked, ``stop_on_success`` ends
+an episode at its first success.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,12 +17,12 @@ import numpy as np
 from nnit.errors import UsageError
 from nnit.mlp import Architecture, PolicyInterface
 from nnit.parallel import UnitPool, map_units, open_pool
+from nnit.policy import NumpyPolicy
 from nnit.progress import Progress, silent
 from nnit.rollout.metrics import Episode, Evaluation, summarise_episode
-from nnit.rollout.policy import NumpyPolicy
-from nnit.tasks.seeds import EVALUATION_FIRST_SEED, seed_range
-from nnit.tasks.simulation import DirectSimulation, process_simulation
-from nnit.tasks.task import Task, get_task
+from nnit.tasks.registry import episode_seeds, expert_of, get_task, process_simulation
+from nnit.tasks.seeds import EVALUATION_FIRST_SEED
+from nnit.tasks.task import Simulation, TaskRef
 
 UNIT_EPISODES = 25
 
@@ -45,10 +46,12 @@ class Trajectory(NamedTuple):
     observations: np.ndarray  # (T + 1, obs_dim) float32, the last after the last action
     actions: np.ndarray  # (T, act_dim) float32
     success: np.ndarray  # (T,) bool, after each action
+    rewards: np.ndarray | None = None  # (T,) float64, of tasks that have any
 
     def episode(self, episode_ix: int) -> Episode:
         """Return what is reported of it."""
-        return summarise_episode(episode_ix, self.seed, self.success.tolist())
+        rewards = None if self.rewards is None else self.rewards.tolist()
+        return summarise_episode(episode_ix, self.seed, self.success.tolist(), rewards)
 
 
 class UnitKey(NamedTuple):
@@ -67,7 +70,7 @@ class UnitResult(NamedTuple):
 
 class _Unit(NamedTuple):
     key: UnitKey
-    task_id: str
+    task: TaskRef
     seeds: range
     network: tuple[PolicyInterface, Architecture, np.ndarray] | None  # None: the expert
     record: bool
@@ -75,34 +78,42 @@ class _Unit(NamedTuple):
 
 
 def run_trajectory(
-    simulation: DirectSimulation,
+    simulation: Simulation,
     policy: Policy,
     seed: int,
     horizon: int,
     *,
     stop_on_success: bool = False,
 ) -> Trajectory:
-    """Run a policy from one initial state to the horizon and record everything.
+    """Run a policy from one initial state to the horizon, or to its end, and record everything.
 
     With ``stop_on_success`` the episode ends at its first success: ``success_once`` is the same
     to the bit, and nothing else of it means anything.
     """
     observations = [simulation.reset(seed)]
-    actions, successes = [], []
+    actions, successes, rewards = [], [], []
     with np.errstate(over="ignore", invalid="ignore"):  # absurd weights are the policy's business
         for _ in range(horizon):
             action = policy(observations[-1])
-            observation, success = simulation.step(action)
+            observation, success, reward, done = simulation.step(action)
             observations.append(observation)
             actions.append(action)
             successes.append(success)
-            if success and stop_on_success:
+            if reward is not None:
+                rewards.append(reward)
+            if done or (success and stop_on_success):
                 break
-    return Trajectory(seed, np.stack(observations), np.stack(actions), np.array(successes))
+    return Trajectory(
+        seed,
+        np.stack(observations),
+        np.stack(actions),
+        np.array(successes),
+        np.array(rewards, np.float64) if rewards else None,
+    )
 
 
 def run_episode(
-    simulation: DirectSimulation, policy: Policy, seed: int, horizon: int, episode_ix: int = 0
+    simulation: Simulation, policy: Policy, seed: int, horizon: int, episode_ix: int = 0
 ) -> Episode:
     """Run a policy from one initial state to the horizon and report success."""
     return run_trajectory(simulation, policy, seed, horizon).episode(episode_ix)
@@ -125,6 +136,7 @@ def evaluate_networks(
     done_units: Mapping[UnitKey, UnitResult] | None = None,
     record: bool = False,
     stop_on_success: bool = False,
+    task: TaskRef | None = None,
 ) -> list[Evaluation]:
     """Evaluate networks of one task, all on the same initial states.
 
@@ -140,6 +152,7 @@ def evaluate_networks(
         record: Give ``on_unit`` the trajectories too.
         stop_on_success: End an episode at its first success; ``success_once`` stays the same,
             the rest of an episode means nothing then.
+        task: Where the task is found, if not by its id.
 
     Returns:
         One evaluation per network, in the order given.
@@ -151,12 +164,12 @@ def evaluate_networks(
     """
     if len({network.name for network in networks}) < len(networks):
         raise UsageError("networks to evaluate: two have the same name")
-    get_task(interface.task)
-    seeds = seed_range(first_seed, num_episodes)
+    task = task or TaskRef(interface.task)
+    seeds = episode_seeds(task, first_seed, num_episodes)
     units = [
         _Unit(
             UnitKey(network.name, start),
-            interface.task,
+            task,
             seeds[start : start + UNIT_EPISODES],
             (interface, network.hidden_dims, network.weights),
             record,
@@ -196,9 +209,14 @@ class SuccessEvaluator:
     """Runs episodes to their first success, round after round; made by ``open_evaluator``."""
 
     def __init__(
-        self, pool: UnitPool[_Unit, UnitResult], interface: PolicyInterface, first_seed: int
+        self,
+        pool: UnitPool[_Unit, UnitResult],
+        interface: PolicyInterface,
+        first_seed: int,
+        task: TaskRef,
     ) -> None:
         self._pool, self._interface, self._first_seed = pool, interface, first_seed
+        self._task = task
 
     def run(
         self,
@@ -216,8 +234,8 @@ class SuccessEvaluator:
         units = [
             _Unit(
                 one.key,
-                self._interface.task,
-                seed_range(self._first_seed + one.first_episode, one.num_episodes),
+                self._task,
+                episode_seeds(self._task, self._first_seed + one.first_episode, one.num_episodes),
                 (self._interface, one.network.hidden_dims, one.network.weights),
                 record=False,
                 stop_on_success=True,
@@ -233,31 +251,32 @@ class SuccessEvaluator:
 
 @contextmanager
 def open_evaluator(
-    interface: PolicyInterface, first_seed: int, workers: int
+    interface: PolicyInterface, first_seed: int, workers: int, task: TaskRef | None = None
 ) -> Iterator[SuccessEvaluator]:
     """Start processes for an evaluation that decides by its results what to run next.
 
     Raises:
         UsageError: unknown task, or ``workers`` below 1.
     """
-    get_task(interface.task)
+    task = task or TaskRef(interface.task)
+    get_task(task)
     with open_pool(_run_unit, workers) as pool:
-        yield SuccessEvaluator(pool, interface, first_seed)
+        yield SuccessEvaluator(pool, interface, first_seed, task)
 
 
 def evaluate_expert(
-    task: Task,
+    task: TaskRef,
     num_episodes: int,
     first_seed: int = EVALUATION_FIRST_SEED,
     workers: int = 1,
     progress: Progress = silent,
 ) -> Evaluation:
     """Evaluate a task's scripted expert, without noise; errors as ``evaluate_networks``."""
-    seeds = seed_range(first_seed, num_episodes)
+    seeds = episode_seeds(task, first_seed, num_episodes)
     units = [
         _Unit(
             UnitKey("expert", start),
-            task.task_id,
+            task,
             seeds[start : start + UNIT_EPISODES],
             network=None,
             record=False,
@@ -297,9 +316,9 @@ def _is_done(unit: _Unit, done_units: Mapping[UnitKey, UnitResult]) -> bool:
 
 
 def _run_unit(unit: _Unit) -> UnitResult:
-    task = get_task(unit.task_id)
-    simulation = process_simulation(task)
-    policy = task.expert if unit.network is None else NumpyPolicy(*unit.network)
+    task = get_task(unit.task)
+    simulation = process_simulation(unit.task)
+    policy = expert_of(task) if unit.network is None else NumpyPolicy(*unit.network)
     horizon = task.horizon if unit.network is None else unit.network[0].horizon
     trajectories = tuple(
         run_trajectory(simulation, policy, seed, horizon, stop_on_success=unit.stop_on_success)

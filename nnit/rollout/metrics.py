@@ -81,13 +81,13 @@ def wider(one: Interval, other: Interval) -> Interval:
 
 
 class Episode(NamedTuple):
-    """One evaluation episode. ``episode_return`` counts the control steps in success."""
+    """One evaluation episode."""
 
     episode_ix: int
     seed: int
     success_once: bool
     success_at_end: bool
-    episode_return: float  # sum of the sparse reward: control steps spent in success
+    episode_return: float  # sum of the rewards; without any, the control steps spent in success
     episode_len: int  # control steps
 
 
@@ -141,13 +141,15 @@ def comparison_interval(evaluations: Sequence[Evaluation]) -> Interval:
     )
 
 
-def summarise_episode(episode_ix: int, seed: int, success: Sequence[bool]) -> Episode:
-    """Report an episode by its success after each of its control steps."""
+def summarise_episode(
+    episode_ix: int, seed: int, success: Sequence[bool], rewards: Sequence[float] | None = None
+) -> Episode:
+    """Report an episode by its success, and its reward, after each of its control steps."""
     return Episode(
         episode_ix=episode_ix,
         seed=seed,
         success_once=any(success),
         success_at_end=bool(success[-1]),
-        episode_return=float(sum(success)),
+        episode_return=float(sum(success)) if rewards is None else math.fsum(rewards),
         episode_len=len(success),
     )

@@ -8,10 +8,11 @@ import numpy as np
 
 from nnit.mlp import Architecture, PolicyInterface
 from nnit.parallel import map_units
+from nnit.policy import NumpyPolicy
 from nnit.rollout.episodes import run_trajectory
-from nnit.rollout.policy import NumpyPolicy
-from nnit.tasks.simulation import make_environment, process_simulation, quiet_simulator
-from nnit.tasks.task import get_task
+from nnit.tasks.registry import get_task, process_simulation
+from nnit.tasks.simulation import make_environment, quiet_simulator
+from nnit.tasks.task import TaskRef
 
 WARM_UP_EPISODES = 2
 
@@ -67,7 +68,7 @@ def _measure(unit: _Unit) -> float:
 
 
 def _direct_runner(unit: _Unit, policy: NumpyPolicy) -> Callable[[int], None]:
-    simulation = process_simulation(get_task(unit.interface.task))
+    simulation = process_simulation(TaskRef(unit.interface.task))
 
     def run(seed: int) -> None:
         run_trajectory(simulation, policy, seed, unit.interface.horizon)

@@ -1,26 +1,27 @@
-"""Demonstrations: a scripted expert, disturbed so that the data shows recoveries."""
+"""Demonstrations: a scripted expert, disturbed so that the data shows recoveries, or labels."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from nnit.demos import Demos
 from nnit.errors import UsageError
-from nnit.mlp import PolicyInterface
+from nnit.mlp import ACTION, Network, PolicyInterface
 from nnit.parallel import map_units
+from nnit.policy import NumpyPolicy
 from nnit.progress import Progress, silent
 from nnit.seeding import numpy_generator
-from nnit.tasks.seeds import DEMOS_FIRST_SEED, seed_range
-from nnit.tasks.simulation import DirectSimulation, process_simulation
-from nnit.tasks.task import Task, get_task
+from nnit.tasks.registry import episode_seeds, expert_of, get_task, process_simulation
+from nnit.tasks.task import Examples, Expert, Simulation, Task, TaskRef
 
 UNIT_EPISODES = 10
 MIN_OBS_STD = 1e-3  # below this an observation is as good as constant
 
 
 class EpisodeRecord(NamedTuple):
-    """One demonstration of the task's full horizon ``T``."""
+    """One demonstration of ``T`` steps: the task's horizon, or up to where the episode ends."""
 
     observations: np.ndarray  # (T, obs_dim) float32, before each action
     actions: np.ndarray  # (T, act_dim) float32, the expert's own, without noise
@@ -29,83 +30,160 @@ class EpisodeRecord(NamedTuple):
     seed: int
 
 
+class Teacher(NamedTuple):
+    """A network that acts, or that is learnt from."""
+
+    interface: PolicyInterface
+    network: Network
+
+    def policy(self) -> NumpyPolicy:
+        """Return it as a function of raw observations."""
+        return NumpyPolicy(self.interface, *self.network)
+
+
+class DemoRequest(NamedTuple):
+    """Which episodes to collect; None stands for the task's own number."""
+
+    episodes: int | None = None
+    first_seed: int | None = None  # reset seed of the first; the others follow
+    noise: float | None = None  # mean standard deviation of the action noise
+    seed: int = 0  # of the noise
+    teacher: Teacher | None = None  # instead of the task's expert
+    actors: tuple[Teacher, ...] = ()  # act instead, an episode each in turn; without noise
+
+
+THE_TASKS_OWN = DemoRequest()
+
+
 class _Unit(NamedTuple):
-    task_id: str
+    task: TaskRef
+    request: DemoRequest
     first_seed: int
     noise: float
-    seed: int
     episodes: range
 
 
 def collect_episode(
-    simulation: DirectSimulation,
-    expert: Callable[[np.ndarray], np.ndarray],
+    simulation: Simulation,
+    expert: Expert,
     seed: int,
     noise: float,
     rng: np.random.Generator,
-    horizon: int,
+    task: Task,
+    actor: Expert | None = None,
 ) -> EpisodeRecord:
-    """Run the expert with Gaussian noise on the executed actions; record its clean ones.
+    """Run the expert with noise on the executed actions; record its clean ones.
 
-    The noise has one standard deviation per episode, ``noise`` times a uniform draw from 0 to
-    2, so that the data holds both precise and much disturbed episodes. The episode goes on to
-    the horizon after success: holding still is part of the task.
+    The noise is Gaussian with one standard deviation per episode, ``noise`` times a uniform draw
+    from 0 to 2, so that the data holds both precise and much disturbed episodes. The episode goes
+    on to the horizon after success, if the task doesn't end it: holding still is part of the task.
+    A choice among classes is replaced by a random one that often instead.
 
-    Source: DART, Laskey et al. 2017 (arXiv:1703.09327).
+    With an ``actor`` it is the actor that acts, with the noise, and the expert says for each state
+    that it visits what should have been done (DAgger).
+
+    Source: DART, Laskey et al. 2017 (arXiv:1703.09327); DAgger, Ross et al. 2011
+    (arXiv:1011.0686).
     """
-    act_dim = simulation.task.act_dim
-    scale = noise * rng.uniform(0.0, 2.0)
-    disturbances = (scale * rng.standard_normal((horizon, act_dim))).astype(np.float32)
+    disturb = disturbances(task, noise * rng.uniform(0.0, 2.0), rng)
     observations, actions, successes = [], [], []
     observation = simulation.reset(seed)
-    for disturbance in disturbances:
+    for disturbed in disturb:
         action = np.clip(expert(observation), -1.0, 1.0).astype(np.float32)
         observations.append(observation)
         actions.append(action)
-        observation, success = simulation.step(np.clip(action + disturbance, -1.0, 1.0))
+        executed = action if actor is None else actor(observation)
+        observation, success, _, done = simulation.step(disturbed(executed))
         successes.append(success)
+        if done:
+            break
     return EpisodeRecord(
         np.stack(observations), np.stack(actions), any(successes), successes[-1], seed
     )
 
 
+def disturbances(
+    task: Task, scale: float, rng: np.random.Generator
+) -> list[Callable[[np.ndarray], np.ndarray]]:
+    """Return, for each step of an episode, what is executed instead of an action."""
+    if task.output == ACTION:
+        noise = (scale * rng.standard_normal((task.horizon, task.act_dim))).astype(np.float32)
+        return [partial(_add, row) for row in noise]
+    replaced = rng.uniform(size=task.horizon) < scale
+    chosen = np.eye(task.act_dim, dtype=np.float32)[rng.integers(task.act_dim, size=task.horizon)]
+    return [partial(_replace, *pair) for pair in zip(replaced, chosen, strict=True)]
+
+
+def _add(noise: np.ndarray, action: np.ndarray) -> np.ndarray:
+    return np.clip(action + noise, -1.0, 1.0)
+
+
+def _replace(replaced: bool, choice: np.ndarray, action: np.ndarray) -> np.ndarray:  # noqa: FBT001
+    return choice if replaced else action
+
+
 def collect_demos(
-    task: Task,
-    num_episodes: int,
-    first_seed: int = DEMOS_FIRST_SEED,
-    noise: float | None = None,
-    seed: int = 0,
+    ref: TaskRef,
+    request: DemoRequest = THE_TASKS_OWN,
     workers: int = 1,
     progress: Progress = silent,
 ) -> Demos:
-    """Collect demonstrations of a task's expert in the simulator.
+    """Collect demonstrations of a task's expert in the simulator, or its labelled examples.
+
+    Episode ``k`` has a stream of noise of its own, so that the result does not depend on
+    ``workers``.
 
     Args:
-        task: The task.
-        num_episodes: Episodes of ``task.horizon`` transitions each.
-        first_seed: Reset seed of the first episode; the others follow.
-        noise: Mean standard deviation of the action noise; ``task.demo_noise`` by default.
-        seed: Seed of the noise. Episode ``k`` has a stream of its own, so that the result does
-            not depend on ``workers``.
+        ref: The task.
+        request: Which episodes, and who acts.
         workers: Processes.
         progress: Counts episodes.
 
     Raises:
-        UsageError: no episode, seeds out of range, negative noise.
+        UsageError: an unknown task or one without expert and examples, no episode, seeds out of
+            range, negative noise.
         InterruptedRunError: asked to stop; nothing is kept.
     """
-    noise = task.demo_noise if noise is None else noise
-    if not 0.0 <= noise <= 1.0:
-        raise UsageError(f"--noise {noise}: must be within 0 to 1")
-    seed_range(first_seed, num_episodes)
-    episodes = range(num_episodes)
+    task = get_task(ref)
+    noise = noise_of(task, request)
+    seeds = demo_seeds(ref, request)
+    if task.examples is not None:
+        return demos_of_examples(task, task.examples(), seeds)
+    if request.teacher is None:
+        expert_of(task)
+    episodes = range(len(seeds))
     chunks = [episodes[start : start + UNIT_EPISODES] for start in episodes[::UNIT_EPISODES]]
-    units = [_Unit(task.task_id, first_seed, noise, seed, chunk) for chunk in chunks]
-    progress.start("demonstrations", num_episodes)
+    units = [_Unit(ref, request, seeds.start, noise, chunk) for chunk in chunks]
+    progress.start("demonstrations", len(seeds))
     records = map_units(
         _collect_unit, units, workers, progress, unit_sizes=[len(chunk) for chunk in chunks]
     )
     return _join(task, [record for chunk in records for record in chunk])
+
+
+def noise_of(task: Task, request: DemoRequest) -> float:
+    """Return the noise of a request; networks that act to be corrected have none by default.
+
+    Raises:
+        UsageError: not within 0 to 1.
+    """
+    own = 0.0 if request.actors else task.demo_noise
+    noise = own if request.noise is None else request.noise
+    if not 0.0 <= noise <= 1.0:
+        raise UsageError(f"--noise {noise}: must be within 0 to 1")
+    return noise
+
+
+def demo_seeds(ref: TaskRef, request: DemoRequest) -> range:
+    """Return the reset seeds of a request.
+
+    Raises:
+        UsageError: an unknown task, no episode, or seeds that the task does not have.
+    """
+    task = get_task(ref)
+    first = task.demo_first_seed if request.first_seed is None else request.first_seed
+    episodes = task.demo_episodes if request.episodes is None else request.episodes
+    return episode_seeds(ref, first, episodes)
 
 
 def _collect_unit(unit: _Unit) -> list[EpisodeRecord]:
@@ -113,12 +191,15 @@ def _collect_unit(unit: _Unit) -> list[EpisodeRecord]:
 
 
 def _collect(unit: _Unit) -> Iterator[EpisodeRecord]:
-    task = get_task(unit.task_id)
-    simulation = process_simulation(task)
+    task, request = get_task(unit.task), unit.request
+    simulation = process_simulation(unit.task)
+    expert = request.teacher.policy() if request.teacher else expert_of(task)
+    actors = [actor.policy() for actor in request.actors]
     for k in unit.episodes:
-        rng = numpy_generator(unit.seed, "demos", k)
+        rng = numpy_generator(request.seed, "demos", k)
+        actor = actors[k % len(actors)] if actors else None
         reset_seed = unit.first_seed + k
-        yield collect_episode(simulation, task.expert, reset_seed, unit.noise, rng, task.horizon)
+        yield collect_episode(simulation, expert, reset_seed, unit.noise, rng, task, actor)
 
 
 def _join(task: Task, records: list[EpisodeRecord]) -> Demos:
@@ -137,11 +218,14 @@ def _join(task: Task, records: list[EpisodeRecord]) -> Demos:
 def policy_interface(task: Task, observations: np.ndarray) -> PolicyInterface:
     """Fit the scaling of observations ``(N, obs_dim)``: mean and standard deviation.
 
-    The numbers are float32 values, so that they survive any artifact unchanged; no standard
-    deviation is below ``MIN_OBS_STD``.
+    Of each number, or, where the task says that they share it, of all together. The numbers are
+    float32 values, so that they survive any artifact unchanged; no standard deviation is below
+    ``MIN_OBS_STD``.
     """
-    mean = observations.mean(axis=0, dtype=np.float64).astype(np.float32)
-    std = observations.std(axis=0, dtype=np.float64).clip(MIN_OBS_STD).astype(np.float32)
+    axis = None if task.shared_scaling else 0
+    mean = observations.mean(axis=axis, dtype=np.float64).astype(np.float32)
+    std = observations.std(axis=axis, dtype=np.float64).clip(MIN_OBS_STD).astype(np.float32)
+    mean, std = np.broadcast_to(mean, task.obs_dim), np.broadcast_to(std, task.obs_dim)
     return PolicyInterface(
         task=task.task_id,
         control_mode=task.control_mode,
@@ -150,4 +234,32 @@ def policy_interface(task: Task, observations: np.ndarray) -> PolicyInterface:
         horizon=task.horizon,
         obs_mean=tuple(mean.tolist()),
         obs_std=tuple(std.tolist()),
+        output=task.output,
     )
+
+
+def demos_of_examples(task: Task, examples: Examples, seeds: range) -> Demos:
+    """Return labelled examples as demonstrations of one step each."""
+    chosen = np.asarray(seeds, np.int64)
+    inputs = examples.inputs[chosen]
+    right = np.ones(len(chosen), bool)
+    return Demos(
+        observations=inputs,
+        actions=np.eye(task.act_dim, dtype=np.float32)[examples.labels[chosen]],
+        episode_ends=np.arange(1, len(chosen) + 1),
+        success_once=right,
+        success_at_end=right,
+        seeds=chosen,
+        interface=policy_interface(task, inputs),
+    )
+
+
+def join_demos(task: Task, some: Demos, more: Demos) -> Demos:
+    """Return the episodes of both; the scaling of observations is fitted to all of them."""
+    both = {
+        name: np.concatenate([getattr(some, name), getattr(more, name)])
+        for name in ("observations", "actions", "success_once", "success_at_end", "seeds")
+    }
+    ends = np.concatenate([some.episode_ends, some.episode_ends[-1] + more.episode_ends])
+    interface = policy_interface(task, both["observations"])
+    return Demos(**both, episode_ends=ends, interface=interface)

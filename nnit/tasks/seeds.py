@@ -7,16 +7,19 @@ DEMOS_FIRST_SEED = 10_000  # so that the first 10 000 are free for evaluation
 MAX_SEED = 2**31 - 1  # what ManiSkill's generators take
 
 
-def seed_range(first_seed: int, num_episodes: int) -> range:
+def seed_range(first_seed: int, num_episodes: int, max_seed: int = MAX_SEED) -> range:
     """Return the reset seeds of ``num_episodes`` episodes from ``first_seed`` on.
 
     Raises:
-        UsageError: no episode, or seeds outside 0 to ``MAX_SEED``.
+        UsageError: no episode, or seeds outside 0 to ``max_seed``.
     """
     if num_episodes < 1:
         raise UsageError(f"--episodes {num_episodes}: must be at least 1")
-    if first_seed < 0 or first_seed + num_episodes - 1 > MAX_SEED:
-        raise UsageError(f"reset seeds from {first_seed} on: must be within 0 to {MAX_SEED}")
+    if first_seed < 0 or first_seed + num_episodes - 1 > max_seed:
+        raise UsageError(
+            f"reset seeds {first_seed} to {first_seed + num_episodes - 1}: must be within 0 to "
+            f"{max_seed}"
+        )
     return range(first_seed, first_seed + num_episodes)
 
 

@@ -1,47 +1,83 @@
-"""The tasks that nnit knows: their dimensions, horizon and expert. Imports no simulator."""
+"""What a task is: the one interface through which the rest of nnit knows it.
 
-import difflib
+A task says how large observations and outputs are, how an episode runs, what success is, and where
+demonstrations come from: a scripted expert, or labelled examples. ``docs/tasks.md`` shows how to
+add one. Imports no simulator.
+"""
+
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from nnit.errors import UsageError
-from nnit.tasks import experts
+from nnit.mlp import ACTION, Output
+from nnit.tasks.seeds import DEMOS_FIRST_SEED, MAX_SEED
+
+
+class Observed(NamedTuple):
+    """What one control step shows."""
+
+    observation: np.ndarray  # (obs_dim,) float32, raw
+    success: bool  # now, after this step
+    reward: float | None = None  # None: 1 in success, else 0
+    done: bool = False  # the episode ends here, before the horizon
+
+
+class Simulation(Protocol):
+    """Episodes of a task, one at a time; an episode follows from its seed and actions alone."""
+
+    def reset(self, seed: int) -> np.ndarray:
+        """Begin the episode of a reset seed; return the observation ``(obs_dim,)`` float32."""
+        ...
+
+    def step(self, action: np.ndarray) -> Observed:
+        """Go on by one step with an output ``(act_dim,)`` float32.
+
+        Actions are within [-1, 1]; of classes the one that is chosen is 1 and the others are 0.
+        """
+        ...
+
+
+class Examples(NamedTuple):
+    """Labelled inputs; the place of an example is its reset seed."""
+
+    inputs: np.ndarray  # (N, obs_dim) float32, raw
+    labels: np.ndarray  # (N,) int64, within 0 to act_dim - 1
+
+
+Expert = Callable[[np.ndarray], np.ndarray]  # raw observation (obs_dim,) -> output (act_dim,)
 
 
 @dataclass(frozen=True)
 class Task:
-    """A ManiSkill3 task with state observations."""
+    """A task.
 
-    task_id: str
-    control_mode: str
-    obs_dim: int
-    act_dim: int
-    horizon: int  # control steps of an episode, ManiSkill's registered max_episode_steps
-    demo_noise: float  # standard deviation of action noise while collecting demonstrations
-    expert: Callable[[np.ndarray], np.ndarray]  # (obs_dim,) raw -> (act_dim,) in [-1, 1]
-
-
-TASKS = {
-    task.task_id: task
-    for task in (
-        Task("PushCube-v1", "pd_ee_delta_pos", 35, 4, 50, 0.1, experts.push_cube),
-        Task("PickCube-v1", "pd_ee_delta_pos", 42, 4, 50, 0.3, experts.pick_cube),
-        Task("StackCube-v1", "pd_ee_delta_pos", 48, 4, 50, 0.02, experts.stack_cube),
-    )
-}
-
-
-def get_task(task_id: str) -> Task:
-    """Return a task by its id, such as ``PushCube-v1``.
-
-    Raises:
-        UsageError: no such task; the line holds the nearest id and all known ones.
+    Reset seeds of demonstrations and of evaluation must not overlap. The seeds of a task with a
+    limited number of episodes, as of labelled examples, end at ``max_seed``.
     """
-    if task_id in TASKS:
-        return TASKS[task_id]
-    by_lower_case = {known.lower(): known for known in TASKS}
-    nearest = difflib.get_close_matches(task_id.lower(), by_lower_case, n=1, cutoff=0.5)
-    hint = f"did you mean {by_lower_case[nearest[0]]}? " if nearest else ""
-    raise UsageError(f"--task {task_id}: unknown task; {hint}Known tasks: {', '.join(TASKS)}")
+
+    task_id: str  # letters, digits and _ . - : / @
+    obs_dim: int
+    act_dim: int  # numbers of an action, or classes
+    horizon: int  # most steps of an episode
+    simulate: Callable[["Task"], Simulation]  # called once in a process
+    expert: Expert | None = None
+    examples: Callable[[], Examples] | None = None  # instead of an expert
+    output: Output = ACTION
+    control_mode: str = "none"  # of a robot's controller
+    demo_noise: float = 0.0  # of the actions, while demonstrations are collected
+    demo_episodes: int = 300  # that are collected where nobody says how many
+    demo_first_seed: int = DEMOS_FIRST_SEED
+    evaluation_episodes: int = 100  # of each network, where nobody says how many
+    max_seed: int = MAX_SEED
+    shared_scaling: bool = False  # one mean and deviation for all inputs, as of pixels
+    shaped: Callable[["Task"], Simulation] | None = None  # the same with rewards to learn by
+    on_gpu: bool = False  # ManiSkill steps many environments of it at once on a GPU
+
+
+class TaskRef(NamedTuple):
+    """How a task is found again, in this and in other processes."""
+
+    name: str  # an id such as PushCube-v1 or gym:CartPole-v1, or a file such as ./reach.py
+    data: str | None = None  # a file of labelled examples, for tasks that need one

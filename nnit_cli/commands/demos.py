@@ -6,23 +6,44 @@ from typing import Annotated
 import typer
 
 from nnit_cli.options import (
+    ArchOption,
     CountingRunFlags,
+    DataOption,
     OutOption,
+    TaskOption,
     WorkersOption,
     param_option,
     with_run_flags,
 )
-from nnit_cli.session import open_session
+from nnit_cli.session import open_session, parse_architectures
 
 
 @with_run_flags
 def demos_command(
     run: CountingRunFlags,
     *,
-    out: OutOption = None,
-    task: Annotated[
-        str | None, typer.Option("--task", help="A ManiSkill task, as in PushCube-v1.")
+    teacher: Annotated[
+        Path | None,
+        typer.Option("--teacher", help="Learn from a network of these instead of the expert."),
     ] = None,
+    dagger_from: Annotated[
+        Path | None,
+        typer.Option("--dagger-from", help="Let these networks act, and the expert correct them."),
+    ] = None,
+    add_to: Annotated[
+        Path | None, typer.Option("--add-to", help="Put these demonstrations first.")
+    ] = None,
+    arch: ArchOption = None,
+    trajectories: Annotated[
+        Path | None,
+        typer.Option("--trajectories", help="Take the episodes of a ManiSkill .h5 and its .json."),
+    ] = None,
+    out: OutOption = None,
+    task: TaskOption = None,
+    data: DataOption = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch the examples into --data if it isn't there.")
+    ] = False,
     episodes: Annotated[
         int | None, param_option("--episodes", "-n", help="Episodes to collect.")
     ] = None,
@@ -34,10 +55,23 @@ def demos_command(
     ] = None,
     workers: WorkersOption = 0,
 ) -> None:
-    """Collect observations and actions of a scripted expert in the simulator."""
+    """Collect observations and actions of a scripted expert, or labelled examples."""
     section = {"episodes": episodes, "noise": noise, "first_seed": first_seed}
-    session = open_session("demos", run, section, task=task, workers=workers)
+    session = open_session("demos", run, section, task=task, data=data, workers=workers)
 
     from stages import demos
 
-    session.run(demos, demos.Inputs(), demos.Outputs(demos=out or Path("artifacts/demos")))
+    outputs = demos.Outputs(demos=out or Path("artifacts/demos"))
+    if trajectories:
+        from stages import demos_files
+
+        session.run(demos_files, demos_files.Inputs(trajectories), outputs)
+        return
+    if teacher or dagger_from or add_to:
+        from stages import demos_from
+
+        inputs = demos_from.Inputs(teacher, dagger_from, add_to, parse_architectures(arch))
+        demos_from.check_inputs(inputs)
+        session.run(demos_from, inputs, outputs)
+        return
+    session.run(demos, demos.Inputs(download=download), outputs)

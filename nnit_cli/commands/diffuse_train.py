@@ -23,6 +23,9 @@ def diffuse_train_command(
     run: RunFlags,
     *,
     tokens: Annotated[Path, typer.Argument(help="Tokens.")] = Path("artifacts/tokens"),
+    parent: Annotated[
+        Path | None, typer.Option("--from", help="Go on from this generator, with further tasks.")
+    ] = None,
     out: OutOption = None,
     curve: CurveOption = None,
     steps: Annotated[int | None, param_option("--steps", help="Optimiser steps.")] = None,
@@ -64,4 +67,4 @@ def diffuse_train_command(
     from stages import diffuse_train
 
     outputs = diffuse_train.Outputs(generator=out or beside(tokens, "generator"), curve=curve)
-    session.run(diffuse_train, diffuse_train.Inputs(tokens=tokens), outputs)
+    session.run(diffuse_train, diffuse_train.Inputs(tokens, parent), outputs)

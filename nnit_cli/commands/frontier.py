@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from nnit_cli.options import (
+    ChosenTaskOption,
+    DataOption,
     DeviceOption,
     OutOption,
     ResumeOption,
@@ -15,7 +17,7 @@ from nnit_cli.options import (
     param_option,
     with_run_flags,
 )
-from nnit_cli.session import open_session, require_answer
+from nnit_cli.session import asked_task, open_session, require_answer
 
 
 @with_run_flags
@@ -25,6 +27,8 @@ def frontier_command(
     model: Annotated[
         Path, typer.Option("--model", envvar="NNIT_MODEL", help="The generator to sample from.")
     ] = Path("artifacts/generator"),
+    task: ChosenTaskOption = None,
+    data: DataOption = None,
     max_params: Annotated[
         int | None, typer.Option("--max-params", min=1, help="Most weights and biases.")
     ] = None,
@@ -88,13 +92,22 @@ def frontier_command(
         "floor": floor,
         "min_success": min_success,
     }
-    session = open_session("frontier", run, section, device=device, workers=workers, resume=resume)
+    session = open_session(
+        "frontier",
+        run,
+        section,
+        data=data,
+        task=task if task and task.endswith(".py") else None,  # the file that has the simulation
+        device=device,
+        workers=workers,
+        resume=resume,
+    )
 
     from nnit.diffusion.architecture import ArchitectureBounds
     from stages import frontier
 
     bounds = ArchitectureBounds(max_params, max_macs, depth)
-    inputs = frontier.Inputs(generator=model, bounds=bounds, demos=demos)
+    inputs = frontier.Inputs(model, bounds, demos, asked_task(task))
     outputs = frontier.Outputs(frontier=out or beside(model, "frontier"))
     summary = session.run(frontier, inputs, outputs)
     session.print_table(outputs.frontier)

@@ -7,9 +7,11 @@ import typer
 
 from nnit_cli.options import (
     ArchOption,
+    DataOption,
     OutOption,
     ResumeOption,
     RunFlags,
+    TaskOption,
     WorkersOption,
     beside,
     param_option,
@@ -40,6 +42,8 @@ def rollout_command(
         Path | None,
         typer.Option("--loss-demos", help="Measure cloning losses on these other demonstrations."),
     ] = None,
+    task: TaskOption = None,
+    data: DataOption = None,
     out: OutOption = None,
     min_success: Annotated[
         float | None,
@@ -85,7 +89,9 @@ def rollout_command(
         "constant_baseline": constant_baseline,
         "clone_steps": clone_steps,
     }
-    session = open_session("rollout", run, section, workers=workers, resume=resume)
+    session = open_session(
+        "rollout", run, section, task=task, data=data, workers=workers, resume=resume
+    )
 
     from stages import rollout
 

@@ -7,6 +7,7 @@ import typer
 
 from nnit_cli.options import (
     ArchOption,
+    ChosenTaskOption,
     CountingRunFlags,
     DeviceOption,
     HeldOutOption,
@@ -15,7 +16,7 @@ from nnit_cli.options import (
     param_option,
     with_run_flags,
 )
-from nnit_cli.session import open_session, wanted_patterns
+from nnit_cli.session import asked_task, open_session, wanted_patterns
 
 
 @with_run_flags
@@ -39,6 +40,7 @@ def sample_command(
     model: Annotated[
         Path, typer.Option("--model", envvar="NNIT_MODEL", help="The generator to sample from.")
     ] = Path("artifacts/generator"),
+    task: ChosenTaskOption = None,
     out: OutOption = None,
     samples: Annotated[
         int | None, param_option("--samples", "-n", help="Networks for each architecture.")
@@ -65,5 +67,5 @@ def sample_command(
     from stages import sample
 
     bounds = ArchitectureBounds(max_params, max_macs, depth)
-    inputs = sample.Inputs(generator=model, architectures=wanted, bounds=bounds, demos=demos)
+    inputs = sample.Inputs(model, wanted, bounds, demos, asked_task(task))
     session.run(sample, inputs, sample.Outputs(samples=out or beside(model, "samples")))

@@ -13,15 +13,18 @@ from nnit_cli.session import open_session
 def tokenize_command(
     run: RunFlags,
     *,
-    zoo: Annotated[Path, typer.Argument(help="A zoo.")] = Path("artifacts/zoo"),
+    zoos: Annotated[
+        list[Path] | None,
+        typer.Argument(help="A zoo, or one of each task. [default: artifacts/zoo]"),
+    ] = None,
     out: OutOption = None,
     patch: Annotated[int | None, param_option("--patch", help="Side of a weight patch.")] = None,
 ) -> None:
-    """Cut every network of a zoo into patch tokens and architecture tokens."""
+    """Cut every network of a zoo, or of several, into patch tokens and architecture tokens."""
     session = open_session("tokenize", run, {"patch": patch})
 
     from stages import tokenize
 
-    session.run(
-        tokenize, tokenize.Inputs(zoo=zoo), tokenize.Outputs(tokens=out or beside(zoo, "tokens"))
-    )
+    zoo, *further = zoos or [Path("artifacts/zoo")]
+    inputs = tokenize.Inputs(zoo=zoo, further=tuple(further))
+    session.run(tokenize, inputs, tokenize.Outputs(tokens=out or beside(zoo, "tokens")))

@@ -40,6 +40,7 @@ from nnit.frontier.race import RaceRules, Standing
 from nnit.mlp import Network, PolicyInterface
 from nnit.rollout.metrics import Episode, Evaluation
 from nnit.tokens.token_set import Standardizer, TokenSet
+from nnit.tokens.tokenizer import join_tokens
 from nnit.zoo.members import ModelZoo, ZooMember, build_zoo
 
 INTERFACE = PolicyInterface(
@@ -51,6 +52,9 @@ INTERFACE = PolicyInterface(
     obs_mean=(0.1, -0.2, 1 / 3),
     obs_std=(1.0, 0.5, 0.25),
 )
+OTHER = INTERFACE._replace(task="PickCube-v1", horizon=80, obs_mean=(0.0, 0.5, 1.0))
+STANDARDIZER = Standardizer((0.0, 0.1, 0.2), (1.0, 1.1, 1.2), (0.3,) * 3, (0.4,) * 3)
+OTHER_STANDARDIZER = STANDARDIZER._replace(weight_std=(2.0, 1.5, 3.0))
 ARCHITECTURES = ((4, 5), (2,), (4, 5), (3, 2, 3))
 SPLITS = ("train", "wider")
 PARENT = "ab" * 32
@@ -114,9 +118,17 @@ def tokens(patch_size: int = 2) -> TokenSet:
         bias_offsets=np.cumsum([0, *bias_counts], dtype=np.int64),
         branches=np.arange(count, dtype=np.int32),
         losses=noise(3, count),
-        standardizer=Standardizer((0.0, 0.1, 0.2), (1.0, 1.1, 1.2), (0.3,) * 3, (0.4,) * 3),
-        interface=INTERFACE,
+        tasks=np.zeros(count, np.int32),
+        standardizers=(STANDARDIZER,),
+        interfaces=(INTERFACE,),
     )
+
+
+def tokens_of_two_tasks() -> TokenSet:
+    """Return the same twice, for another task too."""
+    one = tokens()
+    other = dataclasses.replace(one, interfaces=(OTHER,), standardizers=(OTHER_STANDARDIZER,))
+    return join_tokens([one, other])
 
 
 def samples(count: int = 2) -> SampleSet:
@@ -216,7 +228,7 @@ def write(kind: str, path: Path, *, force: bool = False) -> None:
     """Write the small artifact of a kind."""
     origin = provenance()
     if kind in ("ghn", "generator", "flat"):
-        write_model(path, kind, CONFIG, TENSORS, INTERFACE, {"note": "x"}, origin, force=force)
+        write_model(path, kind, CONFIG, TENSORS, [INTERFACE], {"note": "x"}, origin, force=force)
     elif kind == "demos":
         write_demos(path, demos(), origin, env_kwargs={"obs_mode": "state"}, force=force)
     elif kind == "zoo":

@@ -13,6 +13,7 @@ from artifact_examples import (
     provenance,
     replace_file,
     tokens,
+    tokens_of_two_tasks,
     write,
     zoo,
 )
@@ -21,7 +22,7 @@ from nnit.artifacts.demos import write_demos
 from nnit.artifacts.model import write_model
 from nnit.artifacts.rollouts import Rollouts, read_rollouts, write_rollouts
 from nnit.artifacts.samples import read_samples
-from nnit.artifacts.tokens import write_tokens
+from nnit.artifacts.tokens import read_tokens, write_tokens
 from nnit.artifacts.zoo import write_zoo
 from nnit.errors import DamagedArtifactError
 
@@ -73,7 +74,7 @@ def test_a_model_must_be_finite_float32(tmp_path):
     """Diverged weights and other types are refused before anything is on disk."""
     for array in (np.array([np.nan], np.float32), np.ones(2)):
         with pytest.raises(ValueError, match="tensor w"):
-            write_model(tmp_path / "out", "ghn", {}, {"w": array}, INTERFACE, {}, provenance())
+            write_model(tmp_path / "out", "ghn", {}, {"w": array}, [INTERFACE], {}, provenance())
     assert not list(tmp_path.iterdir())
 
 
@@ -138,3 +139,26 @@ def test_aggregates_that_do_not_follow_are_refused(tmp_path):
     replace_file(path, "eval.json", data.replace(b'"success_once": 0.5', b'"success_once": 0.9', 1))
     with pytest.raises(DamagedArtifactError, match="do not follow"):
         read_rollouts(path)
+
+
+def test_tasks_and_networks_belong_together(tmp_path):
+    """A task without networks, or networks of a task that is none, or statistics of too few."""
+    good = tokens_of_two_tasks()
+    for change in (
+        {"tasks": 0 * good.tasks},
+        {"tasks": good.tasks * 2},
+        {"standardizers": good.standardizers[:1]},
+        {"interfaces": (INTERFACE, INTERFACE)},
+    ):
+        with pytest.raises(ValueError, match=next(iter(change))):
+            write_tokens(tmp_path / "out", changed(good, **change), provenance())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("field", ["interfaces", "standardizers"])
+def test_several_tasks_without_one_of_them_are_damaged(field, tmp_path):
+    """One entry fewer than there are tasks."""
+    write_tokens(tmp_path / "tokens", tokens_of_two_tasks(), provenance())
+    edit_manifest(tmp_path / "tokens", lambda fields: fields["attributes"][field].pop())
+    with pytest.raises(DamagedArtifactError, match=field):
+        read_tokens(tmp_path / "tokens")

@@ -1,5 +1,6 @@
 """Every kind: what is read is what was written, and a value that contradicts itself is refused."""
 
+import io
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from artifact_examples import (
     CONFIG,
     INTERFACE,
+    OTHER,
     PARENT,
     READERS,
     TENSORS,
@@ -23,6 +25,7 @@ from artifact_examples import (
     provenance,
     samples,
     tokens,
+    tokens_of_two_tasks,
     trajectories,
     write,
     zoo,
@@ -33,10 +36,12 @@ from hypothesis import strategies as st
 from nnit.artifacts.demos import read_demos, write_demos
 from nnit.artifacts.describe import describe, describe_path
 from nnit.artifacts.manifest import KINDS, Provenance
-from nnit.artifacts.model import read_model
+from nnit.artifacts.model import read_model, write_model
 from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.rollouts import Rollouts, eval_json, read_rollouts, write_rollouts
 from nnit.artifacts.samples import write_samples
+from nnit.artifacts.tokens import read_tokens, write_tokens
+from nnit.artifacts.trajectories import H5_NAME, trajectory_files
 from nnit.artifacts.zoo import read_zoo, write_zoo
 from nnit.demos import Demos
 from nnit.errors import WrongKindError
@@ -234,7 +239,17 @@ def test_trajectories_are_in_maniskills_format(tmp_path):
             assert_same(group["obs"][:], expected.observations)
             assert_same(group["actions"][:], expected.actions)
             assert_same(group["env_states/actors/cube"][:], expected.env_states["actors/cube"])
-            assert group["truncated"][:].tolist() == [False] * 4 + [True]
+            assert group["terminated"][:].tolist() == [False] * 4 + [True]  # before the horizon
+            assert not group["truncated"][:].any()
+
+
+def test_an_episode_up_to_the_horizon_is_truncated():
+    """That is where the evaluation ends it, and not the task."""
+    interface = INTERFACE._replace(horizon=5)
+    data = trajectory_files(trajectories(), interface, {})[H5_NAME]
+    with h5py.File(io.BytesIO(data)) as file:
+        assert file["traj_0/truncated"][:].tolist() == [False] * 4 + [True]
+        assert not file["traj_0/terminated"][:].any()
 
 
 def test_reserved_attributes_cannot_be_overwritten(tmp_path):
@@ -281,3 +296,27 @@ def test_the_values_that_are_read_are_the_types_of_their_rooms(tmp_path):
     for kind, type_ in types.items():
         write(kind, tmp_path / kind)
         assert type(READERS[kind](tmp_path / kind)[0]) is type_
+
+
+def test_several_tasks_have_a_schema_of_their_own(tmp_path):
+    """Tokens and generators of two tasks come back in schema 2; of one task nothing is new."""
+    write_tokens(tmp_path / "tokens", tokens_of_two_tasks(), provenance())
+    value, artifact = read_tokens(tmp_path / "tokens")
+    assert_same(value, tokens_of_two_tasks())
+    assert value.interfaces == (INTERFACE, OTHER)
+    assert artifact.manifest.schema == 2
+    assert describe(artifact)["content"]["tasks"] == ["PushCube-v1", "PickCube-v1"]
+
+    both = (INTERFACE, OTHER)
+    write_model(tmp_path / "generator", "generator", CONFIG, TENSORS, both, {}, provenance())
+    model, artifact = read_model(tmp_path / "generator", "generator")
+    assert (model.interfaces, artifact.manifest.schema) == (both, 2)
+    with pytest.raises(ValueError, match="kind 'ghn' has one task, not 2"):
+        write_model(tmp_path / "ghn", "ghn", CONFIG, TENSORS, both, {}, provenance())
+
+    write_tokens(tmp_path / "one", tokens(), provenance())
+    manifest = read_tokens(tmp_path / "one")[1].manifest
+    assert manifest.schema == 1
+    assert manifest.attributes.keys() == {"interface", "patch_size", "standardizer"}
+    assert "tasks" not in manifest.arrays
+    assert "tasks" not in describe_path(tmp_path / "one")["content"]

@@ -192,7 +192,7 @@ try:
     elif kind == "state":
         save_state(path, "key", 1, big, {})
     else:
-        write_model(path, kind, {}, big, INTERFACE, {}, provenance(), force=True)
+        write_model(path, kind, {}, big, [INTERFACE], {}, provenance(), force=True)
 except ResourceError as error:
     print(error)
     sys.exit(error.exit_code)

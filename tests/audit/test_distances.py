@@ -8,7 +8,7 @@ from learning_examples import INTERFACE, random_flat
 
 from nnit.audit.distances import (
     action_distances,
-    clipped_actions,
+    actions_of,
     failure_iou,
     mean_pairwise,
     nearest_others,
@@ -45,8 +45,18 @@ def test_scaling_takes_the_fan_in_out_of_the_weights():
 
 def test_action_distance_worked_by_hand():
     """Two states of two dimensions, one entry 1 apart: sqrt(1 / 4); clipped before."""
-    actions = clipped_actions(np.array([[[0.0, 0.0], [0.0, 0.0]], [[0.0, 5.0], [0.0, 0.0]]]), 1.0)
+    outputs = np.array([[[0.0, 0.0], [0.0, 0.0]], [[0.0, 5.0], [0.0, 0.0]]])
+    actions = actions_of(outputs, INTERFACE)
     assert action_distances(actions, actions)[0, 1] == pytest.approx(0.5)
+
+
+def test_classes_are_compared_by_their_probabilities():
+    """Two classes at equal outputs against a sure one: 0.5 away in both; shifts do nothing."""
+    outputs = np.array([[[0.0, 0.0]], [[100.0, 0.0]], [[107.0, 7.0]]])
+    actions = actions_of(outputs, INTERFACE._replace(output="class"))
+    distances = action_distances(actions, actions)
+    assert distances[0, 1] == pytest.approx(0.5)
+    assert distances[1, 2] == pytest.approx(0)
 
 
 def test_nearest_other_is_never_itself():

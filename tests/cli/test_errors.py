@@ -10,6 +10,7 @@ import pytest
 from nnit import errors
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import publish
+from nnit.tasks.registry import TASKS
 from nnit_cli.main import guarded
 
 BAD_PARAMS = "tokenize:\n  patch: 0\n  pathc: 3\n"
@@ -69,8 +70,11 @@ def raising(error: BaseException):
             ["demos", "--task", "PushCub-v1"],
             2,
             [
-                "--task: unknown task; did you mean PushCube-v1? Known tasks: PushCube-v1, "
-                'PickCube-v1, StackCube-v1 (got "PushCub-v1")'
+                "--task: unknown task; did you mean PushCube-v1? Known tasks: "
+                f"{', '.join(TASKS)}, mnist, an environment of Gymnasium as in gym:CartPole-v1, "
+                "any ManiSkill task with a control mode as in "
+                "LiftPegUpright-v1@pd_joint_delta_pos, or a file as in ./my_task.py "
+                '(got "PushCub-v1")'
             ],
         ),
         (

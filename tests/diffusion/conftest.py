@@ -1,8 +1,7 @@
 """Token sequences of small networks, and a transformer that does something."""
 
 import pytest
-import torch
-from learning_examples import DEPTHS, DIMS, WIDTHS, make_zoo
+from learning_examples import DEPTHS, DIMS, WIDTHS, make_zoo, stirred
 
 from nnit.diffusion.training import network_tokens
 from nnit.diffusion.transformer import TransformerConfig, build_transformer
@@ -27,9 +26,4 @@ def lively():
     config = TransformerConfig(
         4, width=32, depth=2, heads=2, arch_depths=DEPTHS, arch_widths=WIDTHS
     )
-    model = build_transformer(config, 0)
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
-    return model.requires_grad_(False)
+    return stirred(build_transformer(config, 0))

@@ -61,6 +61,7 @@ def hand_made() -> TokenBatch:
         layer=torch.tensor([[0, 0, 0, 1, 0, 1], [0, 0, 0, 0, 0, 0]]),
         real=torch.tensor([[True] * 6, [True] * 3 + [False] * 3]),
         branch=torch.tensor([UNKNOWN_BRANCH] * 2),
+        task=torch.tensor([0, 0]),
     )
 
 

@@ -1,8 +1,11 @@
 """The diffusion transformer."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
+from learning_examples import stirred
 
 from nnit.diffusion.batch import collate
 from nnit.diffusion.transformer import (
@@ -10,6 +13,7 @@ from nnit.diffusion.transformer import (
     TransformerConfig,
     attend,
     build_transformer,
+    places_of_tasks,
     time_features,
 )
 from nnit.tokens.sequence import Modality
@@ -68,7 +72,7 @@ def test_order_of_tokens_does_not_matter(lively, networks):
     """Features alone say where a patch lies: permuted tokens give the permuted prediction."""
     batch = collate([networks[1]])
     order = torch.randperm(batch.real.shape[1], generator=torch.Generator().manual_seed(0))
-    by_token = {name: getattr(batch, name)[:, order] for name in batch._fields if name != "branch"}
+    by_token = {name: getattr(batch, name)[:, order] for name in batch._fields[:5]}
     permuted = batch._replace(**by_token)
     one = torch.ones(1)
     torch.testing.assert_close(
@@ -155,3 +159,28 @@ def test_impossible_configurations_are_refused(fields, message):
     """The message has the numbers that are wrong."""
     with pytest.raises(ValueError, match=message):
         TransformerConfig(**{"patch_size": 4, "arch_depths": (1,), "arch_widths": (8,), **fields})
+
+
+def test_the_task_is_part_of_the_condition(networks):
+    """Another task gives another prediction, of weights and of architectures."""
+    model = stirred(build_transformer(replace(CONFIG, num_tasks=2), 0))
+    one, other = collate(networks, tasks=[0] * len(networks)), collate(networks, tasks=[1] * 8)
+    t = torch.full((len(networks),), 0.5)
+    for predict in (lambda batch: model(batch, t, t), lambda b: model.architecture_logits(b, t)):
+        assert not torch.allclose(predict(one)[one.real], predict(other)[one.real], atol=1e-3)
+
+
+def test_without_tasks_nothing_tells_them_apart(networks):
+    """No parameter, no field of the configuration, no difference."""
+    model = stirred(build_transformer(CONFIG, 0))
+    assert not any("task" in name for name in model.state_dict())
+    assert "num_tasks" not in CONFIG.as_dict()
+    assert replace(CONFIG, num_tasks=2).as_dict()["num_tasks"] == 2
+    t = torch.full((len(networks),), 0.5)
+    one, other = collate(networks), collate(networks, tasks=[3] * len(networks))
+    assert torch.equal(model(one, t, t), model(other, t, t))
+
+
+def test_no_two_tasks_share_a_branch():
+    """By hand: three, none and two branches."""
+    assert places_of_tasks([3, 0, 2]) == [(0, range(3)), (1, range(3, 3)), (2, range(3, 5))]

@@ -14,7 +14,7 @@ from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.samples import read_samples
 from nnit.artifacts.zoo import write_zoo
 from nnit.mlp import PolicyInterface
-from nnit.rollout.policy import NumpyPolicy
+from nnit.policy import NumpyPolicy
 from nnit.zoo.members import ZooMember, build_zoo
 from stages import diffuse_train, sample, tokenize
 from stages.params import Params, RunOptions

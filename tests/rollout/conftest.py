@@ -5,8 +5,8 @@ import pytest
 
 from nnit.mlp import LayerWeights, join_layers
 from nnit.rollout.episodes import EvaluationRequest
-from nnit.tasks.collect import collect_demos
-from nnit.tasks.task import get_task
+from nnit.tasks.collect import DemoRequest, collect_demos
+from nnit.tasks.task import TaskRef
 
 HIDDEN = 192
 
@@ -14,7 +14,7 @@ HIDDEN = 192
 @pytest.fixture(scope="session")
 def demos():
     """Sixty demonstrations of PushCube."""
-    return collect_demos(get_task("PushCube-v1"), 60)
+    return collect_demos(TaskRef("PushCube-v1"), DemoRequest(60))
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nnit.errors import InterruptedRunError, UsageError
+from nnit.policy import NumpyPolicy
 from nnit.progress import SilentProgress
 from nnit.rollout.episodes import (
     EpisodeRange,
@@ -14,9 +15,8 @@ from nnit.rollout.episodes import (
     run_episode,
     run_trajectory,
 )
-from nnit.rollout.policy import NumpyPolicy
-from nnit.tasks.simulation import process_simulation
-from nnit.tasks.task import get_task
+from nnit.tasks.registry import process_simulation
+from nnit.tasks.task import TaskRef
 
 pytestmark = pytest.mark.sim
 
@@ -130,7 +130,7 @@ def test_trajectories_are_recorded_on_request(cloned, interface, saved_units):
 
 def test_an_episode_is_the_summary_of_its_trajectory(cloned, interface):
     """``run_episode`` reports what ``run_trajectory`` records, in this process too."""
-    simulation = process_simulation(get_task("PushCube-v1"))
+    simulation = process_simulation("PushCube-v1")
     policy = NumpyPolicy(interface, cloned.hidden_dims, cloned.weights)
     trajectory = run_trajectory(simulation, policy, 3, 50)
     assert run_episode(simulation, policy, 3, 50, 9) == trajectory.episode(9)
@@ -149,7 +149,7 @@ def test_absurd_weights_fail_without_noise(cloned, interface, capfd):
 
 def test_expert_is_evaluated_like_a_network():
     """The scripted expert solves the task on evaluation seeds."""
-    evaluation = evaluate_expert(get_task("PushCube-v1"), 26)
+    evaluation = evaluate_expert(TaskRef("PushCube-v1"), 26)
     assert evaluation.success_at_end == 1
     assert (evaluation.name, evaluation.source, evaluation.hidden_dims) == ("expert", "expert", ())
     assert [episode.seed for episode in evaluation.episodes] == list(range(26))

@@ -6,7 +6,7 @@ import torch
 
 from nnit.errors import UsageError
 from nnit.mlp import PolicyInterface, forward, split_layers
-from nnit.rollout.policy import NumpyPolicy
+from nnit.policy import NumpyPolicy
 
 INTERFACE = PolicyInterface(
     "PushCube-v1", "pd_ee_delta_pos", 5, 2, 50, (0.1,) * 5, (0.5, 1e-3, 1.0, 2.0, 0.3)
@@ -76,3 +76,16 @@ def test_another_activation_is_refused():
     """Only what is implemented is run."""
     with pytest.raises(UsageError, match="tanh"):
         NumpyPolicy(INTERFACE._replace(activation="tanh"), (8,), _random_weights((8,)))
+
+
+def test_of_classes_the_largest_output_is_chosen():
+    """1 for it and 0 for the others, whatever the size of the outputs; as the interface says."""
+    interface = INTERFACE._replace(output="class")
+    weights = _random_weights((8,), scale=5)
+    policy = NumpyPolicy(interface, (8,), weights)
+    layers = split_layers(interface.spec((8,)), weights)
+    for observation in np.random.default_rng(1).normal(size=(20, 5)).astype(np.float32):
+        outputs = forward(layers, interface.standardise(observation))
+        chosen = policy(observation)
+        assert chosen.tolist() == [float(k == outputs.argmax()) for k in range(2)]
+        assert np.array_equal(chosen, interface.read_output(outputs))

@@ -254,7 +254,7 @@ def test_flat_model_that_cannot_be_built(pipeline, tmp_path):
         "flat",
         {**stored.config, "width": 17},
         stored.tensors,
-        stored.interface,
+        stored.interfaces,
         {"standardizer": stored.attributes["standardizer"]},
         Provenance("crafted", {}, 0),
     )

@@ -1,28 +1,37 @@
 """Demonstrations: clean labels, disturbed states, no dependence on workers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from nnit.errors import InterruptedRunError, UsageError
 from nnit.progress import SilentProgress
 from nnit.seeding import numpy_generator
-from nnit.tasks.collect import MIN_OBS_STD, collect_demos, collect_episode, policy_interface
-from nnit.tasks.simulation import process_simulation
-from nnit.tasks.task import get_task
+from nnit.tasks.collect import (
+    MIN_OBS_STD,
+    DemoRequest,
+    collect_demos,
+    collect_episode,
+    policy_interface,
+)
+from nnit.tasks.registry import get_task, process_simulation
+from nnit.tasks.task import TaskRef
 
-PUSH_CUBE = get_task("PushCube-v1")
+PUSH_REF = TaskRef("PushCube-v1")
+PUSH_CUBE = get_task(PUSH_REF)
 
 
 @pytest.fixture(scope="module")
 def demos():
     """A dozen demonstrations with the default noise."""
-    return collect_demos(PUSH_CUBE, 12, workers=1)
+    return collect_demos(PUSH_REF, DemoRequest(12), workers=1)
 
 
 @pytest.mark.sim
 def test_demos_do_not_depend_on_workers(demos):
     """One worker and two give the same bytes."""
-    again = collect_demos(PUSH_CUBE, 12, workers=2)
+    again = collect_demos(PUSH_REF, DemoRequest(12), workers=2)
     for name in ("observations", "actions", "episode_ends", "success_once", "seeds"):
         assert np.array_equal(getattr(demos, name), getattr(again, name)), name
     assert demos.interface == again.interface
@@ -41,7 +50,7 @@ def test_demos_are_whole_episodes_with_clean_labels(demos):
 @pytest.mark.sim
 def test_noise_disturbs_states_but_not_the_first(demos):
     """An episode begins as without noise and then leaves the expert's path."""
-    clean = collect_demos(PUSH_CUBE, 2, noise=0.0)
+    clean = collect_demos(PUSH_REF, DemoRequest(2, noise=0.0))
     assert np.array_equal(clean.observations[0], demos.observations[0])
     assert np.abs(clean.observations[10] - demos.observations[10]).max() > 1e-3
 
@@ -49,11 +58,12 @@ def test_noise_disturbs_states_but_not_the_first(demos):
 @pytest.mark.sim
 def test_noise_differs_between_episodes():
     """Each episode draws its own scale and noise; the same stream gives the same episode."""
-    simulation = process_simulation(PUSH_CUBE)
+    simulation = process_simulation("PushCube-v1")
 
     def run(k):
         rng = numpy_generator(0, "demos", k)
-        return collect_episode(simulation, PUSH_CUBE.expert, 10_000, 0.1, rng, 20).observations
+        short = replace(PUSH_CUBE, horizon=20)
+        return collect_episode(simulation, short.expert, 10_000, 0.1, rng, short).observations
 
     assert np.array_equal(run(0), run(0))
     assert not np.array_equal(run(0), run(1))
@@ -82,13 +92,13 @@ def test_interface_survives_float32():
 def test_impossible_noise_is_refused(noise):
     """Noise is a share of the action range."""
     with pytest.raises(UsageError, match="--noise"):
-        collect_demos(PUSH_CUBE, 1, noise=noise)
+        collect_demos(PUSH_REF, DemoRequest(1, noise=noise))
 
 
 def test_no_episode_is_refused():
     """At least one demonstration."""
     with pytest.raises(UsageError, match="--episodes 0"):
-        collect_demos(PUSH_CUBE, 0)
+        collect_demos(PUSH_REF, DemoRequest(0))
 
 
 def test_a_request_to_stop_interrupts():
@@ -99,4 +109,4 @@ def test_a_request_to_stop_interrupts():
             return 2
 
     with pytest.raises(InterruptedRunError):
-        collect_demos(PUSH_CUBE, 20, progress=Stopping())
+        collect_demos(PUSH_REF, DemoRequest(20), progress=Stopping())

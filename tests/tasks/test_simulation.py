@@ -7,8 +7,9 @@ import pytest
 
 from nnit.errors import UsageError
 from nnit.tasks import vulkan
-from nnit.tasks.simulation import make_environment, process_simulation, quiet_simulator
-from nnit.tasks.task import TASKS, get_task
+from nnit.tasks.maniskill_tasks import MANISKILL_TASKS
+from nnit.tasks.registry import get_task, process_simulation
+from nnit.tasks.simulation import make_environment, quiet_simulator
 
 pytestmark = pytest.mark.sim
 
@@ -38,20 +39,24 @@ def _official_episode(environment, act, seed, horizon):
 def _direct_episode(simulation, act, seed, horizon):
     observations, successes = [simulation.reset(seed)], []
     for step in range(horizon):
-        observation, success = simulation.step(act(step, observations[-1]))
+        observation, success, *_ = simulation.step(act(step, observations[-1]))
         observations.append(observation)
         successes.append(success)
     return np.stack(observations), successes
 
 
-@pytest.mark.parametrize("policy", [expert_actions, random_actions])
-@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
-def test_direct_path_equals_the_official_environment(task, policy):
+@pytest.mark.parametrize(
+    ("policy", "seeds"),
+    [(expert_actions, (0, 7, 2**31 - 1)), (random_actions, (0, 5000))],
+    ids=["expert", "random"],
+)
+@pytest.mark.parametrize("task", MANISKILL_TASKS, ids=lambda task: task.task_id)
+def test_direct_path_equals_the_official_environment(task, policy, seeds):
     """Every observation of whole episodes is equal to the bit, and so is success."""
-    environment, simulation = make_environment(task), process_simulation(task)
+    environment, simulation = make_environment(task), process_simulation(task.task_id)
     succeeded = False
     with quiet_simulator():
-        for seed in (0, 7, 5000, 2**31 - 1):
+        for seed in seeds:
             act = policy(task, np.random.default_rng(seed))
             expected, expected_success = _official_episode(environment, act, seed, task.horizon)
             observations, successes = _direct_episode(simulation, act, seed, task.horizon)
@@ -62,17 +67,17 @@ def test_direct_path_equals_the_official_environment(task, policy):
     assert succeeded or policy is random_actions
 
 
-@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+@pytest.mark.parametrize("task", MANISKILL_TASKS, ids=lambda task: task.task_id)
 def test_an_episode_does_not_depend_on_earlier_ones(task):
     """Seed a after b equals seed a before b, to the bit."""
-    simulation = process_simulation(task)
+    simulation = process_simulation(task.task_id)
 
     def run(seed):
         act = expert_actions(task, np.random.default_rng(seed))
         return _direct_episode(simulation, act, seed, task.horizon)[0]
 
-    forward = [run(seed) for seed in (11, 12, 13)]
-    backward = [run(seed) for seed in (13, 12, 11)]
+    forward = [run(seed) for seed in (11, 12)]
+    backward = [run(seed) for seed in (12, 11)]
     for first, second in zip(forward, reversed(backward), strict=True):
         assert np.array_equal(first, second)
 
@@ -80,7 +85,7 @@ def test_an_episode_does_not_depend_on_earlier_ones(task):
 def test_push_cube_expert_succeeds():
     """The expert that policies learn from solves the task from 25 initial states."""
     task = get_task("PushCube-v1")
-    simulation = process_simulation(task)
+    simulation = process_simulation(task.task_id)
     for seed in range(25):
         _, successes = _direct_episode(
             simulation, lambda _, observation: task.expert(observation), seed, task.horizon
@@ -94,9 +99,15 @@ def test_a_failed_inverse_kinematics_holds_the_arm():
     outward = np.array([1, 0, 0, -1], np.float32)
     with quiet_simulator():
         expected, _ = _official_episode(make_environment(task), lambda *_: outward, 3, 40)
-    observations, _ = _direct_episode(process_simulation(task), lambda *_: outward, 3, 40)
+    observations, _ = _direct_episode(process_simulation(task.task_id), lambda *_: outward, 3, 40)
     assert np.array_equal(observations, expected)
     assert np.abs(observations[-1, 18:21] - observations[-5, 18:21]).max() < 1e-3
+
+
+def test_building_a_scene_is_silent(capfd):
+    """What ManiSkill logs of its own tasks is of no use to the user, at every reset even less."""
+    process_simulation("PullCube-v1").reset(0)
+    assert capfd.readouterr().err == ""
 
 
 def test_many_environments_need_a_gpu():
@@ -115,7 +126,7 @@ def test_null_material_takes_any_setter_and_nothing_else():
 
 def test_materials_are_replaced_only_without_a_device(monkeypatch):
     """Where a Vulkan device is, sapien's own material stays."""
-    process_simulation(get_task("PushCube-v1"))
+    process_simulation("PushCube-v1")
     render = sys.modules["sapien.render"]
     genuine = type("RenderMaterial", (), {})
     monkeypatch.setattr(render, "RenderMaterial", genuine)

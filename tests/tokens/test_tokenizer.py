@@ -4,11 +4,17 @@ import time
 
 import numpy as np
 import pytest
-from learning_examples import INTERFACE, make_zoo
+from learning_examples import INTERFACE, OTHER, make_zoo
 
 from nnit.mlp import join_layers, permute_hidden, split_layers
 from nnit.tokens.patches import patchify
-from nnit.tokens.tokenizer import network_layers, sequence_lengths, tokenize_zoo, untokenize
+from nnit.tokens.tokenizer import (
+    join_tokens,
+    network_layers,
+    sequence_lengths,
+    tokenize_zoo,
+    untokenize,
+)
 from nnit.zoo.members import ZooMember, build_zoo
 
 DIMS = [(5,), (16, 8), (7, 9, 3), (16, 8), (1,)]
@@ -92,3 +98,40 @@ def test_cutting_and_joining_are_not_slow(large):
     joining = rate(untokenize, tokens, large.weights.nbytes)
     print(f"tokenize {cutting:.0f} MB/s, untokenize {joining:.0f} MB/s")
     assert min(cutting, joining) > FLOOR_MB_S
+
+
+def test_tasks_lie_side_by_side():
+    """Joined, each network is what it was, of its own task's sizes and with its own statistics."""
+    zoos = [make_zoo([(5,), (8, 8)], seed=1), make_zoo([(7, 9), (3,)], seed=9, interface=OTHER)]
+    parts = [tokenize_zoo(zoo, 4) for zoo in zoos]
+    joined = join_tokens(parts)
+    alone = [network for part in parts for network in untokenize(part)]
+    for network, expected in zip(untokenize(joined), alone, strict=True):
+        assert network.hidden_dims == expected.hidden_dims
+        assert network.weights.tobytes() == expected.weights.tobytes()
+    assert joined.tasks.tolist() == [0, 0, 1, 1]
+    assert [joined.spec(k).obs_dim for k in range(4)] == [6, 6, 9, 9]
+    assert joined.standardizers == (*parts[0].standardizers, *parts[1].standardizers)
+    assert joined.standardizers[0] != joined.standardizers[1]
+    assert [joined.num_branches(task) for task in (0, 1)] == [2, 2]
+    lengths = [*sequence_lengths(parts[0]), *sequence_lengths(parts[1])]
+    assert sequence_lengths(joined).tolist() == lengths
+
+
+def test_one_task_is_joined_with_nothing():
+    """A single set stays the very same."""
+    one = tokenize_zoo(make_zoo([(5,)]), 4)
+    assert join_tokens([one]) is one
+    assert one.interface == INTERFACE
+
+
+def test_what_cannot_be_joined():
+    """A task twice, patches of two sizes; and several tasks have no single interface."""
+    zoo, other = make_zoo([(5,)]), make_zoo([(5,)], interface=OTHER)
+    with pytest.raises(ValueError, match="a task twice"):
+        join_tokens([tokenize_zoo(zoo, 4), tokenize_zoo(zoo, 4)])
+    with pytest.raises(ValueError, match=r"different sizes: \[4, 8\]"):
+        join_tokens([tokenize_zoo(zoo, 4), tokenize_zoo(other, 8)])
+    joined = join_tokens([tokenize_zoo(zoo, 4), tokenize_zoo(other, 4)])
+    with pytest.raises(ValueError, match="too many values"):
+        _ = joined.interface

@@ -45,6 +45,12 @@ INTERFACE = PolicyInterface(
 ARCHITECTURES = ((2, 3), (4,))
 
 
+OTHER = PolicyInterface(
+    "PickCube-v1", "pd_joint_delta_pos", 5, 1, 80, (0.5,) * 5, (0.25,) * 5
+)
+STANDARDIZER = Standardizer((0.0,) * 3, (1.0,) * 3, (0.5,) * 3, (2.0,) * 3)
+
+
 def ramp(*shape):
     """Return a float32 array of simple, exact numbers."""
     size = int(np.prod(shape))
@@ -71,8 +77,8 @@ def values():
     # Patches of 2 x 2: (2, 3) has layers 2x3, 3x2, 2x3; (4,) has layers 4x3, 2x4.
     tokens = TokenSet(
         2, ARCHITECTURES, ramp(12, 2, 2), np.array([0, 6, 12]), ramp(7, 2), np.array([0, 4, 7]),
-        np.array([0, 1], np.int32), ramp(2), Standardizer((0.0,) * 3, (1.0,) * 3, (0.5,) * 3, (2.0,) * 3),
-        INTERFACE,
+        np.array([0, 1], np.int32), ramp(2), np.array([0, 0], np.int32), (STANDARDIZER,),
+        (INTERFACE,),
     )
     samples = SampleSet(
         tuple(Sample(network, 7, k) for k, network in enumerate(networks())), INTERFACE
@@ -80,6 +86,15 @@ def values():
     episodes = (Episode(0, 500, True, False, 12.0, 50), Episode(1, 501, False, False, 0.0, 50))
     evaluations = (Evaluation("sample-0000", "sample", (2, 3), "unseen_combo", episodes, 0.125),)
     return origin, demos, zoo, tokens, samples, Rollouts(evaluations, INTERFACE)
+
+
+def tokens_of_two_tasks():
+    """Return a network of each task: (2, 3) as above; (4,) has layers 4x5, 1x4."""
+    return TokenSet(
+        2, ARCHITECTURES, ramp(14, 2, 2), np.array([0, 6, 14]), ramp(7, 2), np.array([0, 4, 7]),
+        np.array([0, 0], np.int32), ramp(2), np.array([0, 1], np.int32),
+        (STANDARDIZER, STANDARDIZER._replace(weight_mean=(0.125,) * 3)), (INTERFACE, OTHER),
+    )
 
 
 def frontier():
@@ -133,9 +148,14 @@ def main(folder):
     write_frontier(paths["frontier"], frontier(), b"figure", origin)
     write_audit(paths["audit"], audit(), origin)
     write_alignment(paths["alignment"], alignment(), {"weights.png": b"PNG"}, origin)
+    config = {"width": 64, "branches": [1, 2]}
     for kind in ("ghn", "generator", "flat"):
-        config = {"width": 64, "branches": [1, 2]}
-        write_model(paths[kind], kind, config, tensors, INTERFACE, {"note": "tiny"}, origin)
+        write_model(paths[kind], kind, config, tensors, [INTERFACE], {"note": "tiny"}, origin)
+    two = {kind: folder / f"schema-{KINDS[kind].several}" / kind for kind in ("tokens", "generator")}
+    write_tokens(two["tokens"], tokens_of_two_tasks(), origin)
+    write_model(
+        two["generator"], "generator", config, tensors, [INTERFACE, OTHER], {"note": "two"}, origin
+    )
 
 
 if __name__ == "__main__":

@@ -1,86 +1,57 @@
-"""Scripted experts: the demonstrators that policies are cloned from.
-
-An expert is a memoryless, deterministic function of one raw observation ``(obs_dim,)`` that
-returns an action ``(4,)`` float32 in [-1, 1] for ``pd_ee_delta_pos``: the first three numbers
-displace the gripper's centre point (tcp) along the world's axes, 1 meaning 0.1 m, and the last
-opens (+1) or squeezes (-1) the fingers. Phases of a movement blend into each other through
-logistic gates instead of switching, because a smooth function is easier to clone.
-
-Reach: the simulator solves inverse kinematics for the commanded point, and does not find a
-solution beyond about 0.80 m from the robot's axis; the arm then stands still, for good. The
-experts for tasks with objects that far out therefore slow down near the limit
-(``outward_speed_limit``).
-"""
+"""Scripted experts that push, pull, pick up, stack and place cubes, and a sphere."""
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
-Vector = Sequence[float]
-
-BASE_X = -0.615  # m, the robot's axis; its y is 0
-REACH = 0.795  # m from the axis, just inside what inverse kinematics can reach
-GAIN = 10.0  # action per metre of error: the action that asks for exactly the error
-OPEN, SQUEEZE = 1.0, -1.0
-
-
-def gate(margin: float, softness: float) -> float:
-    """Return a smooth "is positive": 0.5 at 0 and 0.73 at ``softness`` (logistic function)."""
-    return 1.0 / (1.0 + math.exp(max(-40.0, min(40.0, -margin / softness))))
-
-
-def either(first: float, second: float) -> float:
-    """Return the smooth "or" of two gates."""
-    return 1.0 - (1.0 - first) * (1.0 - second)
-
-
-def blend(share: float, without: float, with_: float) -> float:
-    """Go from ``without`` (share 0) to ``with_`` (share 1)."""
-    return (1.0 - share) * without + share * with_
-
-
-def clip(value: float, limit: float = 1.0) -> float:
-    """Limit ``value`` to within plus or minus ``limit``."""
-    return max(-limit, min(limit, value))
-
-
-def outward_speed_limit(x: float, y: float) -> float:
-    """Return the largest action that may point away from the robot's axis at ``(x, y)``."""
-    return max(0.03, 9.5 * (REACH - math.hypot(x - BASE_X, y)))
-
-
-def displace(displacement: Vector, finger_opening: float) -> np.ndarray:
-    """Return the action that moves by ``displacement`` (m), shortened to fit its direction."""
-    longest = max(1.0, GAIN * max(map(abs, displacement)))
-    return np.array([GAIN * part / longest for part in displacement] + [finger_opening], np.float32)
-
-
-def keep_within_reach(action: np.ndarray, x: float, y: float) -> np.ndarray:
-    """Shorten the part of an action that points away from the robot's axis near its limit."""
-    radius = math.hypot(x - BASE_X, y)
-    direction = ((x - BASE_X) / radius, y / radius)
-    outward = float(action[0]) * direction[0] + float(action[1]) * direction[1]
-    excess = max(0.0, outward - outward_speed_limit(x, y))
-    action[0] -= excess * direction[0]
-    action[1] -= excess * direction[1]
-    return action.clip(-1.0, 1.0)
+from nnit.tasks.expert_control import (
+    GAIN,
+    OPEN,
+    SQUEEZE,
+    Vector,
+    blend,
+    clip,
+    come_down,
+    difference,
+    displace,
+    either,
+    finger_width,
+    gate,
+    keep_within_reach,
+    mix,
+    near,
+    outward_speed_limit,
+    point,
+)
 
 
 def push_cube(observation: np.ndarray) -> np.ndarray:
     """Come down behind the cube with closed fingers and push it along x into the goal."""
-    x, y, z = observation[18:21].tolist()
+    x, y = observation[18:20].tolist()
+    return _slide_cube(observation, -1.0, 0.65, outward_speed_limit(x, y))
+
+
+def pull_cube(observation: np.ndarray) -> np.ndarray:
+    """Come down on the far side of the cube and draw it along x into the goal."""
+    return _slide_cube(observation, 1.0, 0.35, 1.0)
+
+
+def _slide_cube(
+    observation: np.ndarray, side: float, sliding_speed: float, speed_limit: float
+) -> np.ndarray:
+    """Slide the cube from its side of lower (-1) or higher (+1) x; speeds are actions."""
+    x, y, z = point(observation, 18)
     goal_x = observation[25].item()
     cube_x, cube_y = observation[28:30].tolist()
-    gap = cube_x - x
+    gap = side * (x - cube_x)
 
     lowered = gate(0.055 - z, 0.006)
     behind = gate(gap - 0.05, 0.006) * gate(0.03 - abs(y - cube_y), 0.005)
     down = either(behind, lowered * gate(gap - 0.015, 0.004))
 
-    target_x = blend(lowered, cube_x - 0.075, goal_x - 0.05)
+    target_x = blend(lowered, cube_x + side * 0.075, goal_x + side * 0.05)
     target_z = blend(down, 0.10, 0.02)
-    speed = min(blend(lowered, 1.0, 0.65), outward_speed_limit(x, y))
+    speed = min(blend(lowered, 1.0, sliding_speed), speed_limit)
     return np.array(
         [
             clip(GAIN * (target_x - x), speed),
@@ -158,3 +129,32 @@ def _carry_over(a_to_b: Vector, distance_b: float, level: float) -> Vector:
     far = gate(distance_b - 0.09, 0.01)
     clear = gate(level - 0.045 + 0.03 * far, 0.003)
     return a_to_b[0] * clear, a_to_b[1] * clear, height - level
+
+
+def place_sphere(observation: np.ndarray) -> np.ndarray:
+    """Grasp the sphere, lift it over the bin, set it down, let go and rise."""
+    tcp, bin_, sphere = (point(observation, start) for start in (19, 26, 29))
+    width = finger_width(observation)
+    to_grasp, to_bin = difference(sphere, tcp), difference(bin_, sphere)
+    to_grasp[2] += 0.004  # above the sphere's middle the fingers stay clear of the bin's edge
+    distance = math.hypot(to_bin[0], to_bin[1])
+    level = sphere[2] - bin_[2]  # 0.0225 in the bin
+
+    placed = gate(0.009 - distance, 0.001) * gate(0.034 - level, 0.0015)
+    close = near(to_grasp, 0.016, 0.016) * (1.0 - placed)
+    held = gate(0.026 - width, 0.001) * near(to_grasp, 0.02, 0.022)
+
+    approach = come_down(to_grasp, 0.01)
+    carry = _carry_into(to_bin, distance, level)
+    rise = (0.0, 0.0, (0.15 - tcp[2]) * gate(width - 0.026, 0.001))
+    displacement = mix(placed, mix(held, approach, carry), rise)
+    action = displace(displacement, blend(close, OPEN, SQUEEZE))
+    return keep_within_reach(action, tcp[0], tcp[1])
+
+
+def _carry_into(to_bin: Vector, distance: float, level: float) -> Vector:
+    """Climb first, go sideways above the bin's edge, and come down into it inside a cone."""
+    height = 0.031 + min(0.045, 2.0 * max(0.0, distance - 0.004))
+    far, inside = gate(distance - 0.09, 0.01), gate(0.02 - distance, 0.003)
+    clear = gate(level - 0.045 + 0.035 * far + 0.03 * inside, 0.003)
+    return to_bin[0] * clear, to_bin[1] * clear, height - level

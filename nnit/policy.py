@@ -3,7 +3,7 @@
 import numpy as np
 
 from nnit.errors import UsageError
-from nnit.mlp import Architecture, PolicyInterface, split_layers
+from nnit.mlp import ACTION, Architecture, PolicyInterface, split_layers
 
 
 class NumpyPolicy:
@@ -19,6 +19,8 @@ class NumpyPolicy:
         UsageError: the interface asks for an activation other than ReLU.
     """
 
+    _bound: np.float32 | None  # of actions; None for classes
+
     def __init__(
         self, interface: PolicyInterface, hidden_dims: Architecture, weights: np.ndarray
     ) -> None:
@@ -30,12 +32,13 @@ class NumpyPolicy:
         self._mean = np.asarray(interface.obs_mean, np.float32)
         self._std = np.asarray(interface.obs_std, np.float32)
         self._obs_clip = np.float32(interface.obs_clip)
-        self._action_clip = np.float32(interface.action_clip)
+        self._bound = np.float32(interface.action_clip) if interface.output == ACTION else None
 
     def __call__(self, observation: np.ndarray) -> np.ndarray:
         """Return the action ``(act_dim,)`` float32 for a raw observation ``(obs_dim,)``.
 
         An action that is not finite, as of a network with absurd weights, becomes 0: stand still.
+        Of classes, the chosen one is 1 and the others are 0.
         """
         x = (observation - self._mean) / self._std
         np.minimum(np.maximum(x, -self._obs_clip, out=x), self._obs_clip, out=x)
@@ -46,5 +49,9 @@ class NumpyPolicy:
         weight, bias = self._output
         x = np.dot(x, weight)
         x += bias
-        np.minimum(np.maximum(x, -self._action_clip, out=x), self._action_clip, out=x)
+        if self._bound is None:
+            chosen = np.zeros_like(x)
+            chosen[np.nan_to_num(x).argmax()] = 1
+            return chosen
+        np.minimum(np.maximum(x, -self._bound, out=x), self._bound, out=x)
         return x if np.isfinite(x).all() else np.nan_to_num(x)

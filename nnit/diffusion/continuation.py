@@ -1,0 +1,85 @@
+"""Go on from a trained transformer, with tasks that it does not know."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+
+from nnit.diffusion.transformer import DiffusionTransformer, TaskPlace, TransformerConfig
+
+SIZES = ("patch_size", "width", "depth", "heads")  # that both need to have alike
+# Tensors with a row for each task, branch or value of an architecture token; all others have the
+# same shape in every transformer of the same sizes.
+ROWS = ("task_in.weight", "branch_in.weight", "arch_out.weight", "arch_out.bias")
+
+
+class KnownTask(NamedTuple):
+    """A task that the old transformer knows and the new one goes on with."""
+
+    old: TaskPlace
+    new: TaskPlace
+
+
+def different_sizes(old: TransformerConfig, new: TransformerConfig) -> list[str]:
+    """Return the names of the sizes that keep the new transformer from going on from the old."""
+    return [name for name in SIZES if getattr(old, name) != getattr(new, name)]
+
+
+@torch.no_grad()
+def go_on_from(
+    old: DiffusionTransformer, new: DiffusionTransformer, known: Sequence[KnownTask]
+) -> None:
+    """Give a fresh transformer what a trained one has learnt, in place.
+
+    Of a known task the new transformer then predicts the very weights that the old one does: all
+    shared tensors are the old ones, and so are the task's rows. An old transformer that told no
+    tasks apart added nothing for its task, so that the task's row is zero; a new one that tells
+    none apart adds the row to every branch instead. Values of architecture tokens keep their
+    logits. Rows of what the old one does not know stay fresh.
+
+    Args:
+        old: The trained transformer.
+        new: A fresh one.
+        known: The tasks that both have.
+
+    Raises:
+        ValueError: the two have different sizes.
+    """
+    if names := different_sizes(old.config, new.config):
+        raise ValueError(f"different in {', '.join(names)}")
+    ours, theirs = new.state_dict(), old.state_dict()
+    for name in ours.keys() - set(ROWS):
+        ours[name].copy_(theirs[name])
+    _copy_vocabulary(old, new)
+    if old.config.num_branches and new.config.num_branches:
+        _copy_branches(old, new, known)
+    for task in known:
+        row = old.task_in.weight[task.old.task] if old.config.num_tasks else 0.0
+        if new.config.num_tasks:
+            new.task_in.weight[task.new.task] = row
+        elif new.config.num_branches:
+            new.branch_in.weight += row
+
+
+def _copy_branches(
+    old: DiffusionTransformer, new: DiffusionTransformer, known: Sequence[KnownTask]
+) -> None:
+    """Copy the rows of the known tasks' branches, and that of a branch that is not said."""
+    for task in known:  # whose zoo may have fewer or more branches than before
+        for ours, theirs in zip(task.new.branches, task.old.branches, strict=False):
+            new.branch_in.weight[ours] = old.branch_in.weight[theirs]
+    new.branch_in.weight[-1] = old.branch_in.weight[-1]
+
+
+def _copy_vocabulary(old: DiffusionTransformer, new: DiffusionTransformer) -> None:
+    """Copy what turns the last layer into logits of depths and widths, value by value."""
+    theirs = {value: index for index, value in enumerate(_vocabulary(old.config))}
+    for index, value in enumerate(_vocabulary(new.config)):
+        if value in theirs:
+            new.arch_out.weight[index] = old.arch_out.weight[theirs[value]]
+            new.arch_out.bias[index] = old.arch_out.bias[theirs[value]]
+
+
+def _vocabulary(config: TransformerConfig) -> list[tuple[str, int]]:
+    depths = [("depth", depth) for depth in config.arch_depths]
+    return depths + [("width", width) for width in config.arch_widths]

@@ -1,0 +1,1 @@
+"""Reinforcement learning of the hypernetwork: proximal policy optimisation over architectures."""

@@ -1,0 +1,263 @@
+"""Classification as a task: an episode is one labelled input, and success is its right class.
+
+The place of an example, after a shuffle that is the same everywhere, is its reset seed: the first
+fifth is evaluated, the rest is learnt from.
+"""
+
+import gzip
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from nnit.errors import DamagedArtifactError, MissingArtifactError, UsageError
+from nnit.mlp import CLASS
+from nnit.tasks.task import Examples, Observed, Simulation, Task
+
+TEST_SHARE = 5  # one of so many is evaluated
+DIGIT_CLASSES = 10
+MNIST_SIDE = 28
+IDX_IMAGES, IDX_LABELS = 0x0803, 0x0801  # unsigned bytes in three dimensions, and in one
+IDX_FILES = {  # the names that MNIST has everywhere: images, labels
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+}
+
+
+class ExampleSimulation:
+    """Shows one example and says whether it was classified right."""
+
+    def __init__(self, examples: Examples) -> None:
+        self._inputs, self._labels = examples
+
+    def reset(self, seed: int) -> np.ndarray:
+        """Return the input ``(obs_dim,)`` at the place ``seed``."""
+        self._place = seed
+        return self._inputs[seed]
+
+    def step(self, action: np.ndarray) -> Observed:
+        """Compare the chosen class with the label; the episode ends."""
+        right = int(action.argmax()) == int(self._labels[self._place])
+        return Observed(self._inputs[self._place], right, done=True)
+
+
+def simulate(task: Task) -> Simulation:
+    """Return the examples of a task as episodes."""
+    assert task.examples is not None
+    return ExampleSimulation(task.examples())
+
+
+def classification_task(
+    task_id: str,
+    examples: Callable[[], Examples],
+    *,
+    total: int,
+    obs_dim: int,
+    num_classes: int,
+    num_test: int | None = None,
+    shared_scaling: bool = False,
+) -> Task:
+    """Return a task of labelled examples.
+
+    Args:
+        task_id: The task's name.
+        examples: Returns them, always in the same order: first what is evaluated.
+        total: How many there are.
+        obs_dim: Numbers of an input.
+        num_classes: Classes, numbered from 0.
+        num_test: How many are evaluated; by default one of five.
+        shared_scaling: One mean and deviation for all numbers of an input, as of pixels.
+    """
+    num_test = total // TEST_SHARE if num_test is None else num_test
+    return Task(
+        task_id,
+        obs_dim,
+        num_classes,
+        horizon=1,
+        simulate=simulate,
+        examples=examples,
+        output=CLASS,
+        demo_episodes=total - num_test,
+        demo_first_seed=num_test,
+        evaluation_episodes=num_test,
+        max_seed=total - 1,
+        shared_scaling=shared_scaling,
+    )
+
+
+def shuffled(inputs: np.ndarray, labels: np.ndarray) -> Examples:
+    """Put examples into the one order that every machine has; bytes become float32."""
+    from nnit.seeding import numpy_generator  # imports torch, which knowing a task does not need
+
+    order = numpy_generator(0, "examples").permutation(len(labels))
+    return Examples(inputs[order].astype(np.float32), labels[order].astype(np.int64))
+
+
+@cache
+def digits() -> Examples:
+    """Return scikit-learn's 1,797 handwritten digits of 8 x 8 pixels, 0 to 16; no download."""
+    from sklearn.datasets import load_digits
+
+    return shuffled(*load_digits(return_X_y=True))
+
+
+DIGITS = classification_task(
+    "digits",
+    digits,
+    total=1797,
+    obs_dim=64,
+    num_classes=DIGIT_CLASSES,
+    shared_scaling=True,
+)
+
+
+def mnist(path: str | None) -> Task:
+    """Return MNIST, or a part of it, from a file.
+
+    Args:
+        path: A ``.npz`` with ``images`` ``(N, 28, 28)`` and ``labels`` ``(N,)`` or with Keras's
+            names, or a folder with MNIST's own IDX files, packed or not. A test set of its own
+            is what is evaluated; else one example of five is.
+
+    Raises:
+        UsageError: no path.
+        MissingArtifactError: nothing there.
+        DamagedArtifactError: not such a file, other sizes, or labels out of range.
+    """
+    if path is None:
+        raise UsageError(
+            "--task mnist: needs the digits; give --data FILE.npz or the folder of the IDX files, "
+            "or have them downloaded with --data FILE.npz --download"
+        )
+    examples, num_test = read_mnist(path)
+    return classification_task(
+        "mnist",
+        lambda: examples,
+        total=len(examples.labels),
+        obs_dim=MNIST_SIDE**2,
+        num_classes=DIGIT_CLASSES,
+        num_test=num_test,
+        shared_scaling=True,
+    )
+
+
+@cache
+def read_mnist(path: str) -> tuple[Examples, int | None]:
+    """Return the examples of a file or folder, and how many of the first are a test set."""
+    source = Path(path)
+    if source.is_dir():
+        return _joined(path, read_idx_folder(source))
+    if not source.is_file():
+        raise MissingArtifactError(f"--data {path}: no such file")
+    try:
+        with np.load(source, allow_pickle=False) as file:
+            arrays = dict(file)
+    except (ValueError, OSError) as error:
+        raise DamagedArtifactError(f"--data {path}: is not a .npz file: {error}") from None
+    if {"images", "labels"} <= set(arrays):
+        images, labels = checked(path, arrays["images"], arrays["labels"])
+        return shuffled(images, labels), None
+    if {"x_train", "y_train", "x_test", "y_test"} <= set(arrays):
+        parts = [(arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in ("test", "train")]
+        return _joined(path, parts)
+    raise DamagedArtifactError(
+        f"--data {path}: found {', '.join(sorted(arrays)) or 'nothing'}, expected images and labels"
+    )
+
+
+def read_idx_folder(folder: Path) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Read MNIST's own files: images and labels of the test set, then of the training set.
+
+    Raises:
+        MissingArtifactError: no training set.
+        DamagedArtifactError: a file that is not what its name says.
+    """
+    found = []
+    for names in IDX_FILES.values():
+        files = [
+            next((p for p in (folder / name, folder / f"{name}.gz") if p.is_file()), None)
+            for name in names
+        ]
+        if None not in files:
+            images, labels = (path for path in files if path is not None)
+            found.append((read_idx(images, IDX_IMAGES), read_idx(labels, IDX_LABELS)))
+        elif names == IDX_FILES["train"]:
+            raise MissingArtifactError(f"--data {folder}: expected {' and '.join(names)} in it")
+    return found
+
+
+def read_idx(path: Path, magic: int) -> np.ndarray:
+    """Read an IDX file of bytes, gzipped or not.
+
+    Raises:
+        DamagedArtifactError: another type, or not as long as it says.
+    """
+    try:
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError) as error:
+        raise DamagedArtifactError(f"{path}: {error}") from None
+    dimensions = magic & 0xFF
+    if len(data) < 4 * (1 + dimensions) or int.from_bytes(data[:4]) != magic:
+        raise DamagedArtifactError(f"{path}: is no IDX file of bytes in {dimensions} dimensions")
+    shape = tuple(np.frombuffer(data, ">u4", dimensions, 4).tolist())
+    values = np.frombuffer(data, np.uint8, offset=4 * (1 + dimensions))
+    if values.size != int(np.prod(shape)):
+        raise DamagedArtifactError(
+            f"{path}: found {values.size} bytes, expected {' x '.join(map(str, shape))}"
+        )
+    return values.reshape(shape)
+
+
+def checked(path: str, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return images as rows ``(N, 784)``, and labels.
+
+    Raises:
+        DamagedArtifactError: other sizes, not finite, or labels out of range; the line says which.
+    """
+    count = len(labels)
+    if images.shape not in {(count, MNIST_SIDE, MNIST_SIDE), (count, MNIST_SIDE**2)}:
+        raise DamagedArtifactError(
+            f"--data {path}: images: found {images.shape}, expected ({count}, 28, 28) as there are "
+            f"{count} labels"
+        )
+    if not (labels.shape == (count,) and np.issubdtype(labels.dtype, np.integer)):
+        raise DamagedArtifactError(
+            f"--data {path}: labels: found {labels.dtype} {labels.shape}, expected whole numbers"
+        )
+    wrong = np.flatnonzero((labels < 0) | (labels >= DIGIT_CLASSES))
+    if len(wrong):
+        raise DamagedArtifactError(
+            f"--data {path}: labels: entry {wrong[0]}: found {labels[wrong[0]]}, expected 0 to 9"
+        )
+    if not np.isfinite(images).all():
+        raise DamagedArtifactError(f"--data {path}: images: hold NaN or infinity")
+    return images.reshape(count, -1), labels
+
+
+def _joined(path: str, parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[Examples, int | None]:
+    """Return a training set alone, or a test set and then the training set."""
+    each = [shuffled(*checked(path, *part)) for part in parts]
+    if len(each) == 1:
+        return each[0], None
+    joined = Examples(*(np.concatenate(columns) for columns in zip(*each, strict=True)))
+    return joined, len(each[0].labels)
+
+
+def download_mnist(path: Path) -> None:
+    """Fetch MNIST's 70,000 digits from OpenML and keep them in a ``.npz`` file.
+
+    Raises:
+        UsageError: not a ``.npz``.
+        OSError: no network.
+    """
+    if path.suffix != ".npz":
+        raise UsageError(f"--data {path}: a download is kept in a .npz file")
+    from sklearn.datasets import fetch_openml
+
+    inputs, targets = fetch_openml("mnist_784", version=1, as_frame=False, return_X_y=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    images = inputs.reshape(-1, MNIST_SIDE, MNIST_SIDE).astype(np.uint8)
+    labels = targets.astype(np.uint8)
+    with path.open("wb") as file:
+        np.savez_compressed(file, images=images, labels=labels)

@@ -1,0 +1,141 @@
+"""Find a task by its name: built in, an environment of Gymnasium, or in a file of the user's."""
+
+import difflib
+import functools
+import importlib.util
+from pathlib import Path
+
+from nnit.errors import MissingArtifactError, UsageError
+from nnit.tasks.classification import DIGITS, mnist
+from nnit.tasks.gymnasium_tasks import PREFIX as GYM_PREFIX
+from nnit.tasks.gymnasium_tasks import gym_task
+from nnit.tasks.maniskill_any import SEPARATOR, maniskill_any
+from nnit.tasks.maniskill_tasks import MANISKILL_TASKS
+from nnit.tasks.seeds import seed_range
+from nnit.tasks.task import Expert, Simulation, Task, TaskRef
+
+TASKS = {task.task_id: task for task in (*MANISKILL_TASKS, DIGITS)}
+MNIST = "mnist"  # a task that is made from a file
+FILE_SUFFIX = ".py"
+
+
+def get_task(ref: TaskRef | str) -> Task:
+    """Return a task by its id, such as ``PushCube-v1``, or from a file, such as ``./reach.py``.
+
+    Raises:
+        UsageError: no such task; the line holds the nearest id and all known ones.
+        MissingArtifactError: no such file.
+        DamagedArtifactError: a file of examples that is none.
+    """
+    ref = TaskRef(ref) if isinstance(ref, str) else ref
+    check_name(ref.name)
+    if ref.name.endswith(FILE_SUFFIX):
+        return load_task(ref.name)
+    if ref.name.startswith(GYM_PREFIX):
+        return gym_task(ref.name)
+    if SEPARATOR in ref.name:
+        return maniskill_any(ref.name)
+    return mnist(ref.data) if ref.name == MNIST else TASKS[ref.name]
+
+
+def check_name(name: str) -> None:
+    """Make sure that a task may have this name, without looking at files or environments.
+
+    Raises:
+        UsageError: it may not; the line holds the nearest id and all known ones.
+    """
+    if is_known(name) or name.endswith(FILE_SUFFIX):
+        return
+    by_lower_case = {known.lower(): known for known in (*TASKS, MNIST)}
+    nearest = difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.5)
+    hint = f"did you mean {by_lower_case[nearest[0]]}? " if nearest else ""
+    known = ", ".join((*TASKS, MNIST))
+    raise UsageError(
+        f"--task {name}: unknown task; {hint}Known tasks: {known}, an environment of Gymnasium as "
+        "in gym:CartPole-v1, any ManiSkill task with a control mode as in "
+        "LiftPegUpright-v1@pd_joint_delta_pos, or a file as in ./my_task.py"
+    )
+
+
+def is_known(task_id: str) -> bool:
+    """Whether a task is found by its id alone."""
+    elsewhere = task_id.startswith(GYM_PREFIX) or SEPARATOR in task_id
+    return task_id in TASKS or task_id == MNIST or elsewhere
+
+
+def find_task(task_id: str, ref: TaskRef) -> TaskRef:
+    """Return how the task of an artifact is found.
+
+    Args:
+        task_id: What the artifact says.
+        ref: What the user said; a file counts where it defines that task.
+
+    Raises:
+        UsageError: neither is known; the line says how to name the file that has it.
+        MissingArtifactError: no such file.
+    """
+    if ref.name.endswith(FILE_SUFFIX) and get_task(ref).task_id == task_id:
+        return ref
+    if not is_known(task_id):
+        raise UsageError(
+            f"--task {ref.name}: is not {task_id}, the task of the networks; give the file that "
+            "defines it, as in --task ./my_task.py"
+        )
+    return TaskRef(task_id, ref.data)
+
+
+@functools.cache
+def load_task(name: str) -> Task:
+    """Run a Python file of the user's and return the ``TASK`` that it defines.
+
+    Raises:
+        MissingArtifactError: no such file.
+        UsageError: it fails, or defines no ``TASK``.
+    """
+    path = Path(name)
+    if not path.is_file():
+        raise MissingArtifactError(f"--task {name}: no such file")
+    spec = importlib.util.spec_from_file_location(f"nnit_task_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(f"--task {name}: {type(error).__name__}: {error}") from error
+    task = getattr(module, "TASK", None)
+    if not isinstance(task, Task):
+        raise UsageError(f"--task {name}: defines no TASK, a nnit.tasks.task.Task")
+    return task
+
+
+def expert_of(task: Task) -> Expert:
+    """Return a task's scripted expert.
+
+    Raises:
+        UsageError: it has none.
+    """
+    if task.expert is None:
+        raise UsageError(f"--task {task.task_id}: has no scripted expert")
+    return task.expert
+
+
+def episode_seeds(ref: TaskRef, first_seed: int, num_episodes: int) -> range:
+    """Return the reset seeds of episodes of a task.
+
+    Raises:
+        UsageError: an unknown task, no episode, or seeds that the task does not have.
+    """
+    return seed_range(first_seed, num_episodes, get_task(ref).max_seed)
+
+
+@functools.cache
+def process_simulation(ref: TaskRef | str, *, shaped: bool = False) -> Simulation:
+    """Return this process's simulation of a task, built on the first call.
+
+    Args:
+        ref: The task.
+        shaped: With rewards that show the way, for reinforcement learning, where the task has any.
+    """
+    task = get_task(ref)
+    return task.shaped(task) if shaped and task.shaped else task.simulate(task)

@@ -1,0 +1,62 @@
+"""Stage ``demos --trajectories``: demonstrations from ManiSkill's trajectory files.
+
+Reads:   NAME.h5 and NAME.json, as ManiSkill's replay tool and ``nnit rollout --trajectories`` write
+Writes:  demos    kind "demos", schema 1
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnit.artifacts.demos import write_demos
+from nnit.artifacts.manifest import Provenance
+from nnit.artifacts.publish import check_output_free
+from nnit.errors import UsageError
+from nnit.progress import Progress, silent
+from nnit.tasks.seeds import seed_range
+from nnit.tasks.trajectories import demos_of, read_trajectories
+from stages.demos import Outputs, Summary, summarise
+from stages.params import Params, RunOptions
+from stages.task_source import rollout_episodes
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The files: ``trajectories`` is the ``.h5``."""
+
+    trajectories: Path
+
+
+def run(
+    params: Params,
+    inputs: Inputs,
+    outputs: Outputs,
+    *,
+    options: RunOptions,
+    progress: Progress = silent,
+) -> Summary:
+    """Write the episodes of the files as demonstrations.
+
+    Raises:
+        UsageError: reset seeds that the evaluation uses too.
+        NnitError: a missing, damaged or unfit file, or an output that can't be written.
+    """
+    check_output_free(outputs.demos, force=options.force, kind="demos")
+    found = read_trajectories(inputs.trajectories)
+    demos = demos_of(found)
+    evaluated = seed_range(params.rollout.first_seed, rollout_episodes(params, found.task))
+    both = sorted(set(demos.seeds.tolist()) & set(evaluated))
+    if both:
+        raise UsageError(
+            f"{inputs.trajectories}: reset seed {both[0]} is evaluated too; evaluate others, with "
+            "`nnit rollout --first-seed`, and say so here in the parameter file "
+            "(rollout.first_seed)"
+        )
+    files = (inputs.trajectories, inputs.trajectories.with_suffix(".json"))
+    parents = {
+        f"file {file.suffix}": hashlib.sha256(file.read_bytes()).hexdigest() for file in files
+    }
+    progress.note(f"demos: {len(demos.episode_ends)} episodes of {found.task.task_id}")
+    provenance = Provenance("demos", {"task": found.task.task_id}, 0, parents)
+    write_demos(outputs.demos, demos, provenance, force=options.force)
+    return summarise(demos)

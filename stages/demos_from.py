@@ -1,0 +1,142 @@
+"""Stage ``demos`` with other teachers: networks that are learnt from, or that are corrected.
+
+Reads:   teacher      samples, zoo or ghn    (a network instead of the task's expert)
+         dagger_from  samples, zoo or ghn    (networks that act, and the expert corrects)
+         add_to       kind "demos", schema 1 (episodes that come before the new ones)
+Writes:  demos        kind "demos", schema 1
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnit.artifacts.demos import read_demos, write_demos
+from nnit.artifacts.manifest import Provenance
+from nnit.artifacts.publish import check_output_free
+from nnit.demos import Demos
+from nnit.errors import UsageError, WrongKindError
+from nnit.mlp import Architecture, Network, PolicyInterface, format_architecture
+from nnit.parallel import default_workers
+from nnit.progress import Progress, silent
+from nnit.tasks.collect import DemoRequest, Teacher, collect_demos, join_demos
+from nnit.tasks.registry import get_task
+from nnit.tasks.task import Task
+from stages.contenders import read_contenders
+from stages.demos import Outputs, Summary, evaluated_apart, summarise
+from stages.params import Params, RunOptions
+from stages.task_source import source_digests, task_ref
+
+MAX_ACTORS = 64  # networks that act in turn; a zoo has many more
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Who is learnt from, who acts, and what there is already."""
+
+    teacher: Path | None = None
+    dagger_from: Path | None = None
+    add_to: Path | None = None
+    architectures: tuple[Architecture, ...] = ()  # of a GHN: which networks; of others: only these
+
+
+def run(
+    params: Params,
+    inputs: Inputs,
+    outputs: Outputs,
+    *,
+    options: RunOptions,
+    progress: Progress = silent,
+) -> Summary:
+    """Collect episodes of networks and write them, behind those that there are already.
+
+    Raises:
+        UsageError: reset seeds that the evaluation uses too, or that the task does not have; a
+            hypernetwork without architectures.
+        WrongKindError: networks or demonstrations of another task.
+        NnitError: a missing or damaged input, an output that can't be written, or the run was
+            stopped.
+    """
+    check_output_free(outputs.demos, force=options.force, kind="demos")
+    section, ref = params.demos, task_ref(params)
+    task, parents = get_task(ref), source_digests(ref)
+    before, first_seed = None, section.first_seed
+    if inputs.add_to is not None:
+        before, artifact = read_demos(inputs.add_to)
+        require_task(inputs.add_to, before.interface, task)
+        parents["add_to"] = artifact.digest
+        first_seed = after(before) if first_seed is None else first_seed
+    actors = read_networks(inputs.dagger_from, "dagger_from", inputs, params, task, parents)
+    teachers = read_networks(inputs.teacher, "teacher", inputs, params, task, parents)
+    request = DemoRequest(
+        section.episodes,
+        first_seed,
+        section.noise,
+        options.seed,
+        teacher=teachers[0] if teachers else None,
+        actors=actors[:MAX_ACTORS],
+    )
+    seeds = evaluated_apart(params, ref, request)
+    demos = collect_demos(ref, request, options.workers or default_workers(), progress)
+    decides = {
+        "task": task.task_id,
+        "episodes": len(seeds),
+        "first_seed": seeds.start,
+        "noise": section.noise,
+        "asked_for": [format_architecture(dims) for dims in inputs.architectures],
+    }
+    provenance = Provenance("demos", decides, options.seed, parents)
+    everything = demos if before is None else join_demos(task, before, demos)
+    write_demos(outputs.demos, everything, provenance, force=options.force)
+    return summarise(demos)
+
+
+def read_networks(
+    path: Path | None,
+    name: str,
+    inputs: Inputs,
+    params: Params,
+    task: Task,
+    parents: dict[str, str],
+) -> tuple[Teacher, ...]:
+    """Read networks that act in a task; their digest joins ``parents``.
+
+    Raises:
+        UsageError: a hypernetwork without architectures.
+        WrongKindError: of another task.
+        NnitError: missing, of another kind, damaged.
+    """
+    if path is None:
+        return ()
+    found = read_contenders(path, inputs.architectures, params.architectures.training_range())
+    require_task(path, found.interface, task)
+    parents[name] = found.digest
+    return tuple(
+        Teacher(found.interface, Network(one.hidden_dims, one.weights)) for one in found.requests
+    )
+
+
+def require_task(path: Path, interface: PolicyInterface, task: Task) -> None:
+    """Refuse an artifact of another task.
+
+    Raises:
+        WrongKindError: the line names the artifact, its task, and the flag.
+    """
+    if interface.task != task.task_id:
+        raise WrongKindError(
+            f"{path}: found task {interface.task}, expected {task.task_id}; say which task it is "
+            f"with --task {interface.task}"
+        )
+
+
+def after(demos: Demos) -> int:
+    """Return the reset seed behind those of demonstrations."""
+    return int(demos.seeds.max()) + 1
+
+
+def check_inputs(inputs: Inputs) -> None:
+    """Make sure that there is something to do.
+
+    Raises:
+        UsageError: episodes to add to, and nobody new to learn from.
+    """
+    if inputs.teacher is None and inputs.dagger_from is None:
+        raise UsageError("--add-to: needs --dagger-from or --teacher")

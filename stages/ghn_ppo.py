@@ -1,0 +1,238 @@
+"""Stage ``ghn-train --objective ppo``: train a graph hypernetwork by reinforcement learning.
+
+Reads:   nothing but the simulator
+Writes:  ghn      kind "ghn",   schema 1
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnit.architectures import sample_architecture
+from nnit.artifacts.manifest import Provenance
+from nnit.artifacts.model import write_model
+from nnit.artifacts.publish import check_output_free
+from nnit.artifacts.state import clear_state
+from nnit.ghn.model import GhnConfig, build_ghn
+from nnit.mlp import PolicyInterface
+from nnit.parallel import default_workers, open_pool
+from nnit.ppo.batched import BatchedExplorer
+from nnit.ppo.collect import explore
+from nnit.ppo.statistics import Statistics
+from nnit.ppo.training import (
+    Explorer,
+    PpoSettings,
+    PpoStep,
+    Scaling,
+    build_learner,
+    no_scaling,
+    train_ppo,
+    with_scaling,
+)
+from nnit.progress import Progress, silent
+from nnit.rollout.batched import require_backend
+from nnit.seeding import derive_seed
+from nnit.tasks.registry import get_task
+from nnit.tasks.task import Task, TaskRef
+from nnit.training import (
+    build_optimizer,
+    load_training_arrays,
+    model_arrays,
+    prepare_torch,
+    training_arrays,
+)
+from stages.checkpoints import Run, find_state, follow, run_key
+from stages.curves import write_curve
+from stages.ghn_train import GHN_THREADS
+from stages.params import Params, PpoParams, RunOptions
+from stages.task_source import source_digests, task_ref
+
+SCALING_PREFIX = "scaling/"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """No artifact: policies learn in the simulator."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where the hypernetwork goes, and its curve of returns (CSV) if wanted."""
+
+    ghn: Path
+    curve: Path | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The numbers for the terminal."""
+
+    iterations: int
+    mean_return: float  # of exploring episodes, mean of the last part of the curve
+    transitions: int
+    parameters: int
+
+
+def run(
+    params: Params,
+    inputs: Inputs,
+    outputs: Outputs,
+    *,
+    options: RunOptions,
+    progress: Progress = silent,
+) -> Summary:
+    """Train over architectures drawn from the training range, never a held-out one.
+
+    Raises:
+        UsageError: an unknown task.
+        NnitError: an output that can't be written, or the run was stopped (its state is saved).
+    """
+    del inputs
+    check_output_free(outputs.ghn, force=options.force, kind="ghn")
+    section, ref = params.ppo, task_ref(params)
+    task, training_range = get_task(ref), params.architectures.training_range()
+    steps = section.steps or max(task.horizon, section.min_steps)
+    decides = {
+        "objective": "ppo",
+        "task": task.task_id,
+        **section.model_dump(mode="json", exclude={"checkpoint_every", "min_steps"}),
+        "steps": steps,
+        "decoder": params.ghn_train.decoder,
+        "architectures": params.architectures.model_dump(mode="json"),
+    }
+    parents = source_digests(ref)
+    run_ = Run(outputs.ghn, run_key("ghn-ppo", decides, options.seed, parents), options)
+    state = find_state(run_, progress)
+
+    prepare_torch(GHN_THREADS)
+    seed = derive_seed(options.seed, "ghn-ppo")
+    ghn = build_ghn(
+        GhnConfig(decoder=params.ghn_train.decoder),
+        task.obs_dim,
+        task.act_dim,
+        derive_seed(seed, "initial"),
+    )
+    learner = build_learner(ghn, task.obs_dim, task.act_dim, derive_seed(seed, "critic"))
+    learner = learner.to(options.device)
+    optimizer, scaling = build_optimizer(learner, 0.0), no_scaling(task.obs_dim)
+    if state is not None:
+        load_training_arrays(learner, optimizer, state.tensors)
+        scaling = load_scaling(state.tensors)
+    start = state.step if state else 0
+    interface = plain_interface(task)
+    last = [PpoStep(start, float("nan"), scaling, interface)]
+
+    with open_explorer(section, ref, task, steps, options) as explore_all:
+
+        def remembered() -> Iterator[PpoStep]:
+            for step in train_ppo(
+                learner,
+                optimizer,
+                ref,
+                interface,
+                scaling,
+                lambda generator: sample_architecture(generator, training_range),
+                explore_all,
+                settings_of(section, steps, seed),
+                start=start,
+            ):
+                last[0] = step
+                yield step
+
+        progress.start("ghn-train", section.iterations, start)
+        curve = follow(
+            remembered(),
+            run_,
+            progress,
+            total=section.iterations,
+            every=section.checkpoint_every,
+            arrays=lambda: {
+                **training_arrays(learner, optimizer),
+                **scaling_arrays(last[0].scaling),
+            },
+            state=state,
+            shown="return",
+        )
+
+    write_model(
+        outputs.ghn,
+        "ghn",
+        ghn.config.as_dict(),
+        model_arrays(ghn),
+        [last[0].acting],
+        {"loss_curve": curve},
+        Provenance("ghn-train", decides, options.seed, parents),
+        force=options.force,
+    )
+    clear_state(outputs.ghn)
+    write_curve(outputs.curve, curve, "return")
+    return Summary(
+        iterations=section.iterations,
+        mean_return=curve[-1][1],
+        transitions=section.iterations * section.architectures * steps,
+        parameters=sum(parameter.numel() for parameter in ghn.parameters()),
+    )
+
+
+@contextmanager
+def open_explorer(
+    section: PpoParams, ref: TaskRef, task: Task, steps: int, options: RunOptions
+) -> Iterator[Explorer]:
+    """Start what runs the policies: processes, or one simulation of many environments on a GPU.
+
+    Raises:
+        ResourceError: a GPU is asked for, and there is none.
+        UsageError: a task that has no simulation there.
+    """
+    if section.sim_backend == "physx_cpu":
+        with open_pool(explore, options.workers or default_workers()) as pool:
+            yield pool.map
+        return
+    require_backend(section.sim_backend)
+    num_envs = section.architectures * (steps // task.horizon)
+    yield BatchedExplorer(ref, num_envs, section.sim_backend).explore
+
+
+def settings_of(section: PpoParams, steps: int, seed: int) -> PpoSettings:
+    """Return the parameters as the library's type."""
+    names = [field.name for field in fields(PpoSettings) if field.name not in {"steps", "seed"}]
+    own = {name: getattr(section, name) for name in names}
+    return PpoSettings(**own, steps=steps, seed=seed)
+
+
+def plain_interface(task: Task) -> PolicyInterface:
+    """Return the interface of a task before anything was observed."""
+    interface = PolicyInterface(
+        task=task.task_id,
+        control_mode=task.control_mode,
+        obs_dim=task.obs_dim,
+        act_dim=task.act_dim,
+        horizon=task.horizon,
+        obs_mean=(),
+        obs_std=(),
+        output=task.output,
+    )
+    return with_scaling(interface, no_scaling(task.obs_dim).observations)
+
+
+def scaling_arrays(scaling: Scaling) -> dict[str, np.ndarray]:
+    """Return the statistics by name."""
+    return {
+        f"{SCALING_PREFIX}{name}/{part}": array
+        for name, known in scaling._asdict().items()
+        for part, array in known._asdict().items()
+    }
+
+
+def load_scaling(arrays: dict[str, Any]) -> Scaling:
+    """Inverse of ``scaling_arrays``."""
+    return Scaling(
+        *(
+            Statistics(*(arrays[f"{SCALING_PREFIX}{name}/{part}"] for part in Statistics._fields))
+            for name in Scaling._fields
+        )
+    )

@@ -1,0 +1,269 @@
+"""One generator for several tasks: several zoos, a task to sample, a task that is added."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from learning_examples import INTERFACE, OTHER, make_zoo, worker_settings
+from tiny_pipeline import PARAMS, PARAMS_NAME, Recorder, names, tree, with_section, write_params
+
+from nnit.artifacts.manifest import Provenance
+from nnit.artifacts.model import read_model
+from nnit.artifacts.reading import open_artifact
+from nnit.artifacts.samples import read_samples
+from nnit.artifacts.tokens import read_tokens
+from nnit.artifacts.zoo import write_zoo
+from nnit.diffusion.architecture import ArchitectureBounds
+from nnit.errors import InterruptedRunError, UsageError, WrongKindError
+from nnit.progress import silent
+from nnit_cli.main import main
+from stages import diffuse_train, frontier, sample, tokenize
+from stages.generator import load_generator, read_generator
+from stages.params import RunOptions
+
+ORIGIN = Provenance("crafted", {}, 0)
+PUSH, PICK = INTERFACE.task, OTHER.task
+SHAPES = [(8,), (20, 8), (24, 24), (8, 16), (16,), (8, 8)]
+FURTHER_SHAPES = [(8,), (16,)]  # neither as wide nor as deep
+OPTIONS = RunOptions(device="cpu", workers=1)
+
+
+def cut(folder: Path, out: str, *zoos: str):
+    """Tokenize zoos of a folder."""
+    first, *further = (folder / name for name in zoos)
+    inputs = tokenize.Inputs(first, tuple(further))
+    return tokenize.run(PARAMS, inputs, tokenize.Outputs(folder / out), options=OPTIONS)
+
+
+def train(tokens: Path, out: Path, parent=None, params=PARAMS, progress=silent, **options):
+    """Train a generator."""
+    diffuse_train.run(
+        params,
+        diffuse_train.Inputs(tokens, parent),
+        diffuse_train.Outputs(out),
+        options=RunOptions(**{"device": "cpu", "workers": 1, **options}),
+        progress=progress,
+    )
+
+
+def draw(generator: Path, out: Path, task=None, patterns=((16, 8), None)):
+    """Sample; return the samples and their artifact."""
+    inputs = sample.Inputs(generator, patterns, ArchitectureBounds(), None, task)
+    sample.run(PARAMS, inputs, sample.Outputs(out), options=OPTIONS)
+    return read_samples(out, check="all")
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory) -> Path:
+    """Zoos of two tasks, tokens of each and of both, generators of one and of both."""
+    folder = tmp_path_factory.mktemp("several")
+    with worker_settings():
+        write_params(folder / PARAMS_NAME)
+        write_zoo(folder / "push", make_zoo(SHAPES), ORIGIN)
+        further = make_zoo(FURTHER_SHAPES, seed=50, interface=OTHER)
+        write_zoo(folder / "pick", further, ORIGIN)
+        cut(folder, "tokens-push", "push")
+        cut(folder, "tokens-pick", "pick")
+        cut(folder, "tokens", "push", "pick")
+        train(folder / "tokens-push", folder / "generator-push")
+        train(folder / "tokens", folder / "generator")
+    return folder
+
+
+def test_one_zoo_gives_what_it_always_gave(several, tmp_path):
+    """Nothing in the artifacts of one task tells that there could be several."""
+    artifact = open_artifact(several / "tokens-push")
+    assert artifact.manifest.parents == {"zoo": open_artifact(several / "push").digest}
+    assert artifact.manifest.attributes.keys() == {"interface", "patch_size", "standardizer"}
+    stored, artifact = read_model(several / "generator-push", "generator")
+    assert artifact.manifest.schema == 1
+    assert artifact.manifest.parents.keys() == {"tokens"}
+    assert artifact.manifest.attributes.keys() == {
+        "config", "interface", "loss_curve", "patch_size", "standardizer"
+    }  # fmt: skip
+    assert "num_tasks" not in stored.config
+    assert "task_in.weight" not in stored.tensors
+    for name, task in (("said", PUSH), ("not-said", None)):
+        _, artifact = draw(several / "generator-push", tmp_path / name, task)
+        assert "task" not in artifact.manifest.params
+    assert tree(tmp_path / "said") == tree(tmp_path / "not-said")
+
+
+def test_tokens_of_two_zoos_are_those_of_each(several):
+    """Networks, branches and statistics of each task as if alone; both zoos are parents."""
+    both, artifact = read_tokens(several / "tokens", check="all")
+    alone = [read_tokens(several / f"tokens-{name}")[0] for name in ("push", "pick")]
+    assert both.interfaces == (INTERFACE, OTHER)
+    assert both.standardizers == tuple(one.standardizers[0] for one in alone)
+    assert both.tasks.tolist() == [0] * len(SHAPES) + [1] * len(FURTHER_SHAPES)
+    for name in ("weight_patches", "bias_patches", "branches", "losses"):
+        expected = np.concatenate([getattr(one, name) for one in alone])
+        assert getattr(both, name).tobytes() == expected.tobytes()
+    assert artifact.manifest.parents == {
+        f"zoo {PUSH}": open_artifact(several / "push").digest,
+        f"zoo {PICK}": open_artifact(several / "pick").digest,
+    }
+
+
+def test_two_zoos_of_one_task_are_refused(several, tmp_path):
+    """One line that names both, and nothing written; also where the scaling differs."""
+    other = INTERFACE._replace(obs_mean=(0.0,) * 6)
+    write_zoo(tmp_path / "other", make_zoo(SHAPES, interface=other), ORIGIN)
+    for second in (several / "push", tmp_path / "other"):
+        inputs = tokenize.Inputs(several / "push", (several / "pick", second))
+        with pytest.raises(UsageError, match="give one zoo for each task") as caught:
+            tokenize.run(PARAMS, inputs, tokenize.Outputs(tmp_path / "out"), options=OPTIONS)
+        (line,) = caught.value.faults
+        assert line.startswith(f"{second}: is a zoo of {PUSH}, as {several / 'push'} is")
+    assert names(tmp_path) == ["other"]
+
+
+def test_a_task_is_asked_for_no_more_than_its_zoo_has(several, tmp_path):
+    """Architectures that are generated, and what is grown: a task's own depths and widths."""
+    generators = [load_generator(several / "generator", "cpu", task) for task in (PUSH, PICK)]
+    assert [one.values for one in generators] == [((1, 2), (8, 16, 20, 24)), ((1,), (8, 16))]
+    (found, _) = draw(several / "generator", tmp_path / "out", PICK, (None,) * 8)
+    assert {one.network.hidden_dims for one in found.samples} <= set(FURTHER_SHAPES)
+    cores = [sample.growth_of(one, one.interface.spec((24, 24))).core for one in generators]
+    assert cores == [(24, 24), (16,)]
+
+
+@pytest.mark.parametrize("interface", [INTERFACE, OTHER])
+def test_a_sample_has_the_sizes_of_its_task(several, tmp_path, interface):
+    """Interface, number of weights, and the task among what decides the artifact."""
+    found, artifact = draw(several / "generator", tmp_path / "out", interface.task)
+    assert found.interface == interface
+    assert artifact.manifest.params["task"] == interface.task
+    for one in found.samples:
+        expected = interface.spec(one.network.hidden_dims).num_parameters
+        assert len(one.network.weights) == expected
+
+
+def test_each_task_has_branches_and_statistics_of_its_own(several):
+    """Two branches each, no row in common."""
+    places = [load_generator(several / "generator", "cpu", task).place for task in (PUSH, PICK)]
+    assert places == [(0, range(2)), (1, range(2, 4))]
+    tokens, _ = read_tokens(several / "tokens")
+    for task, expected in zip((PUSH, PICK), tokens.standardizers, strict=True):
+        assert load_generator(several / "generator", "cpu", task).standardizer == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "line"),
+    [
+        ("generator", None, "{}: knows PushCube-v1, PickCube-v1; choose one with --task"),
+        (
+            "generator",
+            "PickCub-v1",
+            "--task PickCub-v1: {} was not trained on it, did you mean PickCube-v1? "
+            "it knows PushCube-v1, PickCube-v1",
+        ),
+        (
+            "generator-push",
+            "Walk",
+            "--task Walk: {} was not trained on it; it knows PushCube-v1",
+        ),
+    ],
+)
+@pytest.mark.parametrize("command", ["sample", "frontier"])
+def test_a_task_that_is_not_known_is_one_line(several, tmp_path, capsys, command, name, task, line):
+    """Exit code 2, what there is, and nothing written; params.yaml chooses no task."""
+    model = several / name
+    words = [command, "--model", str(model), "--out", str(tmp_path / "out"), "--quiet"]
+    words += ["--params", str(several / PARAMS_NAME), *(["--task", task] if task else [])]
+    assert main(words) == 2
+    assert capsys.readouterr().err == f"nnit: {line.format(model)}\n"
+    assert names(tmp_path) == []
+
+
+def test_commands_take_zoos_a_task_and_a_parent(several, tmp_path):
+    """The three flags in a row, and a dry run that checks every input."""
+    shared = ["--params", str(several / PARAMS_NAME), "--quiet"]
+    zoos = [str(several / "push"), str(several / "pick")]
+    tokens, generator = tmp_path / "tokens", tmp_path / "generator"
+    assert main(["tokenize", *zoos, "--out", str(tokens), *shared]) == 0
+    assert tree(tokens) == tree(several / "tokens")
+    parent = str(several / "generator-push")
+    words = ["diffuse-train", str(tokens), "--from", parent, "--steps", "2"]
+    assert main([*words, "--dry-run", *shared]) == 0
+    assert main([*words, "--out", str(generator), *shared]) == 0
+    words = ["sample", "--model", str(generator), "--task", PICK, "--arch", "8,8", *shared]
+    assert main([*words, "--out", str(tmp_path / "out")]) == 0
+    assert read_samples(tmp_path / "out")[0].interface == OTHER
+    assert main(["tokenize", zoos[0], str(tmp_path / "nowhere"), "--dry-run", *shared]) == 4
+
+
+def test_the_frontier_generates_what_sample_gives(several, tmp_path):
+    """In a worker, for each task."""
+    for task in (PUSH, PICK):
+        unit = frontier.SampleUnit(several / "generator", "cpu", ((16,), (8,)), 0, 2, task)
+        found, _ = draw(several / "generator", tmp_path / task, task, ((16,), (8,)))
+        for weights, one in zip(frontier.sample_shapes(unit), found.samples, strict=True):
+            assert weights.tobytes() == one.network.weights.tobytes()
+
+
+@pytest.mark.parametrize("parent", [None, "generator-push"])
+def test_training_on_several_tasks_goes_on_where_it_stopped(several, tmp_path, parent):
+    """Interrupted twice it ends in the bytes of one go, fresh or from another generator."""
+    parent = parent and several / parent
+    train(several / "tokens", tmp_path / "whole", parent)
+    for _ in range(2):
+        with pytest.raises(InterruptedRunError):
+            train(several / "tokens", tmp_path / "out", parent, progress=Recorder(3), resume=True)
+    train(several / "tokens", tmp_path / "out", parent, resume=True)
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+    assert names(tmp_path) == ["out", "whole"]
+
+
+def test_going_on_begins_with_what_was_learnt(several, tmp_path):
+    """After one step at almost no rate the rows of the old task are still those of the parent."""
+    params = with_section(PARAMS, "diffuse-train", steps=1, learning_rate=1e-9)
+    train(several / "tokens", tmp_path / "out", several / "generator-push", params)
+    old, new = (read_generator(path) for path in (several / "generator-push", tmp_path / "out"))
+    theirs, ours = old.model.state_dict(), new.model.state_dict()
+    rows = ("branch_in.weight", "arch_out.weight", "arch_out.bias")
+    for name in theirs.keys() - set(rows):
+        np.testing.assert_allclose(ours[name], theirs[name], atol=1e-6, err_msg=name)
+    np.testing.assert_allclose(
+        ours["branch_in.weight"][[0, 1, -1]], theirs["branch_in.weight"], atol=1e-6
+    )
+    np.testing.assert_allclose(ours["task_in.weight"][0], 0, atol=1e-6)
+    assert float(ours["task_in.weight"][1].std()) > 0.1
+    manifest = open_artifact(tmp_path / "out").manifest
+    assert manifest.parents["generator"] == old.digest
+    train(several / "tokens", tmp_path / "fresh", params=params)
+    assert open_artifact(tmp_path / "fresh").manifest.parents.keys() == {"tokens"}
+    assert tree(tmp_path / "fresh") != tree(tmp_path / "out")
+
+
+def test_what_will_be_forgotten_is_said(several, tmp_path):
+    """Tokens without a task that the parent knows: a note, and a generator without the task."""
+    progress = Recorder()
+    train(several / "tokens-pick", tmp_path / "out", several / "generator", progress=progress)
+    tokens = several / "tokens-pick"
+    assert progress.notes == [
+        f"diffuse-train: {tokens} has no networks of {PUSH}; what {several / 'generator'} knows of "
+        "it will be forgotten"
+    ]
+    with pytest.raises(UsageError, match=f"it knows {PICK}"):
+        load_generator(tmp_path / "out", "cpu", PUSH)
+    kept = Recorder()
+    train(several / "tokens", tmp_path / "kept", several / "generator", progress=kept)
+    assert kept.notes == []
+
+
+def test_a_parent_that_does_not_fit_is_one_line(several, tmp_path):
+    """Other sizes, or another scaling of the same task; nothing is written."""
+    params = with_section(PARAMS, "diffuse-train", width=16, depth=2)
+    with pytest.raises(UsageError) as caught:
+        train(several / "tokens", tmp_path / "out", several / "generator-push", params)
+    assert caught.value.faults == (
+        f"--from {several / 'generator-push'}: has width 32, depth 1, expected width 16, depth 2",
+    )
+    other = OTHER._replace(obs_mean=(0.0,) * 9)
+    write_zoo(tmp_path / "other", make_zoo(FURTHER_SHAPES, interface=other), ORIGIN)
+    cut(tmp_path, "tokens", "other")
+    with pytest.raises(WrongKindError, match="they differ in obs_mean") as caught:
+        train(tmp_path / "tokens", tmp_path / "out", several / "generator")
+    assert len(caught.value.faults) == 1
+    assert names(tmp_path) == ["other", "tokens"]

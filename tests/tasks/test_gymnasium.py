@@ -1,0 +1,88 @@
+"""Environments of Gymnasium as tasks."""
+
+import gymnasium
+import numpy as np
+import pytest
+
+from nnit.errors import UsageError
+from nnit.rollout.episodes import run_trajectory
+from nnit.tasks.registry import get_task
+
+BOX = gymnasium.spaces.Box(-1, 1, (3,))
+
+
+def test_an_episode_is_gymnasiums_own():
+    """Observations, return and end of a random episode, beside the environment itself."""
+    task = get_task("gym:Pendulum-v1")
+    rng = np.random.default_rng(0)
+    actions = rng.uniform(-1, 1, (task.horizon, 1)).astype(np.float32)
+    plan = iter(actions)
+    found = run_trajectory(task.simulate(task), lambda _: next(plan), 5, task.horizon)
+    environment = gymnasium.make("Pendulum-v1")
+    observation, _ = environment.reset(seed=5)
+    observations, rewards = [observation], []
+    for action in actions:
+        observation, reward, *_ = environment.step(2 * action)
+        observations.append(observation)
+        rewards.append(reward)
+    np.testing.assert_array_equal(found.observations, np.stack(observations))
+    np.testing.assert_array_equal(found.rewards, rewards)
+    assert found.episode(0).episode_return == pytest.approx(sum(rewards))
+
+
+def test_an_episode_ends_where_the_environment_ends_it():
+    """A cart that is always pushed to one side loses its pole; that is no success."""
+    task = get_task("gym:CartPole-v1")
+    push = np.array([0, 1], np.float32)
+    found = run_trajectory(task.simulate(task), lambda _: push, 0, task.horizon)
+    assert len(found.actions) < 15
+    assert found.episode(0).episode_return == len(found.actions)
+    assert not found.success.any()
+
+
+@pytest.mark.parametrize(
+    ("name", "least"), [("CartPole-v1", 475), ("Pendulum-v1", -250), ("Acrobot-v1", -110)]
+)
+def test_experts_are_good(name, least):
+    """Their mean return over ten episodes."""
+    task = get_task(f"gym:{name}")
+    simulation = task.simulate(task)
+    returns = [
+        run_trajectory(simulation, task.expert, seed, task.horizon).rewards.sum()
+        for seed in range(10)
+    ]
+    assert np.mean(returns) >= least
+
+
+class Odd(gymnasium.Env):
+    """An environment of given spaces."""
+
+    def __init__(self, observation_space, action_space) -> None:
+        self.observation_space, self.action_space = observation_space, action_space
+
+
+@pytest.mark.parametrize(
+    ("spaces", "steps", "said"),
+    [
+        ((gymnasium.spaces.Box(0, 255, (8, 8, 3), np.uint8), BOX), 9, "images"),
+        ((gymnasium.spaces.Dict({"a": BOX}), BOX), 9, "Dict"),
+        ((BOX, gymnasium.spaces.MultiDiscrete([2, 2])), 9, "actions"),
+        ((BOX, gymnasium.spaces.Box(-np.inf, np.inf, (2,))), 9, "bounded"),
+        ((BOX, gymnasium.spaces.Discrete(2, start=1)), 9, "from 0 on"),
+        ((BOX, BOX), None, "max_episode_steps"),
+    ],
+)
+def test_what_an_mlp_has_no_use_for_is_one_line(spaces, steps, said):
+    """The line says what was found and what is expected."""
+    name = f"Odd{abs(hash(str(spaces) + str(steps)))}-v0"
+    gymnasium.register(name, lambda: Odd(*spaces), max_episode_steps=steps)
+    with pytest.raises(UsageError, match=said) as caught:
+        get_task(f"gym:{name}")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_environment_is_one_line():
+    """Gymnasium's own words."""
+    with pytest.raises(UsageError, match="NoSuch") as caught:
+        get_task("gym:NoSuch-v0")
+    assert "\n" not in str(caught.value)
