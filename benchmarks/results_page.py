@@ -27,6 +27,7 @@ from benchmarks.targets import BEYOND, HELD_OUT, TARGETS, WITHIN, unbeaten
 from nnit.figures.canvas import png_bytes
 from nnit.figures.success import Point, draw_success
 from nnit.mlp import format_architecture
+from stages.params import Params
 
 TASKS = ("PushCube-v1", "PickCube-v1", "StackCube-v1")
 METHODS = {  # source of a rollout -> what the page calls it
@@ -60,10 +61,10 @@ def markdown_table(head: Row, rows: Iterable[Row]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def write_share(share: Share | None, expected_shapes: int) -> str:
+def write_share(share: Share | None, expected_shapes: int, source: str = "") -> str:
     """Write a share with its interval, and say where shapes are missing."""
     if share is None:
-        return "cannot"
+        return absent(source)
     text = f"{share.mean:.3f} [{share.interval.low:.3f}, {share.interval.high:.3f}]"
     return text + (
         f" ({share.shapes} of {expected_shapes})" if share.shapes < expected_shapes else ""
@@ -96,7 +97,7 @@ def success_section(task: TaskResults) -> str:
     ]:
         if source == "constant":
             continue  # one network says all there is to say; it stands below the table
-        cells = [write_share(task.share(source, g), shapes_in(task, g)) for g in groups]
+        cells = [write_share(task.share(source, g), shapes_in(task, g), source) for g in groups]
         worst = task.share(source, *HELD_OUT)
         low = f"{worst.lowest:.2f} ({format_architecture(worst.lowest_shape)})" if worst else "-"
         rows.append([method_name(source), *cells, low])
@@ -340,7 +341,11 @@ def points(networks: Sequence[Network], *, depth: bool) -> dict[str, list[Point]
 
 def figures(tasks: Sequence[TaskResults]) -> dict[str, bytes]:
     """Draw success against width and depth."""
-    drawn = {}
+    drawn, limits = {}, Params().architectures
+    trained = {
+        False: (limits.widths_min, limits.widths_max),
+        True: (limits.depth_min, limits.depth_max),
+    }
     for name, depth in (("success_by_width.png", False), ("success_by_depth.png", True)):
         panels = {
             task.task: points((*task.networks, *task.limits), depth=depth)
@@ -348,7 +353,9 @@ def figures(tasks: Sequence[TaskResults]) -> dict[str, bytes]:
             if task.networks
         }
         label = "hidden layers" if depth else "units of the widest layer"
-        drawn[name] = png_bytes(draw_success(panels, label, octaves=not depth))
+        drawn[name] = png_bytes(
+            draw_success(panels, label, octaves=not depth, trained=trained[depth])
+        )
     return drawn
 
 
@@ -360,15 +367,20 @@ def summary_table(tasks: Sequence[TaskResults]) -> str:
     for source in METHODS:
         shares = [task.share(source, *groups) for task in measured for groups in halves.values()]
         if source != "constant" and any(shares):
-            rows.append([method_name(source), *map(short_share, shares)])
+            rows.append([method_name(source), *(short_share(share, source) for share in shares)])
     head = [f"{task.task}, {half}" for task in measured for half in halves]
     return markdown_table(["method", *head], rows)
 
 
-def short_share(share: Share | None) -> str:
+def absent(source: str) -> str:
+    """Say why a method has no networks; within the trained range nothing is to be extrapolated."""
+    return "as generated" if source == "extrapolated" else "cannot"
+
+
+def short_share(share: Share | None, source: str) -> str:
     """Write a share with its interval in as few characters as may be."""
     if share is None:
-        return "cannot"
+        return absent(source)
     return f"{share.mean:.2f} [{share.interval.low:.2f}, {share.interval.high:.2f}]"
 
 

@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 from nnit.figures.canvas import new_figure
 
 PANEL_WIDTH, PANEL_HEIGHT = 5.0, 3.6  # inches
+ENTRIES_PER_PANEL = 2  # of the legend, side by side
+LEGEND_ROW_HEIGHT = 0.2  # inches
 SPREAD = 0.06  # methods stand side by side around a size: that much of it, in octaves or layers
 COLOURS = (
     "#d1495b", "#00798c", "#8d96a3", "#edae49", "#66a182",
@@ -40,8 +42,10 @@ def draw_success(
         octaves: Draw them on a logarithmic axis.
         trained: The smallest and the largest size in training, drawn as a shade.
     """
-    figure = new_figure(PANEL_WIDTH * max(1, len(panels)), PANEL_HEIGHT)
     methods = list(dict.fromkeys(method for lines in panels.values() for method in lines))
+    columns = max(1, min(len(methods), ENTRIES_PER_PANEL * len(panels)))
+    legend_height = LEGEND_ROW_HEIGHT * -(-len(methods) // columns)
+    figure = new_figure(PANEL_WIDTH * max(1, len(panels)), PANEL_HEIGHT + legend_height)
     axes = figure.subplots(1, max(1, len(panels)), squeeze=False, sharey=True)[0]
     for ax, (task, lines) in zip(axes, panels.items(), strict=False):
         if trained:
@@ -74,7 +78,9 @@ def draw_success(
     axes[0].set_ylabel("success_once")
     handles, labels = _legend(axes)
     if handles:
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(5, len(labels)))
+        figure.legend(
+            handles, labels, loc="outside lower center", ncols=columns, fontsize="x-small"
+        )
     return figure
 
 
