@@ -86,10 +86,10 @@ def ghn_train_command(
             "sim_backend": sim_backend,
         }
         session = open_session(
-            "ppo",
+            "ghn-train",
             run,
-            own,
-            {"ghn_train": {"decoder": decoder}},
+            {"decoder": decoder},
+            {"ppo": own},
             task=task,
             device=device,
             workers=workers,
