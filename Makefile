@@ -55,8 +55,9 @@ bench: env
 figures: env
 	$(BIN)/python -m benchmarks.figures docs/figures
 
+# One process a core, and one thread in each: small matrices are slower with more.
 test: env
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses logical --maxprocesses 8 --dist loadfile
 
 lint: env
 	$(BIN)/ruff check

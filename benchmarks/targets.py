@@ -22,6 +22,7 @@ class Target(NamedTuple):
     at_least: float | None = None
     at_most: float | None = None
     only: tuple[str, ...] = ()  # tasks; all where empty
+    why: str = ""  # what is known of why it is missed, where it is
 
     def bound(self) -> str:
         """Write the bound as people do."""
@@ -95,9 +96,14 @@ def fewest_shapes(task: TaskResults) -> float | None:
     return float(min(counts)) if task.networks else None
 
 
-def number(report: str, *path: str) -> Callable[[TaskResults], float | None]:
-    """Take a number out of a report."""
-    return lambda task: task.number(report, *path)
+def number(*places: tuple[str, str]) -> Callable[[TaskResults], float | None]:
+    """Take a number out of the first of some reports that has it."""
+
+    def measure(task: TaskResults) -> float | None:
+        found = (task.number(*place) for place in places)
+        return next((figure for figure in found if figure is not None), None)
+
+    return measure
 
 
 def audited(name: str) -> Callable[[TaskResults], float | None]:
@@ -157,7 +163,12 @@ OF_FIRST_SEED = tuple(
 PIPELINE = ("demos", "ghn-0", "zoo-0", "tokens-0", "generator-0", "samples-0")
 TARGETS = (
     Target("held-out shapes of each kind", fewest_shapes, at_least=6),
-    Target("training seeds of the headline", lambda t: float(len(t.seeds)) or None, at_least=3),
+    Target(
+        "training seeds of the headline",
+        lambda task: float(len(task.seeds)) or None,
+        at_least=3,
+        why="the further seeds have not been run; `make compare` runs them last.",
+    ),
     *(
         target
         for group in WITHIN
@@ -191,13 +202,29 @@ TARGETS = (
         only=("PushCube-v1", "PickCube-v1"),
     ),
     Target("success as a share of direct cloning's", of_cloned, at_least=0.9, only=(HARD,)),
-    Target("baselines and kinds without a disjoint interval below", count_unbeaten, at_most=0),
-    Target("frontier: shapes", number("frontier_speed", "shapes"), at_least=200),
-    Target("frontier: seconds", number("frontier_speed", "frontier_s"), at_most=600),
-    Target("frontier: times as fast as cloning", number("frontier_speed", "speed_up"), at_least=5),
+    Target(
+        "baselines and kinds without a disjoint interval below",
+        count_unbeaten,
+        at_most=0,
+        why="the zoo is so regular that its nearest network, cropped or padded, succeeds as often, "
+        "and so do averages of aligned networks: where all succeed nothing can be above.",
+    ),
+    Target(
+        "frontier: shapes",
+        number(("frontier_speed", "shapes"), ("metrics/frontier", "shapes")),
+        at_least=200,
+    ),
+    Target(
+        "frontier: seconds",
+        number(("frontier_speed", "frontier_s"), ("seconds/frontier", "seconds")),
+        at_most=600,
+    ),
+    Target(
+        "frontier: times as fast as cloning", number(("frontier_speed", "speed_up")), at_least=5
+    ),
     Target(
         "frontier: mean difference of success to cloning",
-        number("frontier_speed", "difference_mean"),
+        number(("frontier_speed", "difference_mean")),
         at_most=0.03,
     ),
     Target("generated architectures: success", joint_success, at_least=0.95),
@@ -227,10 +254,22 @@ TARGETS = (
         "shapes whose ensemble is below the best single loss",
         audited("ensemble_below_best"),
         at_least=1,
+        why="samples of a shape are of different branches and as good as each other by success, "
+        "but not by loss; where one of eight is clearly the best, seven others do not help it.",
     ),
     Target("distance to the zoo, to its own", audited("weight_ratio"), at_least=0.5),
-    Target("seconds of the pipeline", seconds_of(*PIPELINE), at_most=40 * 60),
     Target(
-        "seconds of the comparison, one training seed", seconds_of(*OF_FIRST_SEED), at_most=2 * 3600
+        "seconds of the pipeline",
+        seconds_of(*PIPELINE),
+        at_most=40 * 60,
+        why="each stage had one core, and other work ran beside it; the table of seconds has the "
+        "processor's too.",
+    ),
+    Target(
+        "seconds of the comparison, one training seed",
+        seconds_of(*OF_FIRST_SEED),
+        at_most=2 * 3600,
+        why="as above: two parts ran at once, one on each core, so that the sum is about twice "
+        "what a clock showed.",
     ),
 )

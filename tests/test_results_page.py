@@ -6,16 +6,17 @@ from pathlib import Path
 import pytest
 
 from benchmarks.collect import collect
+from benchmarks.other_tasks import other_tasks
 from benchmarks.results import TaskResults, group_of, parse_table, read_task, share_of
 from benchmarks.results_page import (
-    METHODS,
     TASKS,
     page,
     put_between_markers,
     summary_table,
-    verdict_rows,
+    target_rows,
     write_page,
 )
+from benchmarks.results_tables import METHODS, SECTIONS
 from benchmarks.targets import TARGETS, unbeaten
 
 KINDS = ("unseen_combo", "unseen_width", "wider", "deeper")
@@ -44,10 +45,10 @@ def task_of(*networks, **more) -> TaskResults:
     return TaskResults("PickCube-v1", {0: parse_table(table(*networks))}, **more)
 
 
-def verdict(task: TaskResults, text: str) -> tuple[str, str]:
+def verdict(task: TaskResults, text: str) -> str:
     """Return the figure and the verdict of a target."""
-    (row,) = [row for row in verdict_rows(task) if row[0] == text]
-    return row[2], row[3]
+    (said,) = [row[2] for row in target_rows([task]) if row[0] == text and row[2]]
+    return said
 
 
 @pytest.mark.parametrize(
@@ -89,11 +90,11 @@ def test_a_shape_that_a_method_cannot_write_is_said():
     assert "] (1 of 2) |" in line
 
 
-@pytest.mark.parametrize(("successes", "expected"), [(99, "met"), (98, "**missed**")])
+@pytest.mark.parametrize(("successes", "expected"), [(99, "0.99 met"), (98, "**0.98 missed**")])
 def test_a_verdict_flips_at_the_target(successes, expected):
     """0.99 is met by 0.99 and missed by 0.98."""
     task = task_of(network("sample", (64, 96), "unseen_combo", successes))
-    assert verdict(task, "success, unseen combination") == (f"0.{successes}", expected)
+    assert verdict(task, "success, unseen combination") == expected
 
 
 def test_losses_are_compared_shape_by_shape():
@@ -106,7 +107,7 @@ def test_losses_are_compared_shape_by_shape():
         network("ghn", (9,), "unseen_width", 100, 0.4),
     )
     text = "shapes with a loss below the GHN's, unseen width"
-    assert verdict(task, text) == ("0.5", "**missed**")
+    assert verdict(task, text) == "**0.5 missed**"
     assert "| unseen width | 0.35000 | 0.30500 | not measured | 50 % |" in page([task])
 
 
@@ -116,7 +117,9 @@ def test_a_baseline_counts_as_beaten_by_disjoint_intervals_alone():
     worse = [network("flat", (8,), "deeper", 20), network("nearest", (8,), "deeper", 98)]
     task = task_of(mine, *worse, network("ghn", (8,), "deeper", 100))
     assert unbeaten(task) == [("nearest", "deeper")]
-    assert verdict(task, "baselines and kinds without a disjoint interval below")[0] == "1"
+    said = verdict(task, "baselines and kinds without a disjoint interval below")
+    assert said == "**1 missed**"
+    assert "Why:\n\n- *" in page([task])
     assert f"Not beaten with disjoint intervals: {METHODS['nearest']}, deeper." in page([task])
 
 
@@ -153,20 +156,26 @@ def test_reports_are_read_where_they_are(tmp_path):
     assert "2 of 15 |" in text
     assert "| cnn | 0.62 | not measured |" in text
     assert "| demos | 61 |" in text
-    assert verdict(task, "frontier: seconds") == ("601", "**missed**")
-    assert verdict(task, "frontier: times as fast as cloning") == ("5", "met")
-    assert verdict(task, "spread in weights, to the branches'") == ("0.625", "met")
-    assert verdict(task, "seconds of the pipeline") == ("not measured", "-")
+    assert verdict(task, "frontier: seconds") == "**601 missed**"
+    assert verdict(task, "frontier: times as fast as cloning") == "5 met"
+    assert verdict(task, "spread in weights, to the branches'") == "0.625 met"
+    assert verdict(task, "seconds of the pipeline") == "-"
+    assert "Not measured: success (`nnit rollout" in text
 
 
 def test_nothing_measured_still_makes_a_page(tmp_path):
-    """Every section and every target says so, and both figures are drawn."""
+    """Every target and every section says so, and both figures are drawn."""
     write_page(tmp_path / "results", tmp_path / "docs")
     text = (tmp_path / "docs" / "results.md").read_text()
     assert all(f"## {task}\n" in text for task in TASKS)
-    assert "| met |" not in text
+    assert " met |" not in text
     assert "missed" not in text
-    assert text.count("not measured") > len(TARGETS)
+    assert "Why:" not in text
+    rows = [line for line in text.split("\n") if " | at " in line]
+    assert len(rows) == len(TARGETS)
+    assert all(row.endswith(("| - |", "|  |")) for row in rows)
+    assert text.count("Not measured: ") == len(TASKS)
+    assert all(text.count(section.title.lower()) >= len(TASKS) for section in SECTIONS)
     for name in ("success_by_width.png", "success_by_depth.png"):
         assert (tmp_path / "docs" / "figures" / name).read_bytes().startswith(b"\x89PNG")
 
@@ -226,3 +235,43 @@ def test_the_readme_gets_its_table_between_the_markers():
     assert put_between_markers(once, summary_table([task])) == once
     with pytest.raises(ValueError, match="results"):
         put_between_markers("no markers", "")
+
+
+def test_further_tasks_are_read_where_they_are(tmp_path):
+    """A row for each file; nothing at all where there is none."""
+    assert other_tasks(tmp_path) == []
+    success = {
+        "success_once": 0.95,
+        "interval_95": [0.9, 0.975],
+        "lowest": 0.5,
+        "lowest_shape": "64,96",
+        "return_mean": -123.2,
+    }
+    report = {"task": "PullCube-v1", "sources": {"sample": success}, "of_cloned": None}
+    both = {"together": success, "alone": success, "of_alone": 1.0}
+    learned = {
+        "task": "gym:Pendulum-v1",
+        "shapes": dict.fromkeys(("trained", "held_out", "all"), success),
+        "curve": [[1, -1500.0], [2, -200.0]],
+        "seconds": {"ghn": 61.4},
+    }
+    expert = {"tasks": {"PullCube-v1": {"success_once": {"share": 0.997}}}}
+    files = {
+        "experts.json": expert,
+        "tasks/PullCube-v1.json": report,
+        "tasks/together.json": {"tasks": {"PullCube-v1": both}},
+        "reinforcement/gym-Pendulum-v1.json": learned,
+    }
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(json.dumps(content))
+    text = "\n".join(other_tasks(tmp_path))
+    cell = "0.950 [0.900, 0.975]"
+    missing = "not measured"
+    assert (
+        f"| PullCube-v1 | 0.997 | {cell} | {missing} | {missing} | 0.50 (64,96) | {missing} |"
+        in text
+    )
+    assert f"| PullCube-v1 | {cell} | {cell} | 1.000 |" in text
+    row = f"| gym:Pendulum-v1 | -123.2 | -123.2 | -123.2 | {cell} | -1500.0 to -200.0 | 61 |"
+    assert row in text

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from command_server import kill_group, wait_for
 from tiny_pipeline import (
@@ -135,6 +136,12 @@ def test_command_in_a_process_of_its_own(longer, fresh_process, tmp_path):
     assert names(tmp_path) == ["out"]
 
 
+def wait_for_child(process: int) -> None:
+    """Return when the process has started another; before that there is nothing to save."""
+    while not psutil.Process(process).children():
+        time.sleep(0.001)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("delay_s", [0.2, 1.5])  # a worker is starting; and at work
 def test_signal_to_the_whole_group_is_no_crash_of_a_worker(
@@ -144,6 +151,7 @@ def test_signal_to_the_whole_group_is_no_crash_of_a_worker(
     process = fresh_process(command_line("zoo-export", pipeline, tmp_path / "out"))
     assert process.stderr is not None
     assert process.stderr.readline().startswith("zoo-export: from ")
+    wait_for_child(process.pid)
     time.sleep(delay_s)
     os.killpg(process.pid, number)
     err = process.communicate(timeout=60)[1]

@@ -1,0 +1,109 @@
+"""The part of the results page on further tasks, from the files of ``results/``.
+
+``benchmarks.experts``, ``benchmarks.tasks``, ``benchmarks.together`` and
+``benchmarks.reinforcement`` write them.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.results_tables import MISSING, markdown_table, write_number
+
+TASKS_HEAD = """Networks of the 12 held-out shapes within the trained range of widths and depths,
+one sample of each: success_once of tasks of ManiSkill, accuracy on examples that were kept back, or
+the share of episodes that reach Gymnasium's threshold. PushCube-v1, PickCube-v1 and StackCube-v1
+are above. Made by `python -m benchmarks.tasks TASK`, with the parameters of
+[profiles/tasks.yaml](../profiles/tasks.yaml).
+"""
+TOGETHER_HEAD = """One generator for all of these tasks, beside one generator for each. Made by
+`python -m benchmarks.together TASK ...`.
+"""
+REINFORCEMENT_HEAD = """The hypernetwork learns by PPO over architectures; its networks then act
+deterministically. Return per episode, mean over shapes and episodes. Made by
+`python -m benchmarks.reinforcement TASK`, with the parameters of
+[profiles/reinforcement.yaml](../profiles/reinforcement.yaml).
+"""
+
+
+def read_reports(folder: Path) -> list[dict[str, Any]]:
+    """Return what the files of a folder hold, in the order of their names."""
+    return [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
+
+
+def write_success(success: dict[str, Any] | None) -> str:
+    """Write a mean success with its interval."""
+    if success is None:
+        return MISSING
+    low, high = success["interval_95"]
+    return f"{success['success_once']:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def tasks_table(reports: list[dict[str, Any]], experts: dict[str, Any]) -> str:
+    """Write success on each task, beside its expert's."""
+    rows = []
+    for report in reports:
+        sources, task = report["sources"], report["task"]
+        generated = sources["sample"]
+        rows.append(
+            [
+                task,
+                write_number(experts.get(task, {}).get("success_once", {}).get("share")),
+                *(write_success(sources.get(name)) for name in ("sample", "ghn", "cloned")),
+                f"{generated['lowest']:.2f} ({generated['lowest_shape']})",
+                write_number(report["of_cloned"]),
+            ]
+        )
+    head = ["task", "expert", "generated", "GHN asked again", "cloned directly", "lowest generated"]
+    return markdown_table([*head, "generated / cloned"], rows)
+
+
+def together_table(report: dict[str, Any]) -> str:
+    """Write success of the common generator beside that of each task's own."""
+    rows = [
+        [
+            task,
+            write_success(one["together"]),
+            write_success(one["alone"]),
+            write_number(one["of_alone"]),
+        ]
+        for task, one in report["tasks"].items()
+    ]
+    return markdown_table(["task", "one generator for all", "its own", "all / own"], rows)
+
+
+def reinforcement_table(reports: list[dict[str, Any]]) -> str:
+    """Write the returns that networks of trained and of held-out shapes reach."""
+    rows = []
+    for report in reports:
+        shapes, curve = report["shapes"], report["curve"]
+        returns = [f"{shapes[name]['return_mean']:.1f}" for name in ("trained", "held_out", "all")]
+        rows.append(
+            [
+                report["task"],
+                *returns,
+                write_success(shapes["all"]),
+                f"{curve[0][1]:.1f} to {curve[-1][1]:.1f}",
+                f"{report['seconds']['ghn']:.0f}",
+            ]
+        )
+    head = ["task", "trained shapes", "held-out shapes", "all", "success, all"]
+    return markdown_table([*head, "return while exploring", "seconds of training"], rows)
+
+
+def other_tasks(results: Path) -> list[str]:
+    """Return the parts of the page, none where nothing was measured."""
+    together = results / "tasks" / "together.json"
+    reports = [one for one in read_reports(results / "tasks") if "sources" in one]
+    experts_file = results / "experts.json"
+    experts = json.loads(experts_file.read_text())["tasks"] if experts_file.exists() else {}
+    learned = read_reports(results / "reinforcement")
+    parts = []
+    if reports:
+        parts += ["## Further tasks\n", TASKS_HEAD, tasks_table(reports, experts)]
+    if together.exists():
+        table = together_table(json.loads(together.read_text()))
+        parts += ["## One generator, several tasks\n", TOGETHER_HEAD, table]
+    if learned:
+        parts += ["## Reinforcement learning\n", REINFORCEMENT_HEAD, reinforcement_table(learned)]
+    return parts
