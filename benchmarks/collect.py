@@ -2,10 +2,11 @@
 
     python -m benchmarks.collect comparison/artifacts/PickCube-v1 results/PickCube-v1
 
-Reads, where they are there: ``rollouts`` and ``rollouts-seed-N`` (the comparison and the headline),
-``rollouts-limits`` (ever wider and deeper samples), ``rollouts-joint`` (generated architectures),
-``audit``, ``alignment`` and ``frontier``; ``samples-architectures`` and ``samples-bounded`` beside
-the first zoo. What is not there is left out.
+Reads, where they are there: ``rollouts``, ``rollouts-flat`` and ``rollouts-unaligned`` (the
+comparison), ``rollouts-seed-N`` (the headline), ``rollouts-limits`` (ever wider and deeper
+samples), ``rollouts-joint`` (generated architectures), ``audit``, ``alignment`` and ``frontier``;
+``samples-architectures`` and ``samples-bounded`` beside the first zoo. What is not there is left
+out.
 """
 
 import json
@@ -18,9 +19,11 @@ from benchmarks.architectures import BOUNDS, architecture_report
 from nnit.artifacts.canonical import canonical_file
 from nnit.artifacts.reading import open_artifact, read_bytes
 from nnit.artifacts.rollouts import read_rollouts
+from nnit.errors import WrongKindError
 
 TABLES = {"rollouts-limits": "limits.json", "rollouts-joint": "joint.json"}
 REPORTS = {"audit": "audit.json", "alignment": "alignment.json", "frontier": "frontier.json"}
+APART = {"rollouts-flat": "flat", "rollouts-unaligned": "unaligned"}  # whose samples they are of
 LONG_LISTS = {"audit": ("samples", "shapes"), "alignment": (), "frontier": ()}
 SEED = re.compile(r"rollouts(?:-seed-(\d+))?")
 
@@ -47,6 +50,32 @@ def network_table(path: Path) -> dict[str, Any]:
     }
 
 
+def comparison_table(path: Path, apart: dict[str, Path]) -> dict[str, Any]:
+    """Return the table of the comparison, with the networks of rollouts that were run apart.
+
+    Args:
+        path: The rollouts of samples and most baselines.
+        apart: Rollouts of samples of another method, by what it is called.
+
+    Raises:
+        WrongKindError: rollouts whose episodes began otherwise.
+    """
+    table = network_table(path)
+    seeds = reset_seeds(path)
+    for label, other in apart.items():
+        if reset_seeds(other) != seeds:
+            raise WrongKindError(f"{other}: was not run on the reset seeds of {path}")
+        networks = network_table(other)["networks"]
+        table["networks"] += [{**one, "source": label} for one in networks]
+    return table
+
+
+def reset_seeds(path: Path) -> set[tuple[int, ...]]:
+    """Return the reset seeds of the networks of a rollout; one set where all had the same."""
+    rollouts, _ = read_rollouts(path)
+    return {tuple(episode.seed for episode in one.episodes) for one in rollouts.evaluations}
+
+
 def report(path: Path, kind: str) -> dict[str, Any]:
     """Return the JSON of an artifact that is one, without its long lists."""
     artifact = open_artifact(path, kind)
@@ -60,8 +89,12 @@ def collect(artifacts: Path, results: Path) -> list[Path]:
     written: dict[str, dict[str, Any]] = {}
     for path in sorted(artifacts.glob("rollouts*")):
         match = SEED.fullmatch(path.name)
-        if match:
-            written[f"networks-{match[1] or 0}.json"] = network_table(path)
+        if match and match[1]:
+            written[f"networks-{match[1]}.json"] = network_table(path)
+        elif match:
+            apart = {label: artifacts / name for name, label in APART.items()}
+            there = {label: other for label, other in apart.items() if other.exists()}
+            written["networks-0.json"] = comparison_table(path, there)
         elif path.name in TABLES:
             written[TABLES[path.name]] = network_table(path)
     for kind, name in REPORTS.items():

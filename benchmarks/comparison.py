@@ -60,9 +60,8 @@ ALSO = {
     "average": f"{AT}/baselines/average",
     "noise": f"{AT}/baselines/noise",
     "extrapolated": f"{AT}/samples-extrapolated",
-    "flat": f"{AT}/flat/samples",
-    "unaligned": f"{AT}/alone/samples",
 }
+APART = {"flat": f"{AT}/flat/samples", "unaligned": f"{AT}/alone/samples"}  # in the same episodes
 COLLECTED = ["limits", "joint", "architectures", "audit", "alignment", "frontier"]
 
 
@@ -129,6 +128,12 @@ PARTS = {
         + f" --loss-demos {AT}/demos-fresh --constant-baseline --resume",
         f"{AT}/rollouts",
     ),
+    **{
+        f"rollout-{label}": Part(
+            f"rollout {path} --loss-demos {AT}/demos-fresh --resume", f"{AT}/rollouts-{label}"
+        )
+        for label, path in APART.items()
+    },
     "rollout-seed": Part(
         f"rollout {OF_SEED}/samples --ghn {OF_SEED}/ghn --loss-demos {AT}/demos-fresh --resume",
         f"{AT}/rollouts-seed-${{item.seed}}",
@@ -218,7 +223,8 @@ def stage_of(name: str, part: Part) -> dict[str, Any]:
 
 def collect_stage() -> dict[str, Any]:
     """Return the stage that takes the committed tables out of the artifacts."""
-    read = ["rollouts", *(f"rollouts-seed-{seed}" for seed in SEEDS[1:])]
+    read = ["rollouts", *(f"rollouts-{label}" for label in APART)]
+    read += [f"rollouts-seed-{seed}" for seed in SEEDS[1:]]
     read += ["rollouts-limits", "rollouts-joint", "audit", "alignment", "frontier"]
     read += ["seed-0/zoo", *BOUNDS]
     names = [*(f"networks-{seed}" for seed in SEEDS), *COLLECTED]

@@ -22,3 +22,8 @@ class Demos:
     success_at_end: np.ndarray  # (E,) bool
     seeds: np.ndarray  # (E,) int64, reset seed of each episode
     interface: PolicyInterface
+
+    @property
+    def reset_seeds(self) -> range:
+        """The range that the reset seeds lie in."""
+        return range(int(self.seeds.min()), int(self.seeds.max()) + 1)

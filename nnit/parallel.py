@@ -117,17 +117,21 @@ def _map(
     sizes = unit_sizes if unit_sizes is not None else [1] * len(units)
     results: dict[int, Any] = {}
     todo = iter(enumerate(units))
-    for worker in pool:
-        worker.give(todo)
-    while len(results) < len(units):
-        _raise_if_stopped(progress, len(results), len(units))
-        for worker in _ready(pool):
-            index, result = worker.take()
+    try:
+        for worker in pool:
             worker.give(todo)
-            results[index] = result
-            if on_result is not None:
-                on_result(index, result)
-            progress.advance(sizes[index])
+        while len(results) < len(units):
+            _raise_if_stopped(progress, len(results), len(units))
+            for worker in _ready(pool):
+                index, result = worker.take()
+                worker.give(todo)
+                results[index] = result
+                if on_result is not None:
+                    on_result(index, result)
+                progress.advance(sizes[index])
+    except KeyboardInterrupt:  # a worker was so slow to take a unit that nobody asked about signals
+        _raise_if_stopped(progress, len(results), len(units))
+        raise
     return [results[index] for index in range(len(units))]
 
 

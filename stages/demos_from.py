@@ -12,9 +12,8 @@ from pathlib import Path
 from nnit.artifacts.demos import read_demos, write_demos
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
-from nnit.demos import Demos
-from nnit.errors import UsageError, WrongKindError
-from nnit.mlp import Architecture, Network, PolicyInterface, format_architecture
+from nnit.errors import UsageError
+from nnit.mlp import Architecture, Network, format_architecture
 from nnit.parallel import default_workers
 from nnit.progress import Progress, silent
 from nnit.tasks.collect import DemoRequest, Teacher, collect_demos, join_demos
@@ -22,6 +21,7 @@ from nnit.tasks.registry import get_task
 from nnit.tasks.task import Task
 from stages.contenders import read_contenders
 from stages.demos import Outputs, Summary, evaluated_apart, summarise
+from stages.lineage import require_task
 from stages.params import Params, RunOptions
 from stages.task_source import source_digests, task_ref
 
@@ -61,9 +61,9 @@ def run(
     before, first_seed = None, section.first_seed
     if inputs.add_to is not None:
         before, artifact = read_demos(inputs.add_to)
-        require_task(inputs.add_to, before.interface, task)
+        require_task(inputs.add_to, before.interface, task.task_id)
         parents["add_to"] = artifact.digest
-        first_seed = after(before) if first_seed is None else first_seed
+        first_seed = before.reset_seeds.stop if first_seed is None else first_seed
     actors = read_networks(inputs.dagger_from, "dagger_from", inputs, params, task, parents)
     teachers = read_networks(inputs.teacher, "teacher", inputs, params, task, parents)
     request = DemoRequest(
@@ -107,29 +107,11 @@ def read_networks(
     if path is None:
         return ()
     found = read_contenders(path, inputs.architectures, params.architectures.training_range())
-    require_task(path, found.interface, task)
+    require_task(path, found.interface, task.task_id)
     parents[name] = found.digest
     return tuple(
         Teacher(found.interface, Network(one.hidden_dims, one.weights)) for one in found.requests
     )
-
-
-def require_task(path: Path, interface: PolicyInterface, task: Task) -> None:
-    """Refuse an artifact of another task.
-
-    Raises:
-        WrongKindError: the line names the artifact, its task, and the flag.
-    """
-    if interface.task != task.task_id:
-        raise WrongKindError(
-            f"{path}: found task {interface.task}, expected {task.task_id}; say which task it is "
-            f"with --task {interface.task}"
-        )
-
-
-def after(demos: Demos) -> int:
-    """Return the reset seed behind those of demonstrations."""
-    return int(demos.seeds.max()) + 1
 
 
 def check_inputs(inputs: Inputs) -> None:

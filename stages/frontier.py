@@ -182,10 +182,7 @@ def check_demos(inputs: Inputs, interface: PolicyInterface, section: FrontierPar
     assert inputs.demos is not None
     demos, artifact = read_demos(inputs.demos)
     require_same_task(inputs.generator, interface, inputs.demos, demos.interface)
-    check_disjoint_seeds(
-        range(int(demos.seeds.min()), int(demos.seeds.max()) + 1),
-        seed_range(section.first_seed, section.episodes),
-    )
+    check_disjoint_seeds(demos.reset_seeds, seed_range(section.first_seed, section.episodes))
     return artifact.digest
 
 

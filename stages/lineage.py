@@ -8,6 +8,8 @@ from nnit.errors import WrongKindError
 from nnit.mlp import PolicyInterface
 from nnit.zoo.members import ModelZoo, networks_by_shape
 
+SCALING = ("obs_mean", "obs_std", "obs_clip")  # what demonstrations decide, not the task
+
 
 def require_same_task(
     one_path: Path, one: PolicyInterface, other_path: Path, other: PolicyInterface
@@ -19,12 +21,26 @@ def require_same_task(
     """
     if one == other:
         return
-    if one.task != other.task:
-        detail = f"found task {other.task}, expected {one.task}"
+    differing = [name for name in one._fields if getattr(one, name) != getattr(other, name)]
+    name = differing[0]
+    if name in SCALING:
+        detail = f"they differ in {', '.join(differing)}: one was made from other demonstrations"
     else:
-        fields = [name for name in one._fields if getattr(one, name) != getattr(other, name)]
-        detail = f"they differ in {', '.join(fields)}: one was made from other demonstrations"
+        detail = f"found {name} {getattr(other, name)}, expected {getattr(one, name)}"
     raise WrongKindError(f"{other_path}: does not belong to {one_path}: {detail}")
+
+
+def require_task(path: Path, interface: PolicyInterface, task_id: str) -> None:
+    """Refuse an artifact of another task.
+
+    Raises:
+        WrongKindError: the line names the artifact, its task, and the flag.
+    """
+    if interface.task != task_id:
+        raise WrongKindError(
+            f"{path}: found task {interface.task}, expected {task_id}; say which task it is "
+            f"with --task {interface.task}"
+        )
 
 
 def on_other_demonstrations(

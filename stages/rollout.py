@@ -23,7 +23,7 @@ from nnit.artifacts.state import UnitStore, clear_state
 from nnit.artifacts.trajectories import Trajectory
 from nnit.cloning import LossUnit, measure_losses
 from nnit.demos import Demos
-from nnit.errors import UsageError, WrongKindError
+from nnit.errors import UsageError
 from nnit.mlp import Architecture, Network, PolicyInterface, format_architecture
 from nnit.parallel import default_workers, map_units
 from nnit.progress import Progress, silent
@@ -44,7 +44,7 @@ from stages.contenders import (
     read_contenders,
 )
 from stages.episode_store import load_units, saver
-from stages.lineage import require_same_task
+from stages.lineage import on_other_demonstrations, require_same_task
 from stages.params import Params, RolloutParams, RunOptions
 from stages.task_source import rollout_episodes, source_digests, task_of
 
@@ -185,7 +185,7 @@ def check_demos(inputs: Inputs, asked: Contenders, demos: Demos, seeds: range) -
     """
     assert inputs.demos is not None
     require_same_task(inputs.networks, asked.interface, inputs.demos, demos.interface)
-    check_disjoint_seeds(reset_seeds(demos), seeds)
+    check_disjoint_seeds(demos.reset_seeds, seeds)
 
 
 def check_loss_demos(
@@ -204,17 +204,12 @@ def check_loss_demos(
         WrongKindError: of another task, or other actions or observations.
         UsageError: reset seeds that are evaluated too, or that are those of ``--demos``.
     """
-    for name in ("task", "control_mode", "obs_dim", "act_dim"):
-        found, expected = getattr(loss_demos.interface, name), getattr(interface, name)
-        if found != expected:
-            raise WrongKindError(
-                f"{inputs.loss_demos}: does not belong to {inputs.networks}: "
-                f"found {name} {found}, expected {expected}"
-            )
+    assert inputs.loss_demos is not None
+    on_other_demonstrations(inputs.networks, interface, inputs.loss_demos, loss_demos)
     others = {"the evaluation": seeds}
     if demos is not None:
-        others[f"--demos {inputs.demos}"] = reset_seeds(demos)
-    mine = reset_seeds(loss_demos)
+        others[f"--demos {inputs.demos}"] = demos.reset_seeds
+    mine = loss_demos.reset_seeds
     for owner, theirs in others.items():
         if max(mine.start, theirs.start) < min(mine.stop, theirs.stop):
             raise UsageError(
@@ -222,11 +217,6 @@ def check_loss_demos(
                 f"overlap {theirs.start} to {theirs.stop - 1} of {owner}; collect others with "
                 "`nnit demos --first-seed`"
             )
-
-
-def reset_seeds(demos: Demos) -> range:
-    """Return the range that the reset seeds of demonstrations lie in."""
-    return range(int(demos.seeds.min()), int(demos.seeds.max()) + 1)
 
 
 def with_losses(

@@ -18,6 +18,11 @@ from benchmarks.results_page import (
 )
 from benchmarks.results_tables import METHODS, SECTIONS
 from benchmarks.targets import TARGETS, unbeaten
+from nnit.artifacts.manifest import Provenance
+from nnit.artifacts.rollouts import Rollouts, write_rollouts
+from nnit.errors import WrongKindError
+from nnit.mlp import PolicyInterface
+from nnit.rollout.metrics import Evaluation, summarise_episode
 
 KINDS = ("unseen_combo", "unseen_width", "wider", "deeper")
 
@@ -196,26 +201,41 @@ def test_the_page_is_the_same_every_time(tmp_path):
     assert len(files[0]) == 3
 
 
-def test_collect_takes_the_counts_out_of_rollouts(tmp_path):
-    """Counts and losses of every network, named by seed; what is missing is left out."""
-    from nnit.artifacts.manifest import Provenance
-    from nnit.artifacts.rollouts import Rollouts, write_rollouts
-    from nnit.mlp import PolicyInterface
-    from nnit.rollout.metrics import Evaluation, summarise_episode
-
+def write_rollout(path: Path, success_seeds: range, seeds: range = range(4)) -> None:
+    """Write a rollout of one network that is wider than any trained one."""
     interface = PolicyInterface("PickCube-v1", "x", 1, 1, 50, (0.0,), (1.0,))
-    episodes = tuple(summarise_episode(k, k, [k < 3]) for k in range(4))
+    episodes = tuple(
+        summarise_episode(k, seed, [seed in success_seeds]) for k, seed in enumerate(seeds)
+    )
     evaluation = Evaluation("sample-0000", "sample", (300,), "wider", episodes, 0.25)
     origin = Provenance("rollout", {"architectures": {"widths_max": 256}}, 0)
+    write_rollouts(path, Rollouts((evaluation,), interface), origin)
+
+
+def test_collect_takes_the_counts_out_of_rollouts(tmp_path):
+    """Counts and losses of every network, named by seed; what is missing is left out."""
     for name in ("rollouts", "rollouts-seed-2", "rollouts-limits"):
-        rollouts = Rollouts((evaluation,), interface)
-        write_rollouts(tmp_path / "artifacts" / name, rollouts, origin)
+        write_rollout(tmp_path / "artifacts" / name, range(3))
     written = collect(tmp_path / "artifacts", tmp_path / "results")
     names = sorted(file.name for file in written)
     assert names == ["limits.json", "networks-0.json", "networks-2.json"]
-    task = read_task(Path(tmp_path / "results"))
+    task = read_task(tmp_path / "results")
     assert sorted(task.seeds) == [0, 2]
-    assert task.networks[0] == ("sample", (300,), "wider-1.5", 3, 4, 0.25)
+    assert task.networks == (("sample", (300,), "wider-1.5", 3, 4, 0.25),)
+
+
+def test_rollouts_that_were_run_apart_are_of_the_same_episodes(tmp_path):
+    """They join the table under their method's name; on other reset seeds they are refused."""
+    write_rollout(tmp_path / "artifacts" / "rollouts", range(3))
+    write_rollout(tmp_path / "artifacts" / "rollouts-flat", range(1))
+    collect(tmp_path / "artifacts", tmp_path / "results")
+    assert read_task(tmp_path / "results").networks == (
+        ("sample", (300,), "wider-1.5", 3, 4, 0.25),
+        ("flat", (300,), "wider-1.5", 1, 4, 0.25),
+    )
+    write_rollout(tmp_path / "artifacts" / "rollouts-unaligned", range(3), range(1, 5))
+    with pytest.raises(WrongKindError, match="rollouts-unaligned: was not run on the reset seeds"):
+        collect(tmp_path / "artifacts", tmp_path / "results")
 
 
 def test_the_readme_gets_its_table_between_the_markers():
