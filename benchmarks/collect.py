@@ -2,9 +2,9 @@
 
     python -m benchmarks.collect comparison/artifacts/PickCube-v1 results/PickCube-v1
 
-Reads, where they are there: ``rollouts``, ``rollouts-flat`` and ``rollouts-unaligned`` (the
-comparison), ``rollouts-seed-N`` (the headline), ``rollouts-limits`` (ever wider and deeper
-samples), ``rollouts-joint`` (generated architectures), ``audit``, ``alignment`` and ``frontier``;
+Reads, where they are there: ``rollouts`` and those of baselines (the comparison),
+``rollouts-seed-N`` (the headline), ``rollouts-limits`` (ever wider and deeper samples),
+``rollouts-joint`` (generated architectures), ``audit``, ``alignment`` and ``frontier``;
 ``samples-architectures`` and ``samples-bounded`` beside the first zoo. What is not there is left
 out.
 """
@@ -23,7 +23,11 @@ from nnit.errors import WrongKindError
 
 TABLES = {"rollouts-limits": "limits.json", "rollouts-joint": "joint.json"}
 REPORTS = {"audit": "audit.json", "alignment": "alignment.json", "frontier": "frontier.json"}
-APART = {"rollouts-flat": "flat", "rollouts-unaligned": "unaligned"}  # whose samples they are of
+SAMPLES_OF = {  # rollouts of baselines -> what their samples are called
+    "rollouts-baselines": "nearest",
+    "rollouts-flat": "flat",
+    "rollouts-unaligned": "unaligned",
+}
 LONG_LISTS = {"audit": ("samples", "shapes"), "alignment": (), "frontier": ()}
 SEED = re.compile(r"rollouts(?:-seed-(\d+))?")
 
@@ -51,11 +55,11 @@ def network_table(path: Path) -> dict[str, Any]:
 
 
 def comparison_table(path: Path, apart: dict[str, Path]) -> dict[str, Any]:
-    """Return the table of the comparison, with the networks of rollouts that were run apart.
+    """Return the table of the comparison, with the networks of baselines, which were run apart.
 
     Args:
-        path: The rollouts of samples and most baselines.
-        apart: Rollouts of samples of another method, by what it is called.
+        path: The rollouts of samples.
+        apart: Rollouts of baselines, by what their samples are called.
 
     Raises:
         WrongKindError: rollouts whose episodes began otherwise.
@@ -65,8 +69,9 @@ def comparison_table(path: Path, apart: dict[str, Path]) -> dict[str, Any]:
     for label, other in apart.items():
         if reset_seeds(other) != seeds:
             raise WrongKindError(f"{other}: was not run on the reset seeds of {path}")
-        networks = network_table(other)["networks"]
-        table["networks"] += [{**one, "source": label} for one in networks]
+        for one in network_table(other)["networks"]:
+            source = label if one["source"] == "sample" else one["source"]
+            table["networks"].append({**one, "source": source})
     return table
 
 
@@ -92,7 +97,7 @@ def collect(artifacts: Path, results: Path) -> list[Path]:
         if match and match[1]:
             written[f"networks-{match[1]}.json"] = network_table(path)
         elif match:
-            apart = {label: artifacts / name for name, label in APART.items()}
+            apart = {label: artifacts / name for name, label in SAMPLES_OF.items()}
             there = {label: other for label, other in apart.items() if other.exists()}
             written["networks-0.json"] = comparison_table(path, there)
         elif path.name in TABLES:

@@ -55,13 +55,13 @@ HELD_OUT = Params().architectures.held_out
 BEYOND = " ".join(
     f"--arch {format_architecture(dims)}" for dims in (*HELD_OUT.wider, *HELD_OUT.deeper)
 )
-ALSO = {
-    "nearest": f"{AT}/baselines/nearest",
-    "average": f"{AT}/baselines/average",
-    "noise": f"{AT}/baselines/noise",
-    "extrapolated": f"{AT}/samples-extrapolated",
+BASELINES = f"{AT}/baselines"
+APART = {  # rollouts of baselines in the same episodes, which need no generator to be there
+    "rollouts-baselines": f"{BASELINES}/nearest --also average={BASELINES}/average "
+    f"--also noise={BASELINES}/noise --ghn {FIRST}/ghn --demos {AT}/demos",
+    "rollouts-flat": f"{AT}/flat/samples",
+    "rollouts-unaligned": f"{AT}/alone/samples",
 }
-APART = {"flat": f"{AT}/flat/samples", "unaligned": f"{AT}/alone/samples"}  # in the same episodes
 COLLECTED = ["limits", "joint", "architectures", "audit", "alignment", "frontier"]
 
 
@@ -123,16 +123,16 @@ PARTS = {
         for method in ("nearest", "average", "noise")
     },
     "rollout": Part(
-        f"rollout {FIRST}/samples --ghn {FIRST}/ghn --demos {AT}/demos "
-        + " ".join(f"--also {label}={path}" for label, path in ALSO.items())
-        + f" --loss-demos {AT}/demos-fresh --constant-baseline --resume",
+        f"rollout {FIRST}/samples --also extrapolated={AT}/samples-extrapolated "
+        f"--demos {AT}/demos --constant-baseline --no-cloned-baseline "
+        f"--loss-demos {AT}/demos-fresh --resume",
         f"{AT}/rollouts",
     ),
     **{
-        f"rollout-{label}": Part(
-            f"rollout {path} --loss-demos {AT}/demos-fresh --resume", f"{AT}/rollouts-{label}"
+        name.replace("rollouts", "rollout"): Part(
+            f"rollout {networks} --loss-demos {AT}/demos-fresh --resume", f"{AT}/{name}"
         )
-        for label, path in APART.items()
+        for name, networks in APART.items()
     },
     "rollout-seed": Part(
         f"rollout {OF_SEED}/samples --ghn {OF_SEED}/ghn --loss-demos {AT}/demos-fresh --resume",
@@ -223,8 +223,7 @@ def stage_of(name: str, part: Part) -> dict[str, Any]:
 
 def collect_stage() -> dict[str, Any]:
     """Return the stage that takes the committed tables out of the artifacts."""
-    read = ["rollouts", *(f"rollouts-{label}" for label in APART)]
-    read += [f"rollouts-seed-{seed}" for seed in SEEDS[1:]]
+    read = ["rollouts", *APART, *(f"rollouts-seed-{seed}" for seed in SEEDS[1:])]
     read += ["rollouts-limits", "rollouts-joint", "audit", "alignment", "frontier"]
     read += ["seed-0/zoo", *BOUNDS]
     names = [*(f"networks-{seed}" for seed in SEEDS), *COLLECTED]

@@ -228,9 +228,11 @@ def test_rollouts_that_were_run_apart_are_of_the_same_episodes(tmp_path):
     """They join the table under their method's name; on other reset seeds they are refused."""
     write_rollout(tmp_path / "artifacts" / "rollouts", range(3))
     write_rollout(tmp_path / "artifacts" / "rollouts-flat", range(1))
+    write_rollout(tmp_path / "artifacts" / "rollouts-baselines", range(2))
     collect(tmp_path / "artifacts", tmp_path / "results")
     assert read_task(tmp_path / "results").networks == (
         ("sample", (300,), "wider-1.5", 3, 4, 0.25),
+        ("nearest", (300,), "wider-1.5", 2, 4, 0.25),
         ("flat", (300,), "wider-1.5", 1, 4, 0.25),
     )
     write_rollout(tmp_path / "artifacts" / "rollouts-unaligned", range(3), range(1, 5))
