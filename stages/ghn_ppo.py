@@ -21,6 +21,7 @@ from nnit.ghn.model import GhnConfig, build_ghn
 from nnit.mlp import PolicyInterface
 from nnit.parallel import default_workers, open_pool
 from nnit.ppo.batched import BatchedExplorer
+from nnit.ppo.best import Best, load_best
 from nnit.ppo.collect import explore
 from nnit.ppo.statistics import Statistics
 from nnit.ppo.training import (
@@ -52,6 +53,9 @@ from stages.params import Params, PpoParams, RunOptions
 from stages.task_source import source_digests, task_ref
 
 SCALING_PREFIX = "scaling/"
+BEST_PREFIX = "best/"
+GHN_PREFIX = "ghn/"
+SCALED = ("obs_mean", "obs_std")
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ class Summary:
     """The numbers for the terminal."""
 
     iterations: int
-    mean_return: float  # of exploring episodes, mean of the last part of the curve
+    mean_return: float  # of exploring episodes, where it was best: of what is written
     transitions: int
     parameters: int
 
@@ -86,6 +90,8 @@ def run(
     progress: Progress = silent,
 ) -> Summary:
     """Train over architectures drawn from the training range, never a held-out one.
+
+    What is written is the hypernetwork whose policies did best while they explored.
 
     Raises:
         UsageError: an unknown task.
@@ -118,10 +124,11 @@ def run(
     )
     learner = build_learner(ghn, task.obs_dim, task.act_dim, derive_seed(seed, "critic"))
     learner = learner.to(options.device)
-    optimizer, scaling = build_optimizer(learner, 0.0), no_scaling(task.obs_dim)
+    optimizer, scaling, best = build_optimizer(learner, 0.0), no_scaling(task.obs_dim), Best()
     if state is not None:
         load_training_arrays(learner, optimizer, state.tensors)
         scaling = load_scaling(state.tensors)
+        best = load_best(state.tensors, BEST_PREFIX)
     start = state.step if state else 0
     interface = plain_interface(task)
     last = [PpoStep(start, float("nan"), scaling, interface)]
@@ -129,6 +136,7 @@ def run(
     with open_explorer(section, ref, task, steps, options) as explore_all:
 
         def remembered() -> Iterator[PpoStep]:
+            exploring = model_arrays(ghn)
             for step in train_ppo(
                 learner,
                 optimizer,
@@ -141,6 +149,8 @@ def run(
                 start=start,
             ):
                 last[0] = step
+                best.judge(step.mean_return, explored_with(exploring, step.acting))
+                exploring = model_arrays(ghn)
                 yield step
 
         progress.start("ghn-train", section.iterations, start)
@@ -153,17 +163,19 @@ def run(
             arrays=lambda: {
                 **training_arrays(learner, optimizer),
                 **scaling_arrays(last[0].scaling),
+                **best.state(BEST_PREFIX),
             },
             state=state,
             shown="return",
         )
 
+    chosen = best.arrays or explored_with(model_arrays(ghn), last[0].acting)
     write_model(
         outputs.ghn,
         "ghn",
         ghn.config.as_dict(),
-        model_arrays(ghn),
-        [last[0].acting],
+        {name: chosen[f"{GHN_PREFIX}{name}"] for name in model_arrays(ghn)},
+        [interface._replace(**{name: tuple(chosen[name].tolist()) for name in SCALED})],
         {"loss_curve": curve},
         Provenance("ghn-train", decides, options.seed, parents),
         force=options.force,
@@ -172,7 +184,7 @@ def run(
     write_curve(outputs.curve, curve, "return")
     return Summary(
         iterations=section.iterations,
-        mean_return=curve[-1][1],
+        mean_return=best.score,
         transitions=section.iterations * section.architectures * steps,
         parameters=sum(parameter.numel() for parameter in ghn.parameters()),
     )
@@ -217,6 +229,12 @@ def plain_interface(task: Task) -> PolicyInterface:
         output=task.output,
     )
     return with_scaling(interface, no_scaling(task.obs_dim).observations)
+
+
+def explored_with(arrays: dict[str, np.ndarray], acting: PolicyInterface) -> dict[str, np.ndarray]:
+    """Return what policies were made of: a hypernetwork, and the scaling of observations."""
+    scaled = {name: np.array(getattr(acting, name)) for name in SCALED}
+    return {**{f"{GHN_PREFIX}{name}": array for name, array in arrays.items()}, **scaled}
 
 
 def scaling_arrays(scaling: Scaling) -> dict[str, np.ndarray]:

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from nnit.artifacts.model import read_model
 from nnit_cli.main import main
 
@@ -12,21 +14,24 @@ ppo: {iterations: 2, architectures: 2, steps: 40, minibatches: 1, epochs: 1}
 
 
 def test_the_command_writes_a_hypernetwork_and_again_the_same(tmp_path, monkeypatch, capsys):
-    """One worker or two; the interface has the task's sizes and a scaling that was observed."""
+    """One worker or two; the interface has the task's sizes, the summary the best return."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text(PARAMS)
     words = ["ghn-train", "--objective", "ppo", "--json", "--curve", "curve.csv"]
     assert main([*words, "--out", "one", "--workers", "1"]) == 0
-    assert json.loads(capsys.readouterr().out)["command"] == "ghn-train"
+    said = json.loads(capsys.readouterr().out)
+    assert said["command"] == "ghn-train"
     assert main([*words, "--out", "two", "--workers", "2"]) == 0
     manifests = [(tmp_path / name / "manifest.json").read_bytes() for name in ("one", "two")]
     assert manifests[0] == manifests[1]
     model, artifact = read_model(tmp_path / "one", "ghn")
     (interface,) = model.interfaces
     assert (interface.obs_dim, interface.act_dim, interface.output) == (4, 2, "class")
-    assert any(interface.obs_mean)
     assert artifact.manifest.params["objective"] == "ppo"
-    assert (tmp_path / "curve.csv").read_text().startswith("step,return\n1,")
+    head, *rows = (tmp_path / "curve.csv").read_text().split()
+    first, last = (float(row.split(",")[1]) for row in rows)
+    assert head == "step,return"
+    assert said["summary"]["mean_return"] == pytest.approx(max(first, (first + last) / 2), rel=1e-4)
 
 
 def test_flags_of_the_other_objective_are_refused(capsys):
