@@ -218,9 +218,6 @@ class PpoParams(Section):
     entropy_share: Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False)] = Field(
         default=0.0, description="weight of the entropy beside the objective"
     )
-    max_divergence: Rate = Field(
-        default=0.03, description="from the policies that acted, in nats; ends an iteration"
-    )
     sim_backend: Literal["physx_cpu", "physx_cuda"] = Field(
         default="physx_cpu", description="processes on the CPU, or ManiSkill on a GPU"
     )

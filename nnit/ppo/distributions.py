@@ -32,16 +32,6 @@ def entropy(outputs: Tensor, log_std: Tensor, output: Output) -> Tensor:
     return each.sum().expand(len(outputs))
 
 
-def divergence(log_probs: Tensor, old_log_probs: Tensor) -> Tensor:
-    """Estimate how far the policy is from the one that acted, KL(old, new) in nats; never below 0.
-
-    Source: Schulman 2020, "Approximating KL divergence", the third estimator
-    (http://joschu.net/blog/kl-approx.html).
-    """
-    log_ratio = log_probs - old_log_probs
-    return (log_ratio.exp() - 1 - log_ratio).mean()
-
-
 def clipped_objective(
     log_probs: Tensor, old_log_probs: Tensor, advantage: Tensor, clip: float
 ) -> Tensor:

@@ -23,7 +23,7 @@ from nnit.ghn.model import GraphHyperNetwork
 from nnit.mlp import Architecture, MlpSpec, PolicyInterface
 from nnit.ppo.advantages import Fragment, advantages, discounted_sums
 from nnit.ppo.collect import FragmentUnit
-from nnit.ppo.distributions import clipped_objective, divergence, entropy, log_probability
+from nnit.ppo.distributions import clipped_objective, entropy, log_probability
 from nnit.ppo.statistics import Statistics, no_statistics, updated
 from nnit.seeding import numpy_generator
 from nnit.tasks.task import TaskRef
@@ -51,7 +51,6 @@ class PpoSettings:
     decay: float  # of the advantage estimates
     clip: float
     entropy_share: float  # weight of the entropy beside the objective
-    max_divergence: float  # from the policies that acted, in nats; beyond it an iteration ends
     seed: int
 
 
@@ -121,15 +120,8 @@ class Batch(NamedTuple):
     observations: Tensor  # (T, obs_dim), standardised
     actions: Tensor  # (T, act_dim)
     log_probs: Tensor  # (T,) under the policy that acted
-    advantages: Tensor  # (T,), of mean 0
+    advantages: Tensor  # (T,), of mean 0 and deviation 1
     targets: Tensor  # (T,) of the value
-
-
-class PpoLoss(NamedTuple):
-    """The loss of a minibatch."""
-
-    total: Tensor
-    divergence: Tensor  # from the policies that acted, mean over architectures
 
 
 def train_ppo(
@@ -187,19 +179,16 @@ def train_ppo(
             updated(scaling.returns, _discounted(fragments, settings.discount)),
         )
         reward_scale = 1 / max(scaling.returns.deviation[0], 1e-8)
-        batches = of_one_scale(
-            [
-                prepare(learner, fragment, layers, acting, reward_scale, settings)
-                for fragment, layers in zip(fragments, networks, strict=True)
-            ]
-        )
+        batches = [
+            prepare(learner, fragment, layers, acting, reward_scale, settings)
+            for fragment, layers in zip(fragments, networks, strict=True)
+        ]
         learning_rate = settings.learning_rate * (1 - iteration / settings.iterations)
         orders = numpy_generator(settings.seed, "minibatches", iteration)
-        for rows in passes(orders, batches, settings):
-            loss = ppo_loss(learner, specs, batches, rows, interface, settings)
-            if loss.divergence > settings.max_divergence:
-                break
-            optimise(learner, optimizer, loss.total, learning_rate)
+        for _ in range(settings.epochs):
+            for rows in minibatches(orders, batches, settings.minibatches):
+                loss = ppo_loss(learner, specs, batches, rows, interface, settings)
+                optimise(learner, optimizer, loss, learning_rate)
         returns = [value for fragment in fragments for value in fragment.returns]
         mean_return = float(np.mean(returns)) if returns else float("nan")
         yield PpoStep(iteration + 1, mean_return, scaling, acting)
@@ -235,31 +224,14 @@ def prepare(
         decay=settings.decay,
     )
     outputs = run_mlp(layers, observations)
+    normal = (found - found.mean()) / (found.std() + 1e-8)
     return Batch(
         observations,
         actions,
         log_probability(outputs, actions, learner.log_std, acting.output),
-        torch.from_numpy(found - found.mean()).float().to(device),
+        torch.from_numpy(normal).float().to(device),
         torch.from_numpy(found + values).float().to(device),
     )
-
-
-def of_one_scale(batches: Sequence[Batch]) -> list[Batch]:
-    """Divide the advantages by their deviation over all architectures.
-
-    Each by its own would have a policy that does all it can pushed by noise as hard as one that
-    fails is by its faults.
-    """
-    deviation = torch.cat([batch.advantages for batch in batches]).square().mean().sqrt()
-    return [b._replace(advantages=b.advantages / (deviation + 1e-8)) for b in batches]
-
-
-def passes(
-    generator: np.random.Generator, batches: Sequence[Batch], settings: PpoSettings
-) -> Iterator[list[Tensor]]:
-    """Yield the minibatches of all passes over the transitions of an iteration."""
-    for _ in range(settings.epochs):
-        yield from minibatches(generator, batches, settings.minibatches)
 
 
 def minibatches(
@@ -282,9 +254,9 @@ def ppo_loss(
     rows: Sequence[Tensor],
     interface: PolicyInterface,
     settings: PpoSettings,
-) -> PpoLoss:
+) -> Tensor:
     """Return the loss of a minibatch: every architecture's policy on its own transitions."""
-    losses, divergences = [], []
+    losses = []
     for layers, batch, chosen in zip(learner.ghn(specs), batches, rows, strict=True):
         outputs = run_mlp(layers, batch.observations[chosen])
         log_probs = log_probability(
@@ -296,5 +268,4 @@ def ppo_loss(
         spread = entropy(outputs, learner.log_std, interface.output).mean()
         error = (learner.value(batch.observations[chosen]) - batch.targets[chosen]).square()
         losses.append(-objective - settings.entropy_share * spread + 0.5 * error.mean())
-        divergences.append(divergence(log_probs.detach(), batch.log_probs[chosen]))
-    return PpoLoss(torch.stack(losses).mean(), torch.stack(divergences).mean())
+    return torch.stack(losses).mean()

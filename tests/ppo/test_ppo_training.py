@@ -1,7 +1,6 @@
 """Reinforcement learning of the hypernetwork."""
 
 from copy import deepcopy
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +15,6 @@ from nnit.ppo.training import (
     build_learner,
     minibatches,
     no_scaling,
-    of_one_scale,
     ppo_loss,
     prepare,
     train_ppo,
@@ -24,7 +22,7 @@ from nnit.ppo.training import (
 )
 from nnit.tasks.registry import get_task
 from nnit.tasks.task import TaskRef
-from nnit.training import build_optimizer, optimise, prepare_torch
+from nnit.training import build_optimizer, prepare_torch
 from stages.ghn_ppo import plain_interface
 
 CART_POLE = TaskRef("gym:CartPole-v1")
@@ -42,7 +40,6 @@ SETTINGS = PpoSettings(
     decay=0.95,
     clip=0.2,
     entropy_share=0.0,
-    max_divergence=1.0,
     seed=0,
 )
 
@@ -81,7 +78,7 @@ def explored(some, count=60):
     return specs, networks, [explore(unit) for unit in units]
 
 
-def train(start=None, settings=SETTINGS):
+def train(start=None):
     """Train, from a kept state where there is one; returns the last step, learner and state."""
     some = learner()
     optimizer, scaling, first, kept = build_optimizer(some, 0.0), no_scaling(TASK.obs_dim), 0, None
@@ -97,7 +94,7 @@ def train(start=None, settings=SETTINGS):
         scaling,
         lambda generator: SHAPES[generator.integers(len(SHAPES))],
         lambda units: [explore(unit) for unit in units],
-        settings,
+        SETTINGS,
         start=first,
     ):
         if step.step == 2:
@@ -158,8 +155,7 @@ def test_the_first_gradient_is_that_of_the_policy_gradient():
     rows = [torch.arange(60)] * len(batches)
     parameters = list(some.ghn.parameters())
     loss = ppo_loss(some, specs, batches, rows, INTERFACE, SETTINGS)
-    assert abs(float(loss.divergence)) < 1e-6
-    found = torch.autograd.grad(loss.total, parameters, allow_unused=True)
+    found = torch.autograd.grad(loss, parameters, allow_unused=True)
     plain = torch.stack(
         [
             -(
@@ -175,28 +171,6 @@ def test_the_first_gradient_is_that_of_the_policy_gradient():
     for one, other in zip(found, expected, strict=True):
         if one is not None:
             torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
-
-
-def test_advantages_are_of_one_scale_over_all_architectures():
-    """Deviation 1 together; what is a tenth of another's stays a tenth of it."""
-    some = learner()
-    _, networks, fragments = explored(some)
-    batch = prepare(some, fragments[0], networks[0], INTERFACE, 1.0, SETTINGS)
-    small = batch._replace(advantages=batch.advantages / 10)
-    one, tenth = of_one_scale([batch, small])
-    torch.testing.assert_close(one.advantages, tenth.advantages * 10)
-    assert abs(float(one.advantages.mean())) < 1e-5
-    both = torch.cat([one.advantages, tenth.advantages])
-    torch.testing.assert_close(both.square().mean(), torch.tensor(1.0))
-
-
-@pytest.mark.parametrize(("limit", "steps"), [(1e-12, 3), (1.0, 12)])  # of 3 iterations
-def test_an_iteration_ends_where_policies_have_moved_too_far(limit, steps, monkeypatch):
-    """The first step is from the policies that acted; after it they have moved."""
-    taken = []
-    monkeypatch.setattr("nnit.ppo.training.optimise", lambda *words: taken.append(optimise(*words)))
-    train(settings=replace(SETTINGS, max_divergence=limit))
-    assert len(taken) == steps
 
 
 def test_exploring_follows_from_the_unit():
