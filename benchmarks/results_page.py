@@ -53,11 +53,12 @@ def target_rows(tasks: Sequence[TaskResults]) -> list[Row]:
 
 def reasons(tasks: Sequence[TaskResults]) -> str:
     """Say why targets are missed, where that is known."""
-    lines = []
+    missed: dict[str, list[str]] = {}
     for target in TARGETS:
-        missed = [task.task for task in tasks if "missed" in verdict(target, task)]
-        if missed and target.why:
-            lines.append(f"- *{target.text}* ({', '.join(missed)}): {target.why}\n")
+        names = [task.task for task in tasks if "missed" in verdict(target, task)]
+        if names and target.why:
+            missed.setdefault(target.why, []).append(f"*{target.text}* ({', '.join(names)})")
+    lines = [f"- {'; '.join(texts)}: {why}\n" for why, texts in missed.items()]
     return "".join(["Why:\n\n", *lines]) if lines else ""
 
 
@@ -132,17 +133,20 @@ def summary_table(tasks: Sequence[TaskResults]) -> str:
     halves = {"within": WITHIN, "beyond": BEYOND}
     rows = []
     for source in METHODS:
-        shares = [task.share(source, *groups) for task in measured for groups in halves.values()]
-        if source != "constant" and any(shares):
-            rows.append([method_name(source), *(short_share(share, source) for share in shares)])
+        shares = [
+            (task, task.share(source, *groups)) for task in measured for groups in halves.values()
+        ]
+        if source != "constant" and any(share for _, share in shares):
+            cells = [
+                short_share(share) if share else absent(task, source) for task, share in shares
+            ]
+            rows.append([method_name(source), *cells])
     head = [f"{task.task}, {half}" for task in measured for half in halves]
     return markdown_table(["method", *head], rows)
 
 
-def short_share(share: Share | None, source: str) -> str:
+def short_share(share: Share) -> str:
     """Write a share with its interval in as few characters as may be."""
-    if share is None:
-        return absent(source)
     return f"{share.mean:.2f} [{share.interval.low:.2f}, {share.interval.high:.2f}]"
 
 

@@ -44,15 +44,15 @@ def markdown_table(head: Row, rows: Iterable[Row]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def absent(source: str) -> str:
+def absent(task: TaskResults, source: str) -> str:
     """Say why a method has no networks; within the trained range nothing is to be extrapolated."""
+    if source not in task.sources:
+        return "not run"
     return "as generated" if source == "extrapolated" else "cannot"
 
 
-def write_share(share: Share | None, expected_shapes: int, source: str = "") -> str:
+def write_share(share: Share, expected_shapes: int) -> str:
     """Write a share with its interval, and say where shapes are missing."""
-    if share is None:
-        return absent(source)
     text = f"{share.mean:.3f} [{share.interval.low:.3f}, {share.interval.high:.3f}]"
     return text + (
         f" ({share.shapes} of {expected_shapes})" if share.shapes < expected_shapes else ""
@@ -85,7 +85,11 @@ def success_section(task: TaskResults) -> str:
     ]:
         if source == "constant":
             continue  # one network says all there is to say; it stands below the table
-        cells = [write_share(task.share(source, g), shapes_in(task, g), source) for g in groups]
+        shares = {g: task.share(source, g) for g in groups}
+        cells = [
+            write_share(share, shapes_in(task, g)) if share else absent(task, source)
+            for g, share in shares.items()
+        ]
         worst = task.share(source, *HELD_OUT)
         low = f"{worst.lowest:.2f} ({format_architecture(worst.lowest_shape)})" if worst else "-"
         rows.append([method_name(source), *cells, low])

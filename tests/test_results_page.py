@@ -251,6 +251,8 @@ def test_the_readme_gets_its_table_between_the_markers():
     once = put_between_markers(text, summary_table([task]))
     assert "| generated | 0.99 [0.95, 1.00] | 0.50 [0.40, 0.60] |" in once
     assert "| flat-vector diffusion | 0.01 [0.00, 0.05] | cannot |" in once
+    other = task_of(network("sample", (8, 8), "unseen_combo", 99))
+    assert "| cannot | not run | not run |" in summary_table([task, other])
     assert "old" not in once
     assert once.startswith("before\n")
     assert once.endswith("<!-- /results -->\nafter\n")
