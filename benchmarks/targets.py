@@ -156,8 +156,8 @@ def seconds_of(*names: str) -> Callable[[TaskResults], float | None]:
 
 
 HARD_TASK = (
-    "direct cloning of such a shape does much worse there, and the zoo's nearest networks, cropped or "
-    "padded, only a little better; the task's table says by how much."
+    "direct cloning of such a shape does much worse there, and the zoo's nearest networks, cropped "
+    "or padded, only a little better; the task's table says by how much."
 )
 OF_FIRST_SEED = tuple(
     f"{name}-0" if part.seeds else name
