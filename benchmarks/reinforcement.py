@@ -11,14 +11,17 @@ with the curve of returns while exploring.
 import argparse
 import csv
 import json
-import subprocess
-import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.tasks import file_name, held_out_flags, success_of
+from benchmarks.tasks import (
+    file_name,
+    held_out_flags,
+    run_missing,
+    seconds_before,
+    success_of,
+)
 from nnit.artifacts.rollouts import read_rollouts
 from nnit.mlp import format_architecture
 from nnit.rollout.metrics import Evaluation
@@ -30,29 +33,19 @@ ARTIFACTS = Path("build/reinforcement")
 RESULTS = Path("results/reinforcement")
 
 
-def run_parts(task: str, folder: Path, params: Params, profile: Path) -> dict[str, float]:
-    """Train and evaluate, what is not there yet; returns the seconds of each part that was run."""
-    ghn = str(folder / "ghn")
+def commands(task: str, folder: Path, params: Params) -> dict[str, list[str]]:
+    """Return the command that makes each artifact, in order."""
     trained = [
         word
         for dims in params.zoo_export.repeated
         for word in ("--arch", format_architecture(dims))
     ]
-    where = ["--task", task]
+    ghn, where = str(folder / "ghn"), ["--task", task]
     train = ["ghn-train", "--objective", "ppo", *where, "--curve", str(folder / "curve.csv")]
-    parts = {
+    return {
         "ghn": [*train, "--out", ghn, "--resume"],
         "rollouts": ["rollout", ghn, *where, *trained, *held_out_flags(params), "--resume"],
     }
-    seconds = {}
-    for name, words in parts.items():
-        if (folder / name).exists():
-            continue
-        started = time.monotonic()
-        command = [sys.executable, "-m", "nnit_cli", *words, "--params", str(profile)]
-        subprocess.run(command, check=True)
-        seconds[name] = round(time.monotonic() - started, 1)
-    return seconds
 
 
 def by_training(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
@@ -83,9 +76,8 @@ def main() -> None:
     params = load_params(arguments.profile)
     for task in arguments.tasks:
         folder = ARTIFACTS / file_name(task)
-        seconds = run_parts(task, folder, params, arguments.profile)
+        seconds = run_missing(commands(task, folder, params), folder, arguments.profile)
         path = RESULTS / f"{file_name(task)}.json"
-        before = json.loads(path.read_text())["seconds"] if path.exists() else {}
         rollouts, artifact = read_rollouts(folder / "rollouts")
         figures = {
             "task": task,
@@ -94,7 +86,7 @@ def main() -> None:
             "digest": artifact.digest,
             "shapes": by_training(rollouts.evaluations),
             "curve": read_curve(folder / "curve.csv"),
-            "seconds": {**before, **seconds},
+            "seconds": {**seconds_before(path), **seconds},
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(figures) + "\n")

@@ -233,7 +233,13 @@ TARGETS = (
         number(("frontier_speed", "difference_mean")),
         at_most=0.03,
     ),
-    Target("generated architectures: success", joint_success, at_least=0.95),
+    Target(
+        "generated architectures: success",
+        joint_success,
+        at_least=0.95,
+        why="networks of a single layer of 16 to 20 units are generated too, as the zoo has them, "
+        "and fail at the hard task (`joint.json`).",
+    ),
     Target("generated architectures: share that is valid", share_sampled("valid"), at_least=1),
     Target(
         "generated architectures: share within bounds", share_sampled("within_bounds"), at_least=1
@@ -260,8 +266,8 @@ TARGETS = (
         "shapes whose ensemble is below the best single loss",
         audited("ensemble_below_best"),
         at_least=1,
-        why="samples of a shape are of different branches and as good as each other by success, "
-        "but not by loss; where one of eight is clearly the best, seven others do not help it.",
+        why="the mean of eight samples' outputs has a lower loss than they have in the mean, on "
+        "every shape, but the best of the eight is often better still.",
     ),
     Target("distance to the zoo, to its own", audited("weight_ratio"), at_least=0.5),
     Target(

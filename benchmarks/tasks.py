@@ -60,19 +60,28 @@ def commands(task: str, data: str | None, folder: Path, params: Params) -> dict[
     }
 
 
-def run_pipeline(
-    task: str, data: str | None, folder: Path, params: Params, profile: Path
-) -> dict[str, float]:
-    """Make what is not there yet; returns the seconds of each part that was made."""
+def run_missing(parts: dict[str, list[str]], folder: Path, profile: Path) -> dict[str, float]:
+    """Make what is not there yet; returns the seconds of each part that was made.
+
+    Args:
+        parts: The name of an artifact in ``folder`` -> the command that makes it, in order.
+        folder: Where the artifacts are.
+        profile: The parameters.
+    """
     seconds = {}
-    for kind, words in commands(task, data, folder, params).items():
-        if (folder / kind).exists():
+    for name, words in parts.items():
+        if (folder / name).exists():
             continue
         started = time.monotonic()
         command = [sys.executable, "-m", "nnit_cli", *words, "--params", str(profile)]
         subprocess.run(command, check=True)
-        seconds[kind] = round(time.monotonic() - started, 1)
+        seconds[name] = round(time.monotonic() - started, 1)
     return seconds
+
+
+def seconds_before(path: Path) -> dict[str, float]:
+    """Return the seconds of parts that were made in earlier runs."""
+    return json.loads(path.read_text())["seconds"] if path.exists() else {}
 
 
 def success_of(evaluations: list[Evaluation]) -> dict[str, Any]:
@@ -121,14 +130,14 @@ def main() -> None:
     params = load_params(arguments.profile)
     for task in arguments.tasks:
         folder = ARTIFACTS / file_name(task)
-        seconds = run_pipeline(task, arguments.data, folder, params, arguments.profile)
+        parts = commands(task, arguments.data, folder, params)
+        seconds = run_missing(parts, folder, arguments.profile)
         path = RESULTS / f"{file_name(task)}.json"
-        before = json.loads(path.read_text())["seconds"] if path.exists() else {}
         figures = {
             "command": f"python -m benchmarks.tasks {task}",
             "profile": str(arguments.profile),
             **result_of(task, folder),
-            "seconds": {**before, **seconds},
+            "seconds": {**seconds_before(path), **seconds},
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(figures, indent=2) + "\n")

@@ -34,7 +34,9 @@ def draw_success(
     octaves: bool,
     trained: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draw a panel for each task, a line with 95 % intervals for each method.
+    """Draw a panel for each task, points with 95 % intervals for each method.
+
+    No line joins them: neighbouring sizes are networks of quite different shapes.
 
     Args:
         panels: Task -> method -> points, in any order.
@@ -65,10 +67,9 @@ def draw_success(
                 sizes,
                 success,
                 yerr=np.maximum([low, high], 0),
-                fmt="o-",
+                fmt="o",
                 color=colour,
                 markersize=3,
-                linewidth=1,
                 elinewidth=0.8,
                 label=method,
             )

@@ -109,6 +109,7 @@ def official_environment(task_id: str) -> Any:  # noqa: ANN401
     wanted = Task(env_id, 1, 1, 1, _simulate, control_mode=control_mode)
     try:
         return make_environment(wanted).unwrapped
+    # ManiSkill raises any of them, by task, for a control mode that it does not have.
     except (AssertionError, KeyError, NotImplementedError, ValueError) as error:
         detail = " ".join(str(error).split())[:200]
         raise UsageError(f"--task {task_id}: ManiSkill says: {detail}") from None

@@ -1,11 +1,13 @@
 """The stage that trains the hypernetwork by reinforcement learning."""
 
 import json
+import signal
 
 import pytest
 
 from nnit.artifacts.model import read_model
 from nnit_cli.main import main
+from nnit_cli.signals import StopRequest
 
 PARAMS = """
 task: gym:CartPole-v1
@@ -32,6 +34,21 @@ def test_the_command_writes_a_hypernetwork_and_again_the_same(tmp_path, monkeypa
     first, last = (float(row.split(",")[1]) for row in rows)
     assert head == "step,return"
     assert said["summary"]["mean_return"] == pytest.approx(max(first, (first + last) / 2), rel=1e-4)
+
+
+def test_stopped_and_resumed_it_writes_the_same(tmp_path, monkeypatch, capsys):
+    """Stopped after the first of two iterations; what did best is kept in the state."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    words = ["ghn-train", "--objective", "ppo", "--workers", "1"]
+    assert main([*words, "--out", "whole"]) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(StopRequest, "poll", lambda _: signal.SIGTERM)
+        assert main([*words, "--out", "parts"]) == 143
+    assert "at step 1 of 2" in capsys.readouterr().err
+    assert main([*words, "--out", "parts", "--resume"]) == 0
+    one, other = ((tmp_path / name / "manifest.json").read_bytes() for name in ("whole", "parts"))
+    assert one == other
 
 
 def test_flags_of_the_other_objective_are_refused(capsys):
