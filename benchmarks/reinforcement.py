@@ -19,7 +19,6 @@ from benchmarks.tasks import (
     file_name,
     held_out_flags,
     run_missing,
-    seconds_before,
     success_of,
 )
 from nnit.artifacts.rollouts import read_rollouts
@@ -40,11 +39,18 @@ def commands(task: str, folder: Path, params: Params) -> dict[str, list[str]]:
         for dims in params.zoo_export.repeated
         for word in ("--arch", format_architecture(dims))
     ]
-    ghn, where = str(folder / "ghn"), ["--task", task]
+    where = ["--task", task]
     train = ["ghn-train", "--objective", "ppo", *where, "--curve", str(folder / "curve.csv")]
     return {
-        "ghn": [*train, "--out", ghn, "--resume"],
-        "rollouts": ["rollout", ghn, *where, *trained, *held_out_flags(params), "--resume"],
+        "ghn": [*train, "--resume"],
+        "rollouts": [
+            "rollout",
+            str(folder / "ghn"),
+            *where,
+            *trained,
+            *held_out_flags(params),
+            "--resume",
+        ],
     }
 
 
@@ -86,7 +92,7 @@ def main() -> None:
             "digest": artifact.digest,
             "shapes": by_training(rollouts.evaluations),
             "curve": read_curve(folder / "curve.csv"),
-            "seconds": {**seconds_before(path), **seconds},
+            "seconds": seconds,
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(figures) + "\n")

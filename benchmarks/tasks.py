@@ -2,13 +2,14 @@
 
     python -m benchmarks.tasks PullCube-v1 digits gym:CartPole-v1
     python -m benchmarks.tasks mnist --data mnist.npz
+    python -m benchmarks.tasks PullCube-v1 --until tokens
 
 For each task: demonstrations, hypernetwork, zoo, tokens, generator; then one generated network of
 every held-out shape of the kinds ``unseen_combo`` and ``unseen_width``, the hypernetwork asked
 again, and a network of each shape cloned directly, in the same episodes. Parameters are those of
 ``profiles/tasks.yaml``. A part whose output is there is skipped, and trainings go on where they
-were, so that an interrupted run is started again with the same command. Writes
-``results/tasks/TASK.json``.
+were, so that an interrupted run is started again with the same command; ``--until tokens`` stops
+after a part. Writes ``results/tasks/TASK.json``.
 """
 
 import argparse
@@ -47,41 +48,39 @@ def commands(task: str, data: str | None, folder: Path, params: Params) -> dict[
     where = ["--task", task, *(["--data", data] if data else [])]
     made = {kind: str(folder / kind) for kind in ("demos", "ghn", "zoo", "tokens", "generator")}
     sample = ["sample", "--model", made["generator"], *held_out_flags(params)]
-    rollout = ["rollout", str(folder / "samples"), *where, "--resume"]
-    baselines = ["--ghn", made["ghn"], "--demos", made["demos"]]
+    asked = ["rollout", made["ghn"], *where, *held_out_flags(params)]
     return {
-        "demos": ["demos", *where, "--out", made["demos"]],
+        "demos": ["demos", *where],
         "ghn": ["ghn-train", made["demos"], "--resume"],
         "zoo": ["zoo-export", made["ghn"], "--resume"],
         "tokens": ["tokenize", made["zoo"]],
         "generator": ["diffuse-train", made["tokens"], "--resume"],
         "samples": sample,
-        "rollouts": [*rollout, *baselines],
+        "rollouts": ["rollout", str(folder / "samples"), *where, "--resume"],
+        "baselines": [*asked, "--demos", made["demos"], "--resume"],
     }
 
 
 def run_missing(parts: dict[str, list[str]], folder: Path, profile: Path) -> dict[str, float]:
-    """Make what is not there yet; returns the seconds of each part that was made.
+    """Make what is not there yet; returns the seconds of each part, also of earlier runs.
 
     Args:
         parts: The name of an artifact in ``folder`` -> the command that makes it, in order.
         folder: Where the artifacts are.
         profile: The parameters.
     """
-    seconds = {}
+    kept = folder / "seconds.json"
+    seconds = json.loads(kept.read_text()) if kept.exists() else {}
     for name, words in parts.items():
-        if (folder / name).exists():
+        out = folder / name
+        if out.exists():
             continue
         started = time.monotonic()
-        command = [sys.executable, "-m", "nnit_cli", *words, "--params", str(profile)]
-        subprocess.run(command, check=True)
+        own = ["--out", str(out), "--params", str(profile)]
+        subprocess.run([sys.executable, "-m", "nnit_cli", *words, *own], check=True)
         seconds[name] = round(time.monotonic() - started, 1)
+        kept.write_text(json.dumps(seconds))
     return seconds
-
-
-def seconds_before(path: Path) -> dict[str, float]:
-    """Return the seconds of parts that were made in earlier runs."""
-    return json.loads(path.read_text())["seconds"] if path.exists() else {}
 
 
 def success_of(evaluations: list[Evaluation]) -> dict[str, Any]:
@@ -99,17 +98,32 @@ def success_of(evaluations: list[Evaluation]) -> dict[str, Any]:
     }
 
 
+def refuse_different_episodes(by_source: dict[str, list[Evaluation]]) -> None:
+    """Make sure that all networks were evaluated in the same episodes.
+
+    Raises:
+        ValueError: other reset seeds.
+    """
+    seeds = {tuple(e.seed for e in one.episodes) for group in by_source.values() for one in group}
+    if len(seeds) > 1:
+        raise ValueError("networks were evaluated in different episodes; remove the rollouts")
+
+
 def result_of(task: str, folder: Path) -> dict[str, Any]:
     """Return what is kept of a task."""
-    rollouts, artifact = read_rollouts(folder / "rollouts")
     by_source: dict[str, list[Evaluation]] = {}
-    for one in rollouts.evaluations:
-        by_source.setdefault(one.source, []).append(one)
+    digests = {}
+    for part in ("rollouts", "baselines"):
+        rollouts, artifact = read_rollouts(folder / part)
+        digests[part] = artifact.digest
+        for one in rollouts.evaluations:
+            by_source.setdefault(one.source, []).append(one)
+    refuse_different_episodes(by_source)
     found = {source: success_of(group) for source, group in by_source.items()}
     cloned = found["cloned"]["success_once"]
     return {
         "task": task,
-        "digest": artifact.digest,
+        "digests": digests,
         "sources": found,
         "of_cloned": found["sample"]["success_once"] / cloned if cloned else None,
     }
@@ -121,6 +135,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("tasks", nargs="+", help="such as PullCube-v1")
     parser.add_argument("--data", help="a file of examples, for mnist")
     parser.add_argument("--profile", type=Path, default=PROFILE)
+    parser.add_argument("--until", help="the last part that is made, such as tokens")
     return parser.parse_args()
 
 
@@ -131,13 +146,19 @@ def main() -> None:
     for task in arguments.tasks:
         folder = ARTIFACTS / file_name(task)
         parts = commands(task, arguments.data, folder, params)
+        if arguments.until:
+            names = list(parts)
+            last = names.index(arguments.until)
+            parts = {name: parts[name] for name in names[: last + 1]}
         seconds = run_missing(parts, folder, arguments.profile)
+        if arguments.until:
+            continue
         path = RESULTS / f"{file_name(task)}.json"
         figures = {
             "command": f"python -m benchmarks.tasks {task}",
             "profile": str(arguments.profile),
             **result_of(task, folder),
-            "seconds": {**seconds_before(path), **seconds},
+            "seconds": seconds,
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(figures, indent=2) + "\n")

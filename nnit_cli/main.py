@@ -111,4 +111,5 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 def _summary_of(error: Exception) -> str:
     """Return type and message of an error on one line."""
-    return traceback.format_exception_only(error)[-1].splitlines()[0]
+    lines = "".join(traceback.format_exception_only(error)).splitlines()
+    return next((line for line in lines if line.strip()), type(error).__name__)

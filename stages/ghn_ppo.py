@@ -22,6 +22,7 @@ from nnit.mlp import PolicyInterface
 from nnit.parallel import default_workers, open_pool
 from nnit.ppo.batched import BatchedExplorer
 from nnit.ppo.best import Best, load_best
+from nnit.ppo.calibration import calibrate_outputs
 from nnit.ppo.collect import explore
 from nnit.ppo.statistics import Statistics
 from nnit.ppo.training import (
@@ -30,6 +31,7 @@ from nnit.ppo.training import (
     PpoStep,
     Scaling,
     build_learner,
+    build_ppo_optimizer,
     no_scaling,
     train_ppo,
     with_scaling,
@@ -39,13 +41,7 @@ from nnit.rollout.batched import require_backend
 from nnit.seeding import derive_seed
 from nnit.tasks.registry import get_task
 from nnit.tasks.task import Task, TaskRef
-from nnit.training import (
-    build_optimizer,
-    load_training_arrays,
-    model_arrays,
-    prepare_torch,
-    training_arrays,
-)
+from nnit.training import load_training_arrays, model_arrays, prepare_torch, training_arrays
 from stages.checkpoints import Run, find_state, follow, run_key
 from stages.curves import write_curve
 from stages.ghn_train import GHN_THREADS
@@ -122,9 +118,10 @@ def run(
         task.act_dim,
         derive_seed(seed, "initial"),
     )
+    calibrate_outputs(ghn, task.obs_dim, task.act_dim)
     learner = build_learner(ghn, task.obs_dim, task.act_dim, derive_seed(seed, "critic"))
     learner = learner.to(options.device)
-    optimizer, scaling, best = build_optimizer(learner, 0.0), no_scaling(task.obs_dim), Best()
+    optimizer, scaling, best = build_ppo_optimizer(learner), no_scaling(task.obs_dim), Best()
     if state is not None:
         load_training_arrays(learner, optimizer, state.tensors)
         scaling = load_scaling(state.tensors)

@@ -211,7 +211,12 @@ class PpoParams(Section):
     min_steps: Count = Field(default=512, description="fewest steps, where steps is null")
     epochs: Count = Field(default=4, description="passes over the transitions of an iteration")
     minibatches: Count = Field(default=2, description="minibatches of a pass")
-    learning_rate: Rate = Field(default=1e-3, description="at the start; falls linearly")
+    learning_rate: Rate = Field(
+        default=3e-4, description="of the hypernetwork at the start; falls linearly"
+    )
+    critic_learning_rate: Rate = Field(
+        default=2e-3, description="of the critic and of the exploration at the start; likewise"
+    )
     discount: Rate = Field(default=0.99, description="of later rewards (gamma)")
     decay: Rate = Field(default=0.95, description="of the advantage estimates (lambda)")
     clip: Rate = Field(default=0.2, description="how far a probability may change in an iteration")

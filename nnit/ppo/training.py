@@ -27,10 +27,10 @@ from nnit.ppo.distributions import clipped_objective, entropy, log_probability
 from nnit.ppo.statistics import Statistics, no_statistics, updated
 from nnit.seeding import numpy_generator
 from nnit.tasks.task import TaskRef
-from nnit.training import optimise
 
 CRITIC_WIDTH = 64
 INITIAL_LOG_STD = -0.5
+MAX_GRADIENT = 1.0
 MIN_STD = 1e-3  # below this an observation is as good as constant
 
 ArchitectureSampler = Callable[[np.random.Generator], Architecture]
@@ -46,7 +46,8 @@ class PpoSettings:
     steps: int  # of each of them
     epochs: int  # over the transitions of an iteration
     minibatches: int  # of an epoch
-    learning_rate: float  # at the start; falls linearly
+    learning_rate: float  # of the policies, at the start; falls linearly
+    critic_learning_rate: float  # of the critic and of how far policies explore; likewise
     discount: float
     decay: float  # of the advantage estimates
     clip: float
@@ -100,6 +101,30 @@ def build_learner(ghn: GraphHyperNetwork, obs_dim: int, act_dim: int, seed: int)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Learner(ghn, obs_dim, act_dim)
+
+
+def build_ppo_optimizer(learner: Learner) -> torch.optim.AdamW:
+    """AdamW with a learning rate for the hypernetwork, and one for all else; set at each step."""
+    own = list(learner.ghn.parameters())
+    others = [learner.log_std, *learner.critic.parameters()]
+    groups = [{"params": own}, {"params": others}]
+    return torch.optim.AdamW(groups, lr=0.0, weight_decay=0.0, fused=True)
+
+
+def learn(
+    optimizer: torch.optim.Optimizer, loss: Tensor, learning_rates: tuple[float, float]
+) -> None:
+    """Take one step down the gradient of ``loss``; that of each group is clipped to norm 1.
+
+    A weight of the hypernetwork changes all policies at once, so that it has to move less than the
+    critic's, and an error of the critic must not take away what the policies may move.
+    """
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    for group, rate in zip(optimizer.param_groups, learning_rates, strict=True):
+        group["lr"] = rate
+        nn.utils.clip_grad_norm_(group["params"], MAX_GRADIENT)
+    optimizer.step()
 
 
 def no_scaling(obs_dim: int) -> Scaling:
@@ -183,12 +208,13 @@ def train_ppo(
             prepare(learner, fragment, layers, acting, reward_scale, settings)
             for fragment, layers in zip(fragments, networks, strict=True)
         ]
-        learning_rate = settings.learning_rate * (1 - iteration / settings.iterations)
+        left = 1 - iteration / settings.iterations
+        rates = (settings.learning_rate * left, settings.critic_learning_rate * left)
         orders = numpy_generator(settings.seed, "minibatches", iteration)
         for _ in range(settings.epochs):
             for rows in minibatches(orders, batches, settings.minibatches):
                 loss = ppo_loss(learner, specs, batches, rows, interface, settings)
-                optimise(learner, optimizer, loss, learning_rate)
+                learn(optimizer, loss, rates)
         returns = [value for fragment in fragments for value in fragment.returns]
         mean_return = float(np.mean(returns)) if returns else float("nan")
         yield PpoStep(iteration + 1, mean_return, scaling, acting)

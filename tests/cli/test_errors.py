@@ -233,6 +233,14 @@ def test_bug_is_exit_code_1_and_says_so(capsys):
     assert "Traceback (most recent call last)" in capsys.readouterr().err
 
 
+def test_what_is_said_first_is_shown(capsys):
+    """An error may begin with an empty line, or carry a note that is one."""
+    error = ValueError("\n\nno such key")
+    error.add_note("\n")
+    assert guarded(raising(error), debug=False) == 1
+    assert capsys.readouterr().err.splitlines()[0].startswith("nnit: internal error: ValueError:")
+
+
 def test_traceback_of_a_mistake_needs_debug(nnit):
     """--debug shows where a mistake was noticed, and changes neither lines nor exit code."""
     words = ("sample", "--arch", "none")

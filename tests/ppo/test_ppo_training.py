@@ -13,6 +13,8 @@ from nnit.ppo.distributions import log_probability
 from nnit.ppo.training import (
     PpoSettings,
     build_learner,
+    build_ppo_optimizer,
+    learn,
     minibatches,
     no_scaling,
     ppo_loss,
@@ -22,7 +24,7 @@ from nnit.ppo.training import (
 )
 from nnit.tasks.registry import get_task
 from nnit.tasks.task import TaskRef
-from nnit.training import build_optimizer, prepare_torch
+from nnit.training import prepare_torch
 from stages.ghn_ppo import plain_interface
 
 CART_POLE = TaskRef("gym:CartPole-v1")
@@ -36,6 +38,7 @@ SETTINGS = PpoSettings(
     epochs=2,
     minibatches=2,
     learning_rate=1e-3,
+    critic_learning_rate=1e-3,
     discount=0.99,
     decay=0.95,
     clip=0.2,
@@ -53,7 +56,7 @@ def learner():
 
 def flat_of(layers):
     """Return the weights of a network as one vector."""
-    return flat_from_layers(layers).numpy()
+    return flat_from_layers(layers).detach().numpy()
 
 
 def explored(some, count=60):
@@ -81,7 +84,7 @@ def explored(some, count=60):
 def train(start=None):
     """Train, from a kept state where there is one; returns the last step, learner and state."""
     some = learner()
-    optimizer, scaling, first, kept = build_optimizer(some, 0.0), no_scaling(TASK.obs_dim), 0, None
+    optimizer, scaling, first, kept = build_ppo_optimizer(some), no_scaling(TASK.obs_dim), 0, None
     if start is not None:
         state, optimizer_state, scaling, first = start
         some.load_state_dict(state)
@@ -209,3 +212,34 @@ def test_policies_act_in_the_scaling_that_is_saved(scale):
     known = no_scaling(2).observations._replace(mean=np.array([1.0, scale]), variance=np.ones(2))
     interface = with_scaling(INTERFACE._replace(obs_dim=2), known)
     np.testing.assert_allclose(interface.standardise(np.array([1.0, scale])), 0)
+
+
+def test_the_critic_has_a_rate_of_its_own():
+    """At a rate of 0 the hypernetwork stays while the critic learns, and the other way round."""
+    some = learner()
+    optimizer = build_ppo_optimizer(some)
+    inputs = torch.ones(4, TASK.obs_dim)
+
+    def step(rates):
+        before = deepcopy(some.state_dict())
+        layers = some.ghn([INTERFACE.spec((16,))])[0]
+        learn(optimizer, run_mlp(layers, inputs).sum() + some.value(inputs).sum(), rates)
+        after = some.state_dict()
+        changed = {name for name in before if not torch.equal(before[name], after[name])}
+        return {name.partition(".")[0] for name in changed}
+
+    assert step((0.0, 1e-3)) == {"critic"}
+    assert step((1e-3, 0.0)) == {"ghn"}
+
+
+def test_a_large_error_of_the_critic_takes_nothing_from_the_policies():
+    """Each gradient is clipped alone."""
+    stepped = []
+    for error in (1.0, 1e6):
+        some = learner()
+        layers = some.ghn([INTERFACE.spec((16,))])[0]
+        inputs = torch.ones(4, TASK.obs_dim)
+        loss = run_mlp(layers, inputs).sum() + error * some.value(inputs).sum()
+        learn(build_ppo_optimizer(some), loss, (1e-3, 1e-3))
+        stepped.append(flat_of(some.ghn([INTERFACE.spec((16,))])[0]))
+    np.testing.assert_array_equal(*stepped)
