@@ -3,13 +3,15 @@
     python -m benchmarks.tasks PullCube-v1 digits gym:CartPole-v1
     python -m benchmarks.tasks mnist --data mnist.npz
     python -m benchmarks.tasks PullCube-v1 --until tokens
+    python -m benchmarks.tasks PegInsertionSide-v1 --dagger
 
 For each task: demonstrations, hypernetwork, zoo, tokens, generator; then one generated network of
 every held-out shape of the kinds ``unseen_combo`` and ``unseen_width``, the hypernetwork asked
 again, and a network of each shape cloned directly, in the same episodes. Parameters are those of
-``profiles/tasks.yaml``. A part whose output is there is skipped, and trainings go on where they
-were, so that an interrupted run is started again with the same command; ``--until tokens`` stops
-after a part. Writes ``results/tasks/TASK.json``.
+``profiles/tasks.yaml``. With ``--dagger`` the demonstrations are those of the expert, and as many
+episodes of networks of a first hypernetwork that the expert corrects. A part whose output is there
+is skipped, and trainings go on where they were, so that an interrupted run is started again with
+the same command; ``--until tokens`` stops after a part. Writes ``results/tasks/TASK.json``.
 """
 
 import argparse
@@ -29,6 +31,7 @@ from stages.params_file import load_params
 PROFILE = Path("profiles/tasks.yaml")
 ARTIFACTS = Path("build/tasks")
 RESULTS = Path("results/tasks")
+DAGGER_SHAPES = ((64, 64), (128, 48), (96, 32, 64))
 
 
 def file_name(task: str) -> str:
@@ -58,6 +61,19 @@ def commands(task: str, data: str | None, folder: Path, params: Params) -> dict[
         "samples": sample,
         "rollouts": ["rollout", str(folder / "samples"), *where, "--resume"],
         "baselines": [*asked, "--demos", made["demos"], "--resume"],
+    }
+
+
+def with_dagger(parts: dict[str, list[str]], folder: Path) -> dict[str, list[str]]:
+    """Return the commands with a round of DAgger before the hypernetwork is trained."""
+    first, ghn = str(folder / "demos-first"), str(folder / "ghn-first")
+    acting = [word for dims in DAGGER_SHAPES for word in ("--arch", format_architecture(dims))]
+    corrected = [*parts["demos"], "--dagger-from", ghn, *acting, "--add-to", first]
+    return {
+        "demos-first": parts["demos"],
+        "ghn-first": ["ghn-train", first, "--resume"],
+        **parts,
+        "demos": corrected,
     }
 
 
@@ -135,6 +151,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("tasks", nargs="+", help="such as PullCube-v1")
     parser.add_argument("--data", help="a file of examples, for mnist")
     parser.add_argument("--profile", type=Path, default=PROFILE)
+    parser.add_argument("--dagger", action="store_true", help="let the expert correct networks")
     parser.add_argument("--until", help="the last part that is made, such as tokens")
     return parser.parse_args()
 
@@ -146,6 +163,8 @@ def main() -> None:
     for task in arguments.tasks:
         folder = ARTIFACTS / file_name(task)
         parts = commands(task, arguments.data, folder, params)
+        if arguments.dagger:
+            parts = with_dagger(parts, folder)
         if arguments.until:
             names = list(parts)
             last = names.index(arguments.until)
@@ -155,7 +174,7 @@ def main() -> None:
             continue
         path = RESULTS / f"{file_name(task)}.json"
         figures = {
-            "command": f"python -m benchmarks.tasks {task}",
+            "command": f"python -m benchmarks.tasks {task}{' --dagger' * arguments.dagger}",
             "profile": str(arguments.profile),
             **result_of(task, folder),
             "seconds": seconds,

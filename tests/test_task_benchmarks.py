@@ -8,15 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.tasks import commands, with_dagger
+from stages.params import Params
+
 PROFILE = """
 architectures:
   widths_max: 24
   depth_max: 2
   held_out_widths: [20]
   held_out: {unseen_combo: [[24, 16]], unseen_width: [[20]], wider: [[32]], deeper: [[16, 16, 16]]}
+ghn_train: {steps: 4}
+diffuse_train: {steps: 4, width: 16, depth: 1, heads: 2}
 ppo: {iterations: 2, architectures: 2, steps: 32}
-zoo_export: {repeated: [[16]]}
-rollout: {episodes: 3}
+zoo_export:
+  {repeated: [[16]], repeats: 1, networks: 3, branches: 1, branch_steps: 2, fine_tune_steps: 2}
+rollout: {episodes: 3, clone_steps: 10}
 """
 
 pytestmark = pytest.mark.slow
@@ -48,3 +54,32 @@ def test_reinforcement_learning_keeps_its_curve(tmp_path, repository):
     assert [step for step, _ in first["curve"]] == [1, 2]
     run("reinforcement", tmp_path, repository, "gym:CartPole-v1")
     assert json.loads(file.read_text()) == first
+
+
+def test_a_task_is_made_part_by_part(tmp_path, repository):
+    """Up to a part first; then the rest, with all sources in the same episodes."""
+    run("tasks", tmp_path, repository, "digits", "--until", "ghn")
+    folder = tmp_path / "build" / "tasks" / "digits"
+    made = json.loads((folder / "seconds.json").read_text())
+    assert list(made) == ["demos", "ghn"]
+    assert not (tmp_path / "results").exists()
+    run("tasks", tmp_path, repository, "digits")
+    found = json.loads((tmp_path / "results" / "tasks" / "digits.json").read_text())
+    assert {name: one["shapes"] for name, one in found["sources"].items()} == {
+        "sample": 2,
+        "ghn": 2,
+        "cloned": 2,
+    }
+    assert found["seconds"]["ghn"] == made["ghn"]
+    assert list(found["seconds"])[-2:] == ["rollouts", "baselines"]
+
+
+def test_dagger_corrects_a_first_hypernetwork():
+    """It comes before everything that learns from the demonstrations."""
+    folder = Path("build/tasks/some")
+    plain = commands("PegInsertionSide-v1", None, folder, Params())
+    parts = with_dagger(plain, folder)
+    assert list(parts)[:4] == ["demos-first", "ghn-first", "demos", "ghn"]
+    assert parts["demos-first"] == plain["demos"]
+    assert str(folder / "ghn-first") in parts["demos"]
+    assert str(folder / "demos-first") in parts["demos"]
