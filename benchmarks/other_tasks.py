@@ -1,11 +1,12 @@
 """The part of the results page on further tasks, from the files of ``results/``.
 
-``benchmarks.experts``, ``benchmarks.tasks``, ``benchmarks.together`` and
-``benchmarks.reinforcement`` write them.
+``benchmarks.experts``, ``benchmarks.tasks``, ``benchmarks.together``, ``benchmarks.reinforcement``
+and ``benchmarks.many_networks`` write them.
 """
 
 import json
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks.results_tables import MISSING, markdown_table, write_number
@@ -23,6 +24,11 @@ REINFORCEMENT_HEAD = """The hypernetwork learns by PPO over architectures; its n
 deterministically. Return per episode, mean over shapes and episodes. Made by
 `python -m benchmarks.reinforcement TASK`, with the parameters of
 [profiles/reinforcement.yaml](../profiles/reinforcement.yaml).
+"""
+MANY_HEAD = """What policies add to the simulator's own time, when networks of mixed shapes are
+evaluated: the second time is that of the same episodes with the actions replayed from memory,
+without any network. Made by `python -m benchmarks.many_networks SAMPLES
+results/many_networks.json`.
 """
 
 
@@ -91,6 +97,15 @@ def reinforcement_table(reports: list[dict[str, Any]]) -> str:
     return markdown_table([*head, "return while exploring", "seconds of training"], rows)
 
 
+def many_table(report: dict[str, Any]) -> str:
+    """Write the time of evaluating many networks beside the simulator's own."""
+    medians = [f"{median(report['seconds'][name]):.1f}" for name in ("evaluated", "replayed")]
+    size = f"{report['networks']} of {report['shapes']} shapes, {report['episodes']} episodes each"
+    row = [report["task"], size, str(report["workers"]), *medians, f"{report['ratio']:.3f}"]
+    head = ["task", "networks", "processes", "seconds", "of the simulator alone", "ratio"]
+    return markdown_table(head, [row])
+
+
 def other_tasks(results: Path) -> list[str]:
     """Return the parts of the page, none where nothing was measured."""
     together = results / "tasks" / "together.json"
@@ -104,6 +119,10 @@ def other_tasks(results: Path) -> list[str]:
     if together.exists():
         table = together_table(json.loads(together.read_text()))
         parts += ["## One generator, several tasks\n", TOGETHER_HEAD, table]
+    many = results / "many_networks.json"
+    if many.exists():
+        table = many_table(json.loads(many.read_text()))
+        parts += ["## Many networks at once\n", MANY_HEAD, table]
     if learned:
         parts += ["## Reinforcement learning\n", REINFORCEMENT_HEAD, reinforcement_table(learned)]
     return parts

@@ -280,8 +280,18 @@ def test_further_tasks_are_read_where_they_are(tmp_path):
         "seconds": {"ghn": 61.4},
     }
     expert = {"tasks": {"PullCube-v1": {"success_once": {"share": 0.997}}}}
+    many = {
+        "task": "PushCube-v1",
+        "workers": 2,
+        "networks": 64,
+        "shapes": 60,
+        "episodes": 8,
+        "seconds": {"evaluated": [11.0, 10.0, 30.0], "replayed": [9.9, 10.0, 10.1]},
+        "ratio": 1.1,
+    }
     files = {
         "experts.json": expert,
+        "many_networks.json": many,
         "tasks/PullCube-v1.json": report,
         "tasks/together.json": {"tasks": {"PullCube-v1": both}},
         "reinforcement/gym-Pendulum-v1.json": learned,
@@ -298,4 +308,6 @@ def test_further_tasks_are_read_where_they_are(tmp_path):
     )
     assert f"| PullCube-v1 | {cell} | {cell} | 1.000 |" in text
     row = f"| gym:Pendulum-v1 | -123.2 | -123.2 | -123.2 | {cell} | -1500.0 to -200.0 | 61 |"
+    assert row in text
+    row = "| PushCube-v1 | 64 of 60 shapes, 8 episodes each | 2 | 11.0 | 10.0 | 1.100 |"
     assert row in text
