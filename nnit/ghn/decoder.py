@@ -6,9 +6,10 @@ of 4 x 4 weights alike by convolving (within a block the pixel shuffle gives eve
 of its own); ``PointwiseDecoder`` decodes every cell by itself, as the 1 x 1 convolutions of
 HyperPPO do (Hegde et al. 2024, arXiv:2309.16663): index-aligned, without a reason to be smooth.
 Convolutions have no padding and normalisation is over channels alone, so that a value
-depends on its neighbourhood and not on how large the matrix is.
+depends on its neighbourhood and not on how large the matrix is: layers of different sizes can be
+decoded in one batch at the largest size, and cropped.
 
-Axis letters: R, C rows and columns of cells; r, c of half cells; D channels.
+Axis letters: B layers; R, C rows and columns of cells; r, c of half cells; D channels.
 """
 
 import math
@@ -50,7 +51,7 @@ class ChannelNorm(nn.Module):
 
 
 class SeedGrid(nn.Module):
-    """From a node embedding to a grid of seeds, one for each cell of the weight matrix."""
+    """From node embeddings to grids of seeds, one for each cell of a weight matrix."""
 
     def __init__(self, node_dim: int, channels: int) -> None:
         super().__init__()
@@ -61,10 +62,10 @@ class SeedGrid(nn.Module):
         self.out = nn.Linear(2 * channels, channels)
         self.norm = nn.LayerNorm(channels)
 
-    def forward(self, embedding: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """Return seeds ``(R, C, D)`` for position features ``(R, P)`` and ``(C, P)``."""
+    def forward(self, embeddings: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """Return seeds ``(B, R, C, D)`` for position features ``(R, P)`` and ``(C, P)``."""
         grid = (
-            self.node(embedding)
+            rearrange(self.node(embeddings), "b d -> b 1 1 d")
             + rearrange(self.row(rows), "r d -> r 1 d")
             + rearrange(self.column(columns), "c d -> 1 c d")
         )
@@ -88,18 +89,18 @@ class CnnDecoder(nn.Module):
         self.finest_norm = ChannelNorm(half)
         self.head = nn.Conv2d(half, 16, 1)
 
-    def forward(self, embedding: Tensor, fan_out: int, fan_in: int) -> Tensor:
-        """Return the field ``(fan_out, fan_in)`` of a layer with this embedding ``(H,)``."""
+    def forward(self, embeddings: Tensor, fan_out: int, fan_in: int) -> Tensor:
+        """Return the fields ``(B, fan_out, fan_in)`` of layers with these embeddings ``(B, H)``."""
         num_rows, num_columns = math.ceil(fan_out / CELL), math.ceil(fan_in / CELL)
-        rows = position_features(num_rows, MARGIN, embedding.device)
-        columns = position_features(num_columns, MARGIN, embedding.device)
-        x = rearrange(self.seeds(embedding, rows, columns), "r c d -> 1 d r c")
+        rows = position_features(num_rows, MARGIN, embeddings.device)
+        columns = position_features(num_columns, MARGIN, embeddings.device)
+        x = rearrange(self.seeds(embeddings, rows, columns), "b r c d -> b d r c")
         x = F.silu(x[..., 1:-1, 1:-1] + self.coarse_norm(self.coarse(x)))  # margin 1 cell
         x = F.interpolate(x, scale_factor=2.0, mode="nearest")  # margin 2 half cells
         x = F.silu(self.fine_norm(self.fine(x)))  # margin 1 half cell
         x = F.silu(x[..., 1:-1, 1:-1] + self.finest_norm(self.finest(x)))  # no margin
-        field = rearrange(self.head(x), "1 (p q) r c -> (r p) (c q)", p=4, q=4)
-        return field[:fan_out, :fan_in]
+        field = rearrange(self.head(x), "b (p q) r c -> b (r p) (c q)", p=4, q=4)
+        return field[:, :fan_out, :fan_in]
 
 
 class PointwiseDecoder(nn.Module):
@@ -112,18 +113,18 @@ class PointwiseDecoder(nn.Module):
         self.norm = nn.LayerNorm(2 * channels)
         self.head = nn.Linear(2 * channels, CELL * CELL)
 
-    def forward(self, embedding: Tensor, fan_out: int, fan_in: int) -> Tensor:
-        """Return the field ``(fan_out, fan_in)`` of a layer with this embedding ``(H,)``."""
-        rows = position_features(math.ceil(fan_out / CELL), 0, embedding.device)
-        columns = position_features(math.ceil(fan_in / CELL), 0, embedding.device)
-        seeds = self.seeds(embedding, rows, columns)
+    def forward(self, embeddings: Tensor, fan_out: int, fan_in: int) -> Tensor:
+        """Return the fields ``(B, fan_out, fan_in)`` of layers with these embeddings ``(B, H)``."""
+        rows = position_features(math.ceil(fan_out / CELL), 0, embeddings.device)
+        columns = position_features(math.ceil(fan_in / CELL), 0, embeddings.device)
+        seeds = self.seeds(embeddings, rows, columns)
         cells = self.head(F.silu(self.norm(self.hidden(seeds))))
-        field = rearrange(cells, "r c (p q) -> (r p) (c q)", p=CELL, q=CELL)
-        return field[:fan_out, :fan_in]
+        field = rearrange(cells, "b r c (p q) -> b (r p) (c q)", p=CELL, q=CELL)
+        return field[:, :fan_out, :fan_in]
 
 
 class BiasDecoder(nn.Module):
-    """From a node embedding to the bias of the layer, eight units from each cell."""
+    """From node embeddings to the biases of layers, eight units from each cell."""
 
     def __init__(self, node_dim: int, channels: int) -> None:
         super().__init__()
@@ -132,8 +133,9 @@ class BiasDecoder(nn.Module):
         self.norm = nn.LayerNorm(channels)
         self.head = nn.Linear(channels, CELL)
 
-    def forward(self, embedding: Tensor, fan_out: int) -> Tensor:
-        """Return the bias ``(fan_out,)``."""
-        rows = position_features(math.ceil(fan_out / CELL), 0, embedding.device)
-        hidden = F.silu(self.norm(self.node(embedding) + self.row(rows)))
-        return rearrange(self.head(hidden), "r p -> (r p)")[:fan_out]
+    def forward(self, embeddings: Tensor, fan_out: int) -> Tensor:
+        """Return the biases ``(B, fan_out)``."""
+        rows = position_features(math.ceil(fan_out / CELL), 0, embeddings.device)
+        nodes = rearrange(self.node(embeddings), "b d -> b 1 d")
+        hidden = F.silu(self.norm(nodes + self.row(rows)))
+        return rearrange(self.head(hidden), "b r p -> b (r p)")[:, :fan_out]

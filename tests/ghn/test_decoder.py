@@ -10,11 +10,17 @@ BLOCK = 4  # units that one position of the CNN's last convolution writes
 SIZES = [(1, 1), (3, 40), (8, 8), (9, 17), (24, 31), (37, 5), (64, 64)]
 
 
-def make(decoder, seed=0, channels=CHANNELS):
+def fresh(decoder, seed=0, channels=CHANNELS):
     """Return a freshly initialised decoder."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return decoder(NODE_DIM, channels).requires_grad_(False)
+
+
+def make(decoder, seed=0, channels=CHANNELS):
+    """Return a function that decodes one layer with a fresh decoder."""
+    decode = fresh(decoder, seed, channels)
+    return lambda embedding, *sizes: decode(embedding[None], *sizes)[0]
 
 
 @pytest.fixture
@@ -66,16 +72,17 @@ def test_field_stays_bounded_far_outside_trained_widths(decoder, embedding):
 )
 def test_how_far_one_seed_reaches(decoder, margin, reach, embedding):
     """By convolving, a cell's seed decides cells up to two away; pointwise, its own cell alone."""
-    decode = make(decoder)
-    plain = decode(embedding, 7 * CELL, 7 * CELL)
+    decode = fresh(decoder)
+    (plain,) = decode(embedding[None], 7 * CELL, 7 * CELL)
 
     def bump(_module, _inputs, seeds):
         seeds = seeds.clone()
-        seeds[3 + margin, 3 + margin, 0] += 1
+        seeds[0, 3 + margin, 3 + margin, 0] += 1
         return seeds
 
     decode.seeds.register_forward_hook(bump)
-    changed = (decode(embedding, 7 * CELL, 7 * CELL) - plain).abs() > 1e-6
+    (bumped,) = decode(embedding[None], 7 * CELL, 7 * CELL)
+    changed = (bumped - plain).abs() > 1e-6
     cells = changed.view(7, CELL, 7, CELL).any(3).any(1)
     expected = torch.zeros(7, 7, dtype=torch.bool)
     expected[3 - reach : 4 + reach, 3 - reach : 4 + reach] = True
