@@ -1,6 +1,7 @@
 """Train the hypernetwork by reinforcement learning on tasks, and keep what its networks reach.
 
-    python -m benchmarks.reinforcement gym:CartPole-v1 gym:Pendulum-v1 PushCube-v1
+    python -m benchmarks.reinforcement gym:CartPole-v1 PushCube-v1
+    python -m benchmarks.reinforcement gym:Pendulum-v1 --profile profiles/pendulum.yaml
 
 For each task: ``nnit ghn-train --objective ppo``, then networks of trained and of held-out shapes
 act deterministically. Parameters are those of ``profiles/reinforcement.yaml``. A part whose output
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.tasks import (
+    command_of,
     file_name,
     held_out_flags,
     run_missing,
@@ -87,7 +89,7 @@ def main() -> None:
         rollouts, artifact = read_rollouts(folder / "rollouts")
         figures = {
             "task": task,
-            "command": f"python -m benchmarks.reinforcement {task}",
+            "command": command_of("reinforcement", task, arguments, PROFILE),
             "profile": str(arguments.profile),
             "digest": artifact.digest,
             "shapes": by_training(rollouts.evaluations),

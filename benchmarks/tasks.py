@@ -99,6 +99,18 @@ def run_missing(parts: dict[str, list[str]], folder: Path, profile: Path) -> dic
     return seconds
 
 
+def command_of(module: str, task: str, arguments: argparse.Namespace, default: Path) -> str:
+    """Return the command that made a task's file."""
+    words = ["python -m", f"benchmarks.{module}", task]
+    if getattr(arguments, "data", None):
+        words += ["--data", Path(arguments.data).name]
+    if getattr(arguments, "dagger", False):
+        words += ["--dagger"]
+    if arguments.profile != default:
+        words += ["--profile", str(arguments.profile)]
+    return " ".join(words)
+
+
 def success_of(evaluations: list[Evaluation]) -> dict[str, Any]:
     """Return mean success with its interval, the lowest shape, and the mean return."""
     lowest = min(evaluations, key=lambda one: one.success_once)
@@ -174,7 +186,7 @@ def main() -> None:
             continue
         path = RESULTS / f"{file_name(task)}.json"
         figures = {
-            "command": f"python -m benchmarks.tasks {task}{' --dagger' * arguments.dagger}",
+            "command": command_of("tasks", task, arguments, PROFILE),
             "profile": str(arguments.profile),
             **result_of(task, folder),
             "seconds": seconds,
