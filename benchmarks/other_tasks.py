@@ -9,8 +9,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.results_tables import MISSING, markdown_table, write_number
+from benchmarks.results_tables import MISSING, Row, markdown_table, write_number
+from benchmarks.targets import Target
 
+OF_CLONED = {"PegInsertionSide-v1": 0.9, "mnist": 0.99}  # of direct cloning's success
+OF_CLONED_ELSEWHERE = 0.97
+ACCURACY = {"digits": 0.95, "mnist": 0.93}
+RETURNS = {"gym:CartPole-v1": 475.0, "gym:Pendulum-v1": -250.0}
 TASKS_HEAD = """Networks of the 12 held-out shapes within the trained range of widths and depths,
 one sample of each: success_once of tasks of ManiSkill, accuracy on examples that were kept back, or
 the share of episodes that reach Gymnasium's threshold. PushCube-v1, PickCube-v1 and StackCube-v1
@@ -35,6 +40,11 @@ results/many_networks.json`.
 def read_reports(folder: Path) -> list[dict[str, Any]]:
     """Return what the files of a folder hold, in the order of their names."""
     return [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
+
+
+def read_report(file: Path) -> dict[str, Any] | None:
+    """Return what a file holds; None where it is not there."""
+    return json.loads(file.read_text()) if file.exists() else None
 
 
 def write_success(success: dict[str, Any] | None) -> str:
@@ -97,6 +107,42 @@ def reinforcement_table(reports: list[dict[str, Any]]) -> str:
     return markdown_table([*head, "return while exploring", "seconds of training"], rows)
 
 
+def judged(text: str, measured: float | None, *, least: float | None, most: float | None) -> Row:
+    """Hold a figure against a bound."""
+    target = Target(text, lambda _: measured, at_least=least, at_most=most)
+    return [text, target.bound(), target.judge(measured)]
+
+
+def target_rows(
+    reports: list[dict[str, Any]],
+    together: dict[str, Any] | None,
+    many: dict[str, Any] | None,
+    learned: list[dict[str, Any]],
+) -> list[Row]:
+    """Hold what was measured against what was asked for."""
+    rows = []
+    for report in reports:
+        task = report["task"]
+        bound = OF_CLONED.get(task, OF_CLONED_ELSEWHERE)
+        text = f"{task}: success as a share of direct cloning's"
+        rows.append(judged(text, report["of_cloned"], least=bound, most=None))
+        if task in ACCURACY:
+            accuracy = report["sources"]["sample"]["success_once"]
+            rows.append(judged(f"{task}: accuracy", accuracy, least=ACCURACY[task], most=None))
+    for task, one in (together or {"tasks": {}})["tasks"].items():
+        text = f"{task}: one generator for several tasks, as a share of its own"
+        rows.append(judged(text, one["of_alone"], least=0.97, most=None))
+    for report in learned:
+        task, measured = report["task"], report["shapes"]["all"]["return_mean"]
+        if task in RETURNS:
+            text = f"{task}: mean return of the hypernetwork trained by reinforcement"
+            rows.append(judged(text, measured, least=RETURNS[task], most=None))
+    if many is not None:
+        text = "evaluation of many networks, to the simulator's own time"
+        rows.append(judged(text, many["ratio"], least=None, most=1.15))
+    return rows
+
+
 def many_table(report: dict[str, Any]) -> str:
     """Write the time of evaluating many networks beside the simulator's own."""
     medians = [f"{median(report['seconds'][name]):.1f}" for name in ("evaluated", "replayed")]
@@ -108,21 +154,22 @@ def many_table(report: dict[str, Any]) -> str:
 
 def other_tasks(results: Path) -> list[str]:
     """Return the parts of the page, none where nothing was measured."""
-    together = results / "tasks" / "together.json"
     reports = [one for one in read_reports(results / "tasks") if "sources" in one]
-    experts_file = results / "experts.json"
-    experts = json.loads(experts_file.read_text())["tasks"] if experts_file.exists() else {}
     learned = read_reports(results / "reinforcement")
+    together = read_report(results / "tasks" / "together.json")
+    many = read_report(results / "many_networks.json")
+    experts = (read_report(results / "experts.json") or {"tasks": {}})["tasks"]
+    rows = target_rows(reports, together, many, learned)
     parts = []
+    if rows:
+        head = ["target", "bound", "measured"]
+        parts += ["## Targets of further tasks\n", markdown_table(head, rows)]
     if reports:
         parts += ["## Further tasks\n", TASKS_HEAD, tasks_table(reports, experts)]
-    if together.exists():
-        table = together_table(json.loads(together.read_text()))
-        parts += ["## One generator, several tasks\n", TOGETHER_HEAD, table]
-    many = results / "many_networks.json"
-    if many.exists():
-        table = many_table(json.loads(many.read_text()))
-        parts += ["## Many networks at once\n", MANY_HEAD, table]
+    if together:
+        parts += ["## One generator, several tasks\n", TOGETHER_HEAD, together_table(together)]
+    if many:
+        parts += ["## Many networks at once\n", MANY_HEAD, many_table(many)]
     if learned:
         parts += ["## Reinforcement learning\n", REINFORCEMENT_HEAD, reinforcement_table(learned)]
     return parts

@@ -37,10 +37,7 @@ def verdict(target: Target, task: TaskResults) -> str:
     """Hold a target against what was measured of a task; empty where it is not meant for it."""
     if target.only and task.task not in target.only:
         return ""
-    measured = target.measure(task)
-    if measured is None:
-        return "-"
-    return f"{measured:.4g} met" if target.met(measured) else f"**{measured:.4g} missed**"
+    return target.judge(target.measure(task))
 
 
 def target_rows(tasks: Sequence[TaskResults]) -> list[Row]:

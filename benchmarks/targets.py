@@ -35,6 +35,12 @@ class Target(NamedTuple):
         above = self.at_least is None or measured >= self.at_least
         return above and (self.at_most is None or measured <= self.at_most)
 
+    def judge(self, measured: float | None) -> str:
+        """Write a figure and whether it meets the target."""
+        if measured is None:
+            return "-"
+        return f"{measured:.4g} met" if self.met(measured) else f"**{measured:.4g} missed**"
+
 
 def mean_success(*groups: str) -> Callable[[TaskResults], float | None]:
     """Measure the samples' mean success."""

@@ -311,3 +311,7 @@ def test_further_tasks_are_read_where_they_are(tmp_path):
     assert row in text
     row = "| PushCube-v1 | 64 of 60 shapes, 8 episodes each | 2 | 11.0 | 10.0 | 1.100 |"
     assert row in text
+    assert "| PullCube-v1: success as a share of direct cloning's | at least 0.97 | - |" in text
+    learnt = "gym:Pendulum-v1: mean return of the hypernetwork trained by reinforcement"
+    assert f"| {learnt} | at least -250 | -123.2 met |" in text
+    assert "simulator's own time | at most 1.15 | 1.1 met |" in text
