@@ -212,7 +212,7 @@ class PpoParams(Section):
     epochs: Count = Field(default=4, description="passes over the transitions of an iteration")
     minibatches: Count = Field(default=2, description="minibatches of a pass")
     learning_rate: Rate = Field(
-        default=3e-4, description="of the hypernetwork at the start; falls linearly"
+        default=1e-4, description="of the hypernetwork at the start; falls linearly"
     )
     critic_learning_rate: Rate = Field(
         default=2e-3, description="of the critic and of the exploration at the start; likewise"
