@@ -22,8 +22,6 @@ from nnit.rollout.episodes import EvaluationRequest, Trajectory, UnitResult, eva
 from nnit.tasks.registry import process_simulation
 from nnit.tasks.task import TaskRef
 
-REPEATS = 3
-
 
 class Replay(NamedTuple):
     """Episodes whose actions are known."""
@@ -49,6 +47,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("samples", type=Path, help="an artifact of samples")
     parser.add_argument("out", type=Path, help="the file to write")
     parser.add_argument("--episodes", type=int, default=8, help="of each network")
+    parser.add_argument("--repeats", type=int, default=3, help="times that both are measured")
     return parser.parse_args()
 
 
@@ -81,7 +80,7 @@ def main() -> None:
 
     seconds: dict[str, list[float]] = {"evaluated": [], "replayed": []}
     successes = {sum(e.success_once for one in evaluations for e in one.episodes)}
-    for _ in range(REPEATS):
+    for _ in range(arguments.repeats):
         for name, run in (("evaluated", evaluate_all), ("replayed", replay_all)):
             started = time.perf_counter()
             successes.add(run())
