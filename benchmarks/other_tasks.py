@@ -16,6 +16,7 @@ OF_CLONED = {"PegInsertionSide-v1": 0.9, "mnist": 0.99}  # of direct cloning's s
 OF_CLONED_ELSEWHERE = 0.97
 ACCURACY = {"digits": 0.95, "mnist": 0.93}
 RETURNS = {"gym:CartPole-v1": 475.0, "gym:Pendulum-v1": -250.0}
+SHORT_SOURCES = ("sample", "ghn", "cloned")
 TASKS_HEAD = """Networks of the 12 held-out shapes within the trained range of widths and depths,
 one sample of each: success_once of tasks of ManiSkill, accuracy on examples that were kept back, or
 the share of episodes that reach Gymnasium's threshold. PushCube-v1, PickCube-v1 and StackCube-v1
@@ -65,7 +66,7 @@ def tasks_table(reports: list[dict[str, Any]], experts: dict[str, Any]) -> str:
             [
                 task,
                 write_number(experts.get(task, {}).get("success_once", {}).get("share")),
-                *(write_success(sources.get(name)) for name in ("sample", "ghn", "cloned")),
+                *(write_success(sources.get(name)) for name in SHORT_SOURCES),
                 f"{generated['lowest']:.2f} ({generated['lowest_shape']})",
                 write_number(report["of_cloned"]),
             ]
@@ -152,9 +153,28 @@ def many_table(report: dict[str, Any]) -> str:
     return markdown_table(head, [row])
 
 
+def read_tasks(results: Path) -> list[dict[str, Any]]:
+    """Return what was measured of each further task."""
+    return [one for one in read_reports(results / "tasks") if "sources" in one]
+
+
+def short_tasks_table(results: Path) -> str:
+    """Write mean success on each further task, for the README."""
+    rows = [
+        [
+            one["task"],
+            *(write_number(one["sources"][name]["success_once"]) for name in SHORT_SOURCES),
+            write_number(one["of_cloned"]),
+        ]
+        for one in read_tasks(results)
+    ]
+    head = ["task", "generated", "GHN asked again", "cloned directly", "generated / cloned"]
+    return markdown_table(head, rows)
+
+
 def other_tasks(results: Path) -> list[str]:
     """Return the parts of the page, none where nothing was measured."""
-    reports = [one for one in read_reports(results / "tasks") if "sources" in one]
+    reports = read_tasks(results)
     learned = read_reports(results / "reinforcement")
     together = read_report(results / "tasks" / "together.json")
     many = read_report(results / "many_networks.json")

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.other_tasks import other_tasks
+from benchmarks.other_tasks import other_tasks, short_tasks_table
 from benchmarks.results import Network, Share, TaskResults, read_task, share_of
 from benchmarks.results_tables import METHODS, SECTIONS, Row, absent, markdown_table, method_name
 from benchmarks.targets import BEYOND, TARGETS, WITHIN, Target
@@ -19,7 +19,6 @@ from nnit.figures.success import Point, draw_success
 from stages.params import Params
 
 TASKS = ("PushCube-v1", "PickCube-v1", "StackCube-v1")
-MARKERS = ("<!-- results -->", "<!-- /results -->")
 HEAD = """# Results
 
 Made by `make results` from the files in `results/` that `make compare` writes; do not edit. A share
@@ -147,24 +146,26 @@ def short_share(share: Share) -> str:
     return f"{share.mean:.2f} [{share.interval.low:.2f}, {share.interval.high:.2f}]"
 
 
-def put_between_markers(text: str, table: str) -> str:
-    """Return a README with its table replaced.
+def put_between_markers(text: str, table: str, name: str = "results") -> str:
+    """Return a README with the table of a name replaced.
 
     Raises:
         ValueError: the markers are not there, once each.
     """
-    before, found, rest = text.partition(MARKERS[0])
-    _, found_end, after = rest.partition(MARKERS[1])
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, found, rest = text.partition(begin)
+    _, found_end, after = rest.partition(end)
     if not found or not found_end:
-        raise ValueError(f"the README has no {' ... '.join(MARKERS)}")
-    return f"{before}{MARKERS[0]}\n{table}{MARKERS[1]}{after}"
+        raise ValueError(f"the README has no {begin} ... {end}")
+    return f"{before}{begin}\n{table}{end}{after}"
 
 
 def write_page(results: Path, docs: Path, readme: Path | None = None) -> None:
     """Read all tasks and write the page, its figures, and the table of the README."""
     tasks = [read_task(results / task) for task in TASKS]
     if readme is not None:
-        readme.write_text(put_between_markers(readme.read_text(), summary_table(tasks)))
+        text = put_between_markers(readme.read_text(), summary_table(tasks))
+        readme.write_text(put_between_markers(text, short_tasks_table(results), "tasks"))
     (docs / "figures").mkdir(parents=True, exist_ok=True)
     (docs / "results.md").write_text(page(tasks, other_tasks(results)))
     for name, data in figures(tasks).items():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.collect import collect
-from benchmarks.other_tasks import other_tasks
+from benchmarks.other_tasks import other_tasks, short_tasks_table
 from benchmarks.results import TaskResults, group_of, parse_table, read_task, share_of
 from benchmarks.results_page import (
     TASKS,
@@ -16,7 +16,7 @@ from benchmarks.results_page import (
     target_rows,
     write_page,
 )
-from benchmarks.results_tables import METHODS, SECTIONS
+from benchmarks.results_tables import METHODS, MISSING, SECTIONS
 from benchmarks.targets import TARGETS, unbeaten
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.rollouts import Rollouts, write_rollouts
@@ -300,6 +300,12 @@ def test_further_tasks_are_read_where_they_are(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(json.dumps(content))
     text = "\n".join(other_tasks(tmp_path))
+    report["sources"] = dict.fromkeys(("sample", "ghn", "cloned"), success)
+    (tmp_path / "tasks" / "PullCube-v1.json").write_text(json.dumps(report))
+    short = short_tasks_table(tmp_path)
+    assert f"| PullCube-v1 | 0.950 | 0.950 | 0.950 | {MISSING} |" in short
+    between = put_between_markers("a\n<!-- tasks -->\nold\n<!-- /tasks -->\nb\n", short, "tasks")
+    assert between == f"a\n<!-- tasks -->\n{short}<!-- /tasks -->\nb\n"
     cell = "0.950 [0.900, 0.975]"
     missing = "not measured"
     assert (
