@@ -5,6 +5,7 @@ Source: Zhang et al. 2019, "Graph HyperNetworks for Neural Architecture Search"
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -115,7 +116,9 @@ class GraphHyperNetwork(nn.Module):
             layers = iter(self.write_layers(embeddings, shapes))
         return [[next(layers) for _ in spec.layers] for spec in specs]
 
-    def write_layers(self, embeddings: Tensor, shapes: list[tuple[int, int]]) -> list[LayerTensors]:
+    def write_layers(
+        self, embeddings: Tensor, shapes: Sequence[tuple[int, int]]
+    ) -> list[LayerTensors]:
         """Decode layers in one batch; weights are ``field * sqrt(2 / fan_in)`` (He et al. 2015).
 
         All are decoded at the largest of their sizes and cropped. On a GPU that is many times
