@@ -28,8 +28,8 @@ TOGETHER_HEAD = """One generator for all of these tasks, beside one generator fo
 """
 REINFORCEMENT_HEAD = """The hypernetwork learns by PPO over architectures; its networks then act
 deterministically. Return per episode, mean over shapes and episodes. Made by
-`python -m benchmarks.reinforcement TASK`, with the parameters of
-[profiles/reinforcement.yaml](../profiles/reinforcement.yaml).
+`python -m benchmarks.reinforcement TASK --profile FILE`; the profile is named in each file of
+[results/reinforcement](../results/reinforcement).
 """
 MANY_HEAD = """What policies add to the simulator's own time, when networks of mixed shapes are
 evaluated: the second time is that of the same episodes with the actions replayed from memory,
