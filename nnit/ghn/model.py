@@ -121,8 +121,8 @@ class GraphHyperNetwork(nn.Module):
     ) -> list[LayerTensors]:
         """Decode layers in one batch; weights are ``field * sqrt(2 / fan_in)`` (He et al. 2015).
 
-        All are decoded at the largest of their sizes and cropped. On a GPU that is many times
-        faster than one after the other; on a CPU, which is busy with a single one, much slower.
+        All are decoded at the largest of their sizes and cropped: on a GPU a few large operations
+        instead of many small ones. A CPU is busy with a single layer, and would do more for it.
 
         Args:
             embeddings: ``(B, H)``.
