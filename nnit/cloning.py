@@ -14,7 +14,7 @@ from nnit.mlp import ACTION, Architecture, MlpSpec, Network, Output, PolicyInter
 from nnit.seeding import torch_generator
 from nnit.training import prepare_torch
 
-CLONE_LEARNING_RATE = 4e-3
+CLONE_LEARNING_RATE = 2e-3
 CLONE_BATCH_SIZE = 256
 SATURATION = 0.999  # a label beyond it is at the bound of the action
 
@@ -138,11 +138,16 @@ def measure_losses(unit: LossUnit) -> list[float]:
 
 
 def initialise_flat(spec: MlpSpec, generator: torch.Generator) -> Tensor:
-    """Draw He-initialised weights and zero biases (He et al. 2015, arXiv:1502.01852)."""
+    """Draw weights and biases as ``torch.nn.Linear`` does: uniform within ``1 / sqrt(fan_in)``.
+
+    He et al.'s weights (arXiv:1502.01852) are 2.4 times as large: with these inputs, policies begin
+    with outputs far beyond the bounds of actions, and end with a higher loss and less success.
+    """
     parts = []
     for fan_out, fan_in in spec.layers:
-        weight = torch.randn(fan_out * fan_in, generator=generator) * math.sqrt(2 / fan_in)
-        parts += [weight, torch.zeros(fan_out)]
+        for size in (fan_out * fan_in, fan_out):
+            drawn = torch.rand(size, generator=generator)
+            parts.append((2 * drawn - 1) / math.sqrt(fan_in))
     return torch.cat(parts)
 
 

@@ -24,6 +24,6 @@ class Demos:
     interface: PolicyInterface
 
     @property
-    def reset_seeds(self) -> range:
-        """The range that the reset seeds lie in."""
-        return range(int(self.seeds.min()), int(self.seeds.max()) + 1)
+    def reset_seeds(self) -> frozenset[int]:
+        """The reset seeds of the episodes."""
+        return frozenset(self.seeds.tolist())

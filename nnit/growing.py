@@ -6,13 +6,21 @@ Source: Chen et al. 2016, "Net2Net: Accelerating Learning via Knowledge Transfer
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from nnit.mlp import Architecture, LayerWeights
+from nnit.mlp import (
+    Architecture,
+    LayerWeights,
+    MlpSpec,
+    Network,
+    join_layers,
+    split_layers,
+)
 
 
 class Growth(NamedTuple):
@@ -65,6 +73,20 @@ def grow(layers: list[LayerWeights], wanted: Architecture, growth: Growth) -> li
         growth: What becomes of each hidden layer.
     """
     return widen(deepen(layers, growth.lengths), wanted)
+
+
+def grow_network(network: Network, spec: MlpSpec, growth: Growth) -> Network:
+    """Grow a network to the shape that is wanted, if it is of another; its function stays.
+
+    Args:
+        network: Of the core's shape, or of the wanted one.
+        spec: What is wanted.
+        growth: How it comes out of the core.
+    """
+    if network.hidden_dims == spec.hidden_dims:
+        return network
+    core = split_layers(replace(spec, hidden_dims=network.hidden_dims), network.weights)
+    return Network(spec.hidden_dims, join_layers(grow(core, spec.hidden_dims, growth)))
 
 
 def deepen(layers: list[LayerWeights], lengths: Sequence[int]) -> list[LayerWeights]:

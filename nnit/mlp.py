@@ -4,6 +4,7 @@ The flat order is that of ``torch.nn.Sequential(Linear, act, Linear, ...).parame
 weight ``(fan_out, fan_in)`` row by row, then bias, layer after layer from the input.
 """
 
+import re
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, NamedTuple
@@ -14,6 +15,7 @@ from nnit.errors import UsageError
 
 Architecture = tuple[int, ...]  # hidden widths from the input to the output
 MAX_WIDTH = 65_536  # a typing error, not a policy, beyond this
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,99}")  # of tasks and control modes
 Output = Literal["action", "class"]
 ACTION: Output = "action"  # numbers within [-1, 1]
 CLASS: Output = "class"  # one number for each class; the largest is chosen
@@ -133,19 +135,23 @@ def format_architecture(hidden_dims: Architecture) -> str:
     return ",".join(map(str, hidden_dims))
 
 
-def parse_architecture(text: str) -> Architecture:
+def parse_architecture(text: str, flag: str = "--arch") -> Architecture:
     """Read an architecture such as ``128,256,128``.
+
+    Args:
+        text: What was given.
+        flag: Where, for the message.
 
     Raises:
         UsageError: not a comma-separated list of positive integers.
     """
     if not text.strip():
-        raise UsageError("--arch: empty; give hidden widths, as in 128,256,128")
+        raise UsageError(f"{flag}: empty; give hidden widths, as in 128,256,128")
     widths = []
     for part in text.split(","):
         if not part.strip().isascii() or not part.strip().isdigit() or int(part) < 1:
             raise UsageError(
-                f"--arch {text}: {part.strip() or 'an empty width'!r} is not a positive integer; "
+                f"{flag} {text}: {part.strip() or 'an empty width'!r} is not a positive integer; "
                 "give hidden widths, as in 128,256,128"
             )
         widths.append(int(part))

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+MAX_GRADIENT = 1.0
 BFLOAT16_INSTRUCTIONS = ("amx_bf16", "avx512_bf16")
 
 
@@ -43,14 +44,19 @@ def build_optimizer(model: nn.Module, weight_decay: float) -> torch.optim.AdamW:
     return torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=weight_decay, fused=True)
 
 
-def optimise(
-    model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, learning_rate: float
-) -> None:
-    """Take one step down the gradient of ``loss``, clipped to norm 1."""
-    optimizer.param_groups[0]["lr"] = learning_rate
+def optimise(optimizer: torch.optim.Optimizer, loss: Tensor, *learning_rates: float) -> None:
+    """Take one step down the gradient of ``loss``; that of each group is clipped to norm 1.
+
+    Args:
+        optimizer: Over all parameters, in one group or several.
+        loss: What is minimised.
+        learning_rates: One of each group.
+    """
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    for group, rate in zip(optimizer.param_groups, learning_rates, strict=True):
+        group["lr"] = rate
+        nn.utils.clip_grad_norm_(group["params"], MAX_GRADIENT)
     optimizer.step()
 
 

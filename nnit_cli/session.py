@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from nnit.errors import QualityGateError, UsageError
+from nnit.errors import MissingArtifactError, QualityGateError, UsageError
 from nnit_cli.console import open_progress, print_facts, print_json, print_tables
 from nnit_cli.options import RunFlags
 from nnit_cli.signals import stop_request
@@ -54,26 +54,33 @@ class Session:
     flags: RunFlags
     params: "Params"
     options: "RunOptions"
+    section_name: str  # of the parameters that it uses
 
     @property
     def section(self) -> dict[str, Any]:
         """The command's own parameters."""
-        return getattr(self.params, self.command.replace("-", "_")).model_dump(mode="json")
+        return getattr(self.params, self.section_name).model_dump(mode="json")
 
     def run(self, stage: Stage, inputs: object, outputs: object) -> dict[str, Any]:
         """Run the stage, or say what it would do, and print the result; returns the summary."""
+        from nnit.artifacts.locking import lock_output
         from nnit.machine import resolve_device
 
         options = replace(self.options, device=resolve_device(self.options.device))
+        refuse_folders(
+            {"--metrics": self.flags.metrics, "--curve": getattr(outputs, "curve", None)}
+        )
         if self.flags.dry_run:
             self._print_plan(_paths(inputs), _paths(outputs))
             return {}
         with open_progress(stop_request, quiet=self.flags.quiet) as progress:
             for line in self._opening_lines(inputs, options.device):
                 progress.note(line)
-            summary = asdict(
-                stage.run(self.params, inputs, outputs, options=options, progress=progress)
-            )
+            # From the start: unfinished work lies beside the output, and is one run's alone.
+            with lock_output(artifact_of(outputs)):
+                summary = asdict(
+                    stage.run(self.params, inputs, outputs, options=options, progress=progress)
+                )
         if self.flags.metrics:
             self.flags.metrics.parent.mkdir(parents=True, exist_ok=True)
             self.flags.metrics.write_text(json.dumps(summary, indent=2) + "\n")
@@ -106,6 +113,8 @@ class Session:
         for name, path in inputs.items():
             first_word = name.partition(" ")[0]
             if first_word in INPUT_FILES:
+                if not path.is_file():
+                    raise MissingArtifactError(f"{path}: no such file")
                 continue
             open_artifact(path, *INPUT_KINDS.get(first_word, (name,)), check="sizes")
         for name, path in outputs.items():
@@ -147,6 +156,7 @@ def open_session(
     device: str = "cpu",
     workers: int = 0,
     resume: bool = False,
+    section_name: str | None = None,
 ) -> Session:
     """Read the parameters and lay the flags over them.
 
@@ -160,6 +170,7 @@ def open_session(
         device: The flag ``--device``.
         workers: The flag ``--workers``.
         resume: The flag ``--resume``.
+        section_name: The parameters that the command uses, where they aren't called as it is.
 
     Raises:
         NnitError: see ``load_params`` and ``override``.
@@ -178,14 +189,16 @@ def open_session(
         force=flags.force,
         resume=resume,
     )
-    return Session(command, flags, params, options)
+    return Session(command, flags, params, options, section_name or command.replace("-", "_"))
 
 
-def parse_architectures(texts: list[str] | None) -> "tuple[Architecture, ...]":
-    """Return the architectures of ``--arch``."""
+def parse_architectures(
+    texts: list[str] | None, flag: str = "--arch"
+) -> "tuple[Architecture, ...]":
+    """Return the architectures of a flag that may be repeated."""
     from nnit.mlp import parse_architecture
 
-    return tuple(map(parse_architecture, texts or ()))
+    return tuple(parse_architecture(text, flag) for text in texts or ())
 
 
 def refuse_flags(given: Mapping[str, object], but: Collection[str], owner: str) -> None:
@@ -260,6 +273,22 @@ def wanted_patterns(
     return (*map(parse_pattern, texts or ()), *listed, *several) or (None,)
 
 
+def refuse_folders(files: Mapping[str, Path | None]) -> None:
+    """Make sure, before any work, that small files can be written where they are wanted.
+
+    Raises:
+        UsageError: a folder is there, or a file where a folder has to be; a line for each.
+    """
+    faults = []
+    for flag, path in files.items():
+        if path is not None and path.is_dir():
+            faults.append(f"{flag} {path}: is a folder; name a file, as in {path / 'figures.json'}")
+        elif path is not None and any(parent.is_file() for parent in path.parents):
+            faults.append(f"{flag} {path}: a file is where its folder has to be")
+    if faults:
+        raise UsageError(*faults)
+
+
 def require_success(summary: Mapping[str, Any], min_success: float | None) -> None:
     """Hold the mean success of a rollout against ``--min-success``.
 
@@ -281,6 +310,13 @@ def require_answer(summary: Mapping[str, Any], *, required: bool) -> None:
     """
     if required and summary and not summary["met"]:
         raise QualityGateError(f"--require: not met, {summary['answer']}")
+
+
+def artifact_of(outputs: object) -> Path:
+    """Return where the artifact among the outputs goes."""
+    from nnit.artifacts.manifest import KINDS
+
+    return next(path for name, path in _paths(outputs).items() if name in KINDS)
 
 
 def _paths(paths: object) -> dict[str, Path]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from nnit.architectures import TrainingRange
 from nnit.artifacts.audit import StoredAudit, write_audit
 from nnit.artifacts.demos import read_demos
 from nnit.artifacts.manifest import Provenance
@@ -26,13 +27,12 @@ from nnit.audit.measure import Evidence, audit_samples
 from nnit.audit.report import EVERY, Audit, GroupAudit
 from nnit.bootstrap import Estimate
 from nnit.errors import UsageError, WrongKindError
-from nnit.ghn.model import write_networks
 from nnit.mlp import Architecture, Network
 from nnit.progress import Progress, silent
 from nnit.rollout.metrics import Evaluation
 from nnit.state_bank import draw_states
 from nnit.training import prepare_torch
-from stages.hypernetwork import load_hypernetwork, require_decoding_memory
+from stages.contenders import ask_ghn_and_grow
 from stages.lineage import on_other_demonstrations, require_repeated, require_same_task
 from stages.params import Params, RunOptions
 
@@ -114,15 +114,15 @@ def run(
         evaluations, constant, parents["rollouts"] = read_evaluations(
             inputs, samples, samples_artifact.digest
         )
-    asked = {}
+    asked, training_range = {}, params.architectures.training_range()
     if inputs.ghn is not None:
-        asked, parents["ghn"] = ask_again(inputs, inputs.ghn, samples)
+        asked, parents["ghn"] = ask_again(inputs, inputs.ghn, samples, training_range)
 
     evidence = Evidence(
         zoo=zoo,
         demos=demos,
         states=draw_states(demos, section.states, options.seed),
-        training_range=params.architectures.training_range(),
+        training_range=training_range,
         evaluations=evaluations,
         ghn=asked,
         constant_success=constant,
@@ -153,7 +153,7 @@ def read_evaluations(
     assert inputs.rollouts is not None
     rollouts, artifact = read_rollouts(inputs.rollouts)
     require_same_task(inputs.samples, samples.interface, inputs.rollouts, rollouts.interface)
-    if digest not in artifact.manifest.parents.values():
+    if artifact.manifest.parents.get("networks") != digest:
         raise WrongKindError(
             f"{inputs.rollouts}: evaluates other networks than {inputs.samples}; make it with "
             f"`nnit rollout {inputs.samples}`"
@@ -170,23 +170,28 @@ def read_evaluations(
 
 
 def ask_again(
-    inputs: Inputs, path: Path, samples: SampleSet
-) -> tuple[Mapping[Architecture, Network], str]:
+    inputs: Inputs, path: Path, samples: SampleSet, training_range: TrainingRange
+) -> tuple[Mapping[Architecture, tuple[Network, ...]], str]:
     """Ask a hypernetwork for the shape of each sample; also return its digest.
+
+    Beyond the trained widths and depths there are two networks of a shape: written as a whole, and
+    grown as the generator's are.
 
     Raises:
         WrongKindError: of another task.
         ResourceError: a network that does not fit into memory.
         NnitError: missing, of another kind, damaged.
     """
-    ghn = load_hypernetwork(path)
-    require_same_task(inputs.samples, samples.interface, path, ghn.interface)
-    shapes = dict.fromkeys(sample.network.hidden_dims for sample in samples.samples)
-    specs = [ghn.interface.spec(shape) for shape in shapes]
-    for spec in specs:
-        require_decoding_memory(spec)
-    networks = write_networks(ghn.model, specs)
-    return {network.hidden_dims: network for network in networks}, ghn.digest
+    shapes = tuple(dict.fromkeys(sample.network.hidden_dims for sample in samples.samples))
+    found = ask_ghn_and_grow(path, shapes, training_range)
+    require_same_task(inputs.samples, samples.interface, path, found.interface)
+    asked = {
+        shape: tuple(
+            Network(shape, one.weights) for one in found.requests if one.hidden_dims == shape
+        )
+        for shape in shapes
+    }
+    return asked, found.digest
 
 
 def summarise(audit: Audit) -> Summary:

@@ -1,5 +1,6 @@
 """What the two trainings share around their loop: resuming, checkpoints, stopping."""
 
+import math
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,12 +13,13 @@ import numpy as np
 from nnit import __version__
 from nnit.artifacts.canonical import canonical_json
 from nnit.artifacts.state import OtherState, State, clear_state, load_state, save_state
-from nnit.errors import InterruptedRunError, UsageError
+from nnit.errors import InterruptedRunError, ParamsError, UsageError
 from nnit.progress import Progress
 from nnit.seeding import digest_text
 from stages.params import RunOptions
 
 CURVE_POINTS = 200  # of a loss curve
+LOSS = "loss"
 
 
 class Step(Protocol):
@@ -89,7 +91,7 @@ def follow(
     every: int,
     arrays: Callable[[], dict[str, np.ndarray]],
     state: State | None,
-    shown: str = "loss",
+    shown: str = LOSS,
 ) -> list[tuple[int, float]]:
     """Run a training to its end, saving its state on the way and when asked to stop.
 
@@ -101,12 +103,13 @@ def follow(
         every: Steps between checkpoints.
         arrays: Returns what the next step depends on.
         state: Where the training was resumed, if it was.
-        shown: What the curve is called on the terminal.
+        shown: What the curve is called on the terminal. All but a loss may be missing at a step.
 
     Returns:
         The loss curve: (steps done, mean loss since the point before).
 
     Raises:
+        ParamsError: the loss is no number any more.
         InterruptedRunError: stopped by a signal; the state is saved.
     """
     counters = state.counters if state else {"curve": [], "pending": []}
@@ -114,8 +117,14 @@ def follow(
     pending: list[float] = list(counters["pending"])
     interval = max(1, total // CURVE_POINTS)
     for step in steps:
-        pending.append(step.loss)
-        if step.step % interval == 0:
+        if math.isfinite(step.loss):
+            pending.append(step.loss)
+        elif shown == LOSS:
+            raise ParamsError(
+                f"{run.out}: the loss is {step.loss} at step {step.step} of {total}; start over "
+                "with a lower --learning-rate and --force"
+            )
+        if step.step % interval == 0 and pending:
             curve.append([step.step, float(np.mean(pending))])
             pending = []
         progress.advance(1, **{shown: step.loss})

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from nnit.cloning import CloneUnit, clone_network
 from nnit.demos import Demos
 from nnit.errors import UsageError
 from nnit.ghn.model import write_networks
+from nnit.growing import grow_network, plan_growth
 from nnit.mlp import Architecture, Network, PolicyInterface, format_architecture
 from nnit.parallel import default_workers, map_units
 from nnit.progress import Progress
@@ -27,7 +28,8 @@ from stages.hypernetwork import load_hypernetwork, require_decoding_memory
 from stages.lineage import require_same_task
 from stages.params import Params, RunOptions
 
-OWN_SOURCES = ("sample", "ghn", "cloned", "zoo", "expert", "constant")  # no label for others
+GROWN = "ghn-grown"
+OWN_SOURCES = ("sample", "ghn", GROWN, "cloned", "zoo", "expert", "constant")  # no label for others
 _LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 
 
@@ -145,6 +147,7 @@ def ask_ghn(
     """
     if not architectures:
         raise UsageError(f"{path}: a hypernetwork writes what --arch asks for; give at least one")
+    architectures = tuple(dict.fromkeys(architectures))
     ghn = load_hypernetwork(path)
     specs = [ghn.interface.spec(widths) for widths in architectures]
     for spec in specs:
@@ -155,6 +158,43 @@ def ask_ghn(
         for network in networks
     )
     return Contenders(requests, ghn.interface, ghn.digest)
+
+
+def ask_ghn_and_grow(
+    path: Path, architectures: tuple[Architecture, ...], training_range: TrainingRange
+) -> Contenders:
+    """Ask a hypernetwork as the baseline, with all the help that the generator has.
+
+    Beyond the trained widths and depths the generator grows its networks out of smaller ones; the
+    hypernetwork's are written as a whole, and grown too, as a source of their own.
+
+    Raises:
+        UsageError: no architecture.
+        ResourceError: a network that does not fit into memory.
+        NnitError: missing, of another kind, damaged.
+    """
+    asked = ask_ghn(path, architectures, training_range)
+    widest, deepest = training_range.widths_max, training_range.depth_max
+    plans = {shape: plan_growth(shape, widest, deepest) for shape in asked.shapes}
+    cores = tuple(dict.fromkeys(plan.core for shape, plan in plans.items() if plan.core != shape))
+    if not cores:
+        return asked
+    written = {one.hidden_dims: one for one in ask_ghn(path, cores, training_range).requests}
+    grown = tuple(
+        _request(
+            f"{GROWN}-{format_architecture(shape)}",
+            GROWN,
+            grow_network(
+                Network(plan.core, written[plan.core].weights),
+                asked.interface.spec(shape),
+                plan,
+            ),
+            training_range,
+        )
+        for shape, plan in plans.items()
+        if plan.core != shape
+    )
+    return replace(asked, requests=(*asked.requests, *grown))
 
 
 class TimedWeights(NamedTuple):

@@ -13,7 +13,7 @@ from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
 from nnit.errors import UsageError
 from nnit.progress import Progress, silent
-from nnit.tasks.seeds import seed_range
+from nnit.tasks.seeds import seed_range, shared_seed
 from nnit.tasks.trajectories import demos_of, read_trajectories
 from stages.demos import Outputs, Summary, summarise
 from stages.params import Params, RunOptions
@@ -45,10 +45,10 @@ def run(
     found = read_trajectories(inputs.trajectories)
     demos = demos_of(found)
     evaluated = seed_range(params.rollout.first_seed, rollout_episodes(params, found.task))
-    both = sorted(set(demos.seeds.tolist()) & set(evaluated))
-    if both:
+    both = shared_seed(demos.reset_seeds, evaluated)
+    if both is not None:
         raise UsageError(
-            f"{inputs.trajectories}: reset seed {both[0]} is evaluated too; evaluate others, with "
+            f"{inputs.trajectories}: reset seed {both} is evaluated too; evaluate others, with "
             "`nnit rollout --first-seed`, and say so here in the parameter file "
             "(rollout.first_seed)"
         )

@@ -63,7 +63,7 @@ def run(
         before, artifact = read_demos(inputs.add_to)
         require_task(inputs.add_to, before.interface, task.task_id)
         parents["add_to"] = artifact.digest
-        first_seed = before.reset_seeds.stop if first_seed is None else first_seed
+        first_seed = max(before.reset_seeds) + 1 if first_seed is None else first_seed
     actors = read_networks(inputs.dagger_from, "dagger_from", inputs, params, task, parents)
     teachers = read_networks(inputs.teacher, "teacher", inputs, params, task, parents)
     request = DemoRequest(

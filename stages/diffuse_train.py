@@ -5,8 +5,10 @@ Reads:   tokens      kind "tokens",    schema 1 or 2
 Writes:  generator   kind "generator", schema 1; 2 of several tasks
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,7 +48,7 @@ from nnit.training import (
 from stages.checkpoints import Run, find_state, follow, run_key
 from stages.curves import write_curve
 from stages.generator import TrainedGenerator, read_generator, tasks_attributes
-from stages.lineage import require_same_task
+from stages.lineage import refuse_trained_on_held_out, require_same_task
 from stages.params import Params, RunOptions
 
 EMA_PREFIX = "ema/"
@@ -93,7 +95,8 @@ def run(
     task too.
 
     Raises:
-        LeakError: a training network has a held-out architecture.
+        LeakError: a training network has a held-out architecture, or the generator to go on from
+            may have been trained on one.
         UsageError: a generator to go on from of other sizes.
         WrongKindError: one that knows a task of the tokens with another interface.
         NnitError: a missing or damaged input, an output that can't be written, or the run was
@@ -108,6 +111,10 @@ def run(
     parents = {"tokens": parent.digest}
     old = None if inputs.parent is None else read_generator(inputs.parent)
     if old is not None:
+        assert inputs.parent is not None
+        refuse_trained_on_held_out(
+            inputs.parent, old.params, params.architectures, "nnit diffuse-train"
+        )
         parents["generator"] = old.digest
     key = run_key("diffuse-train", decides, options.seed, parents)
     run_ = Run(outputs.generator, key, options)
@@ -174,7 +181,7 @@ def run(
         ema_arrays(ema, ""),
         tokens.interfaces,
         attributes,
-        Provenance("diffuse-train", decides, options.seed, parents),
+        Provenance("diffuse-train", known_later(decides, params), options.seed, parents),
         force=options.force,
     )
     clear_state(outputs.generator)
@@ -185,6 +192,11 @@ def run(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         networks=len(tokens),
     )
+
+
+def known_later(decides: Mapping[str, Any], params: Params) -> dict[str, Any]:
+    """Return what the manifest says of the parameters: also what could be trained on."""
+    return {**decides, "architectures": params.architectures.model_dump(mode="json")}
 
 
 def begin_from(

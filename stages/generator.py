@@ -37,6 +37,7 @@ class TrainedGenerator:
 
     model: DiffusionTransformer
     tasks: tuple[TrainedTask, ...]
+    params: Mapping[str, Any]  # of its training
     digest: str  # of the artifact
 
 
@@ -103,7 +104,7 @@ def read_generator(path: Path) -> TrainedGenerator:
         raise DamagedArtifactError(
             f"{path}: not a generator that can be built: {first_line}"
         ) from None
-    return TrainedGenerator(model, tasks, artifact.digest)
+    return TrainedGenerator(model, tasks, artifact.manifest.params, artifact.digest)
 
 
 def choose_task(path: Path, known: Sequence[str], wanted: str | None) -> int:

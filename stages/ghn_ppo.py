@@ -4,6 +4,7 @@ Reads:   nothing but the simulator
 Writes:  ghn      kind "ghn",   schema 1
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -17,6 +18,7 @@ from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.model import write_model
 from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.state import clear_state
+from nnit.errors import UsageError
 from nnit.ghn.model import GhnConfig, build_ghn
 from nnit.mlp import PolicyInterface
 from nnit.parallel import default_workers, open_pool
@@ -72,7 +74,7 @@ class Summary:
     """The numbers for the terminal."""
 
     iterations: int
-    mean_return: float  # of exploring episodes, where it was best: of what is written
+    mean_return: float | None  # of exploring episodes, where it was best: of what is written
     transitions: int
     parameters: int
 
@@ -90,14 +92,14 @@ def run(
     What is written is the hypernetwork whose policies did best while they explored.
 
     Raises:
-        UsageError: an unknown task.
+        UsageError: an unknown task, or steps that are no whole episodes where those are needed.
         NnitError: an output that can't be written, or the run was stopped (its state is saved).
     """
     del inputs
     check_output_free(outputs.ghn, force=options.force, kind="ghn")
     section, ref = params.ppo, task_ref(params)
     task, training_range = get_task(ref), params.architectures.training_range()
-    steps = section.steps or max(task.horizon, section.min_steps)
+    steps = steps_of(section, task)
     decides = {
         "objective": "ppo",
         "task": task.task_id,
@@ -181,10 +183,29 @@ def run(
     write_curve(outputs.curve, curve, "return")
     return Summary(
         iterations=section.iterations,
-        mean_return=best.score,
+        mean_return=best.score if best.arrays else None,
         transitions=section.iterations * section.architectures * steps,
         parameters=sum(parameter.numel() for parameter in ghn.parameters()),
     )
+
+
+def steps_of(section: PpoParams, task: Task) -> int:
+    """Return the steps of an architecture in an iteration.
+
+    On a GPU each environment runs one whole episode, so that steps are episodes of full length.
+
+    Raises:
+        UsageError: steps that are no whole episodes, on a GPU.
+    """
+    steps = section.steps or max(task.horizon, section.min_steps)
+    if section.sim_backend == "physx_cpu":
+        return steps
+    if section.steps is not None and steps % task.horizon:
+        raise UsageError(
+            f"ppo.steps {steps}: must be a multiple of {task.horizon}, the horizon of "
+            f"{task.task_id}, with --sim-backend {section.sim_backend}"
+        )
+    return math.ceil(steps / task.horizon) * task.horizon
 
 
 @contextmanager

@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from nnit.artifacts.model import read_model
 from nnit.artifacts.reading import require_memory
-from nnit.errors import DamagedArtifactError, LeakError
+from nnit.errors import DamagedArtifactError
 from nnit.ghn.model import GhnConfig, GraphHyperNetwork, load_ghn
 from nnit.mlp import MlpSpec, PolicyInterface, format_architecture
-from stages.params import ArchitecturesParams
 
 DECODER_BYTES = 64  # at the peak, for each weight of the layer that is being written
 
@@ -46,32 +44,6 @@ def load_hypernetwork(path: Path) -> Hypernetwork:
     return Hypernetwork(
         model, stored.tensors, stored.interface, artifact.manifest.params, artifact.digest
     )
-
-
-def refuse_trained_on_held_out(
-    path: Path, ghn: Hypernetwork, architectures: ArchitecturesParams
-) -> None:
-    """Make sure that what is held out now was held out when the hypernetwork was trained.
-
-    Raises:
-        LeakError: it may have been trained on an architecture that is held out.
-        DamagedArtifactError: the manifest does not say what it was trained on.
-    """
-    try:
-        trained = ArchitecturesParams.model_validate(ghn.params.get("architectures"))
-    except ValidationError:
-        raise DamagedArtifactError(
-            f"{path}: does not say which architectures it was trained on; make it again with "
-            "`nnit ghn-train`"
-        ) from None
-    training_range = trained.training_range()
-    leaks = [dims for dims in architectures.held_out.listed() if training_range.is_trainable(dims)]
-    if leaks:
-        named = "; ".join(map(format_architecture, leaks))
-        raise LeakError(
-            f"{path}: was trained on architectures that are held out now: {named}; train it "
-            "again with `nnit ghn-train`, or use the parameters that it was trained with"
-        )
 
 
 def require_decoding_memory(spec: MlpSpec) -> None:

@@ -1,12 +1,17 @@
 """Checks that artifacts which are used together belong together."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from nnit.demos import Demos
-from nnit.errors import WrongKindError
-from nnit.mlp import PolicyInterface
+from nnit.errors import DamagedArtifactError, LeakError, WrongKindError
+from nnit.mlp import PolicyInterface, format_architecture
 from nnit.zoo.members import ModelZoo, networks_by_shape
+from stages.params import ArchitecturesParams
 
 SCALING = ("obs_mean", "obs_std", "obs_clip")  # what demonstrations decide, not the task
 
@@ -57,6 +62,38 @@ def on_other_demonstrations(
     same_scaling = demos.interface._replace(obs_mean=interface.obs_mean, obs_std=interface.obs_std)
     require_same_task(path, interface, demos_path, same_scaling)
     return replace(demos, interface=interface)
+
+
+def refuse_trained_on_held_out(
+    path: Path, trained: Mapping[str, Any], architectures: ArchitecturesParams, command: str
+) -> None:
+    """Make sure that what is held out now was held out when a model was trained.
+
+    Args:
+        path: The model, for messages.
+        trained: The parameters that it was trained with, from its manifest.
+        architectures: What is held out now.
+        command: What trains such a model.
+
+    Raises:
+        LeakError: it may have been trained on an architecture that is held out.
+        DamagedArtifactError: the manifest does not say what it was trained on.
+    """
+    try:
+        then = ArchitecturesParams.model_validate(trained.get("architectures"))
+    except ValidationError:
+        raise DamagedArtifactError(
+            f"{path}: does not say which architectures it was trained on; make it again with "
+            f"`{command}`"
+        ) from None
+    training_range = then.training_range()
+    leaks = [dims for dims in architectures.held_out.listed() if training_range.is_trainable(dims)]
+    if leaks:
+        named = "; ".join(map(format_architecture, leaks))
+        raise LeakError(
+            f"{path}: was trained on architectures that are held out now: {named}; train it "
+            f"again with `{command}`, or use the parameters that it was trained with"
+        )
 
 
 def require_repeated(path: Path, zoo: ModelZoo, repeats: int) -> None:

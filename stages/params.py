@@ -321,7 +321,7 @@ class RolloutParams(Section):
         default=False, description="also the mean action of the demonstrations, given --demos"
     )
     clone_steps: Count = Field(
-        default=4000, description="optimiser steps of a directly cloned network"
+        default=8000, description="optimiser steps of a directly cloned network"
     )
 
 

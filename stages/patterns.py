@@ -1,10 +1,9 @@
 """What ``nnit sample`` may be asked for: architectures with parts left to the generator."""
 
+from nnit.diffusion.architecture import STAR
 from nnit.errors import UsageError
 from nnit.mlp import parse_architecture
 from nnit.tokens.sequence import PartialArchitecture
-
-STAR = "*"
 
 
 def parse_pattern(text: str) -> PartialArchitecture:
@@ -25,8 +24,3 @@ def parse_pattern(text: str) -> PartialArchitecture:
 
 def _without_star(part: str) -> str:
     return "1" if part.strip() == STAR else part
-
-
-def format_pattern(pattern: PartialArchitecture | None) -> str:
-    """Write a pattern as the command line does; the empty text where all is generated."""
-    return ",".join(STAR if width is None else str(width) for width in pattern or ())

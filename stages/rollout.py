@@ -8,7 +8,7 @@ Reads:   samples, zoo or ghn   (what is evaluated)
 Writes:  rollouts              kind "rollouts", schema 2
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,12 @@ from nnit.rollout.batched import evaluate_batched, require_backend
 from nnit.rollout.episodes import EvaluationRequest, UnitKey, evaluate_networks, unit_starts
 from nnit.rollout.metrics import Evaluation
 from nnit.tasks.registry import episode_seeds, get_task
-from nnit.tasks.seeds import check_disjoint_seeds
+from nnit.tasks.seeds import check_disjoint_seeds, shared_seed
 from nnit.tasks.task import TaskRef
 from stages.checkpoints import naming_the_way_on, run_key
 from stages.contenders import (
     Contenders,
-    ask_ghn,
+    ask_ghn_and_grow,
     check_labels,
     clone_directly,
     constant_policy,
@@ -114,7 +114,12 @@ def run(
     seeds = episode_seeds(task, section.first_seed, episodes)
     requests, parents = list(asked.requests), {"networks": asked.digest}
     if inputs.ghn is not None and section.ghn_baseline:
-        baseline = ask_ghn(inputs.ghn, asked.shapes, training_range)
+        if asked.requests[0].source == "ghn":
+            raise UsageError(
+                f"--ghn {inputs.ghn}: {inputs.networks} is a hypernetwork itself; compare samples "
+                "or a zoo with one"
+            )
+        baseline = ask_ghn_and_grow(inputs.ghn, asked.shapes, training_range)
         require_same_task(inputs.networks, asked.interface, inputs.ghn, baseline.interface)
         requests += baseline.requests
         parents["ghn"] = baseline.digest
@@ -206,16 +211,15 @@ def check_loss_demos(
     """
     assert inputs.loss_demos is not None
     on_other_demonstrations(inputs.networks, interface, inputs.loss_demos, loss_demos)
-    others = {"the evaluation": seeds}
+    others: dict[str, Container[int]] = {"the evaluation": seeds}
     if demos is not None:
         others[f"--demos {inputs.demos}"] = demos.reset_seeds
-    mine = loss_demos.reset_seeds
     for owner, theirs in others.items():
-        if max(mine.start, theirs.start) < min(mine.stop, theirs.stop):
+        both = shared_seed(loss_demos.reset_seeds, theirs)
+        if both is not None:
             raise UsageError(
-                f"--loss-demos {inputs.loss_demos}: reset seeds {mine.start} to {mine.stop - 1} "
-                f"overlap {theirs.start} to {theirs.stop - 1} of {owner}; collect others with "
-                "`nnit demos --first-seed`"
+                f"--loss-demos {inputs.loss_demos}: reset seed {both} is one of {owner} too; "
+                "collect others with `nnit demos --first-seed`"
             )
 
 

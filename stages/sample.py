@@ -19,17 +19,19 @@ from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.reading import require_memory
 from nnit.artifacts.samples import Sample, SampleSet, write_samples
 from nnit.cloning import CloningData, cloning_data, network_loss
-from nnit.diffusion.architecture import ArchitectureBounds, generate_architecture
+from nnit.diffusion.architecture import (
+    ArchitectureBounds,
+    format_pattern,
+    generate_architecture,
+)
 from nnit.diffusion.sampler import SampleRequest, choose_branch, sample_networks
 from nnit.errors import InterruptedRunError, UsageError
-from nnit.growing import Growth, grow, plan_growth
+from nnit.growing import Growth, grow_network, plan_growth
 from nnit.mlp import (
     MlpSpec,
     Network,
     PolicyInterface,
     format_architecture,
-    join_layers,
-    split_layers,
 )
 from nnit.progress import Progress, silent
 from nnit.seeding import torch_generator
@@ -39,7 +41,6 @@ from nnit.training import prepare_torch
 from stages.generator import Generator, load_generator
 from stages.lineage import on_other_demonstrations
 from stages.params import Params, RunOptions, SampleParams
-from stages.patterns import format_pattern
 
 UNBOUNDED = ArchitectureBounds()
 
@@ -200,7 +201,9 @@ def generate(
         device=options.device,
     ):
         raise_if_stopped(progress)
-        networks[position] = grown(generator, network, specs[position])
+        wanted_spec = specs[position]
+        growth = growth_of(generator, wanted_spec)
+        networks[position] = grow_network(network, wanted_spec, growth)
         progress.advance()
     samples = [Sample(networks[k], options.seed, index) for k, index in enumerate(indices)]
     return [samples[start : start + best_of] for start in range(0, len(samples), best_of)]
@@ -216,8 +219,8 @@ def request(
         spec: The shape that is wanted.
         k: Index of the sample among those of its shape.
         seed: Of the command.
-        within: Ask for no shape beyond the trained widths and depths, but for one that ``grown``
-            makes the wanted one of.
+        within: Ask for no shape beyond the trained widths and depths, but for one that the
+            wanted one is grown out of.
     """
     text = format_architecture(spec.hidden_dims)
     task, branches = generator.place
@@ -233,15 +236,6 @@ def growth_of(generator: Generator, spec: MlpSpec) -> Growth:
     """Return how a shape is grown from one that is within the trained widths and depths."""
     values = generator.values
     return plan_growth(spec.hidden_dims, max(values.widths), max(values.depths))
-
-
-def grown(generator: Generator, network: Network, spec: MlpSpec) -> Network:
-    """Grow a network to the shape that is wanted, if it is of another; its function stays."""
-    if network.hidden_dims == spec.hidden_dims:
-        return network
-    core = split_layers(replace(spec, hidden_dims=network.hidden_dims), network.weights)
-    layers = grow(core, spec.hidden_dims, growth_of(generator, spec))
-    return Network(spec.hidden_dims, join_layers(layers))
 
 
 def choose(candidates: list[Sample], judge: Judge | None, interface: PolicyInterface) -> Sample:

@@ -33,8 +33,8 @@ from nnit.zoo.export import (
 )
 from nnit.zoo.members import ModelZoo, ZooMember, build_zoo
 from stages.checkpoints import naming_the_way_on, run_key
-from stages.hypernetwork import load_hypernetwork, refuse_trained_on_held_out
-from stages.lineage import require_same_task
+from stages.hypernetwork import load_hypernetwork
+from stages.lineage import refuse_trained_on_held_out, require_same_task
 from stages.params import Params, RunOptions
 
 Unit = TypeVar("Unit")
@@ -92,9 +92,10 @@ def run(
     ghn = load_hypernetwork(inputs.ghn)
     demos, demos_artifact = read_demos(inputs.demos)
     require_same_task(inputs.ghn, ghn.interface, inputs.demos, demos.interface)
-    refuse_trained_on_held_out(inputs.ghn, ghn, params.architectures)
+    refuse_trained_on_held_out(inputs.ghn, ghn.params, params.architectures, "nnit ghn-train")
     settings = export_settings(params, options.seed)
     training_range = params.architectures.training_range()
+    refuse_held_out(settings.repeated, training_range, "zoo_export.repeated")
     decides = deciding_params(params)
     parents = {"ghn": ghn.digest, "demos": demos_artifact.digest}
     store = UnitStore(outputs.zoo, run_key("zoo-export", decides, options.seed, parents))

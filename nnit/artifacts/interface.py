@@ -1,14 +1,12 @@
 """The policy interface as JSON, in the attributes of every artifact."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from nnit.artifacts.canonical import JsonObject
-from nnit.mlp import ACTION, CLASS, MAX_WIDTH, PolicyInterface
+from nnit.mlp import ACTION, CLASS, MAX_WIDTH, NAME, PolicyInterface
 
 MAX_HORIZON = 10**7
-_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,99}")
 
 
 def interface_to_json(interface: PolicyInterface) -> dict[str, Any]:
@@ -61,7 +59,7 @@ def parse_interface(fields: JsonObject) -> PolicyInterface:
     """
     fields.only(interface_names(fields))
     for name in ("task", "control_mode", "activation"):
-        if not _WORD.fullmatch(fields.text(name)):
+        if not NAME.fullmatch(fields.text(name)):
             fields.refuse(name, "a name")
     obs_dim = fields.integer("obs_dim", 1, MAX_WIDTH)
     if not all(value > 0 for value in fields.numbers("obs_std", obs_dim)):

@@ -50,7 +50,7 @@ class Evidence(NamedTuple):
     states: np.ndarray  # (N, obs_dim), the bank
     training_range: TrainingRange
     evaluations: Mapping[int, Evaluation]  # of samples, by index; may be empty
-    ghn: Mapping[Architecture, Network]  # asked again for each shape; may be empty
+    ghn: Mapping[Architecture, tuple[Network, ...]]  # asked again for each shape; may be empty
     constant_success: float | None
     repeats: int  # networks of one shape that make it a repeated one
     seed: int
@@ -211,7 +211,7 @@ def audit_shape(
             )
         )
     several = len(indices) > 1
-    asked = evidence.ghn.get(shape)
+    asked = [network.weights for network in evidence.ghn.get(shape, ())]
     return ShapeAudit(
         hidden_dims=shape,
         kind=kind,
@@ -229,9 +229,7 @@ def audit_shape(
         zoo_loss_mean=float(peers.losses.mean()) if peers else None,
         zoo_loss_worst=worst,
         ghn_loss=(
-            float(group_of(interface, shape, [asked.weights], evidence, data).losses[0])
-            if asked
-            else None
+            float(group_of(interface, shape, asked, evidence, data).losses.min()) if asked else None
         ),
     ), audits
 

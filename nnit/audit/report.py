@@ -52,7 +52,7 @@ class ShapeAudit(NamedTuple):
     loss_ensemble: float | None  # of the mean output of all samples; None of a single sample
     zoo_loss_mean: float | None
     zoo_loss_worst: float | None
-    ghn_loss: float | None  # of the hypernetwork, asked again
+    ghn_loss: float | None  # of the hypernetwork, asked again; grown too, the lower of the two
 
 
 class GroupAudit(NamedTuple):

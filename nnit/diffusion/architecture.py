@@ -17,9 +17,10 @@ from torch import Tensor
 from nnit.diffusion.batch import TokenBatch, collate
 from nnit.diffusion.transformer import DiffusionTransformer, TransformerConfig
 from nnit.errors import UsageError
-from nnit.mlp import Architecture, MlpSpec, PolicyInterface
+from nnit.mlp import Architecture, MlpSpec, PolicyInterface, format_architecture
 from nnit.tokens.sequence import NetworkTokens, PartialArchitecture, architecture_layout
 
+STAR = "*"  # a width that is left to the generator
 LENGTH_STEP = 8  # architecture sequences are short
 IGNORED = -100  # target of tokens that are not masked: cross-entropy's own convention
 
@@ -158,14 +159,14 @@ def generate_architecture(
             if smallest(values, (None,) * depth, bounds, interface) is not None
         ]
         if not allowed:
-            raise UsageError(f"no architecture is within {describe(bounds)}")
+            raise UsageError(refusal(values, None, bounds, interface))
         logits = predict_token(model, None, 0, task)[: len(config.arch_depths)]
         # Training hides all of an architecture once in L + 1 times, the deep ones more seldom.
         logits = logits + torch.tensor([depth + 1.0 for depth in config.arch_depths]).log()
         depth = draw(logits, [config.arch_depths.index(d) for d in allowed], generator)
         pattern = (None,) * config.arch_depths[depth]
     elif smallest(values, pattern, bounds, interface) is None:
-        raise UsageError(f"no architecture of this pattern is within {describe(bounds)}")
+        raise UsageError(refusal(values, pattern, bounds, interface))
     open_places = [k for k, width in enumerate(pattern) if width is None]
     order = torch.randperm(len(open_places), generator=generator).tolist()
     for place in (open_places[k] for k in order):
@@ -212,6 +213,33 @@ def draw(logits: Tensor, allowed: list[int], generator: torch.Generator) -> int:
     """Draw one of the allowed indices with the probabilities of the logits ``(V,)``."""
     chances = logits[allowed].double().softmax(dim=0)
     return allowed[int(torch.multinomial(chances, 1, generator=generator))]
+
+
+def refusal(
+    values: ArchitectureValues,
+    pattern: PartialArchitecture | None,
+    bounds: ArchitectureBounds,
+    interface: PolicyInterface,
+) -> str:
+    """Say that nothing is within bounds, and what there is."""
+    named = "" if pattern is None else f"--arch {format_pattern(pattern)}: "
+    depths = values.depths if pattern is None else (len(pattern),)
+    line = f"{named}no architecture is within {describe(bounds)}"
+    if bounds.depth is not None and bounds.depth not in depths:
+        return f"{line}; hidden layers may be {', '.join(map(str, depths))}"
+    layers = min(depths) if bounds.depth is None else bounds.depth
+    widths = smallest(values, pattern or (None,) * layers, ArchitectureBounds(), interface)
+    assert widths is not None
+    spec = interface.spec(widths)
+    return (
+        f"{line}; the smallest, {format_architecture(widths)}, has {spec.num_parameters} "
+        f"parameters and {spec.num_macs} MACs"
+    )
+
+
+def format_pattern(pattern: PartialArchitecture | None) -> str:
+    """Write a pattern as the command line does; the empty text where all is generated."""
+    return ",".join(STAR if width is None else str(width) for width in pattern or ())
 
 
 def describe(bounds: ArchitectureBounds) -> str:

@@ -193,6 +193,6 @@ def train_diffusion(
         loss = diffusion_loss(predicted, clean, t)
         arch_loss = architecture_loss(logits, masked.targets.to(device))
         total = loss.total + ARCH_SHARE * arch_loss
-        optimise(model, optimizer, total, one_cycle(step, settings.steps, settings.learning_rate))
+        optimise(optimizer, total, one_cycle(step, settings.steps, settings.learning_rate))
         ema.update(model, step)
         yield DiffusionStep(step + 1, total.item(), loss.weights.item(), arch_loss.item())

@@ -117,7 +117,7 @@ def train_autoencoder(
             decoded = model.autoencoder.decode(latents + LATENT_NOISE * noise, batch.condition)
         loss = reconstruction_loss(decoded.float(), batch)
         rate = one_cycle(step, settings.autoencoder_steps, settings.learning_rate)
-        optimise(model.autoencoder, optimizer, loss, rate)
+        optimise(optimizer, loss, rate)
         yield FlatStep(step + 1, loss.item())
 
 
@@ -175,6 +175,6 @@ def train_denoiser(
             predicted = model.denoiser(x_t, t, condition[chosen])
         loss = ((predicted - x_1).square().mean(-1) * loss_weight(t)).mean()
         rate = one_cycle(step, settings.steps, settings.learning_rate)
-        optimise(model.denoiser, optimizer, loss, rate)
+        optimise(optimizer, loss, rate)
         ema.update(model.denoiser, step)
         yield FlatStep(first + step + 1, loss.item())

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from nnit.diffusion.architecture import ArchitectureBounds, describe
+from nnit.diffusion.architecture import ArchitectureBounds, ArchitectureValues, refusal
 from nnit.errors import UsageError
 from nnit.mlp import Architecture, PolicyInterface
 from nnit.seeding import numpy_generator
@@ -43,9 +43,10 @@ def spread_shapes(
     Raises:
         UsageError: no shape is within the bounds.
     """
+    values = ArchitectureValues(tuple(depths), tuple(widths))
     depths = [d for d in depths if bounds.admit(interface.spec((min(widths),) * d))]
     if not depths:
-        raise UsageError(f"no architecture is within {describe(bounds)}")
+        raise UsageError(refusal(values, None, bounds, interface))
     listed = list_shapes(sorted(widths), depths, bounds, interface)
     if listed is not None:
         return by_size(_choose(listed, count, interface, seed), interface)

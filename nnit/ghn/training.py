@@ -75,5 +75,5 @@ def train_ghn(
             losses.append(data.loss(predicted, rows))
         loss = torch.stack(losses).mean()
         learning_rate = one_cycle(step, settings.steps, settings.learning_rate)
-        optimise(ghn, optimizer, loss, learning_rate)
+        optimise(optimizer, loss, learning_rate)
         yield TrainingStep(step + 1, loss.item())

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from nnit.errors import UsageError
-from nnit.mlp import ACTION, split_layers
 from nnit.ppo.advantages import Fragment
 from nnit.ppo.collect import FragmentUnit
+from nnit.rollout.batched import TorchMlp
 from nnit.seeding import torch_generator
 from nnit.tasks.registry import get_task
+from nnit.tasks.seeds import MAX_SEED
 from nnit.tasks.simulation import make_environment, quiet_simulator
 from nnit.tasks.task import TaskRef
 
@@ -59,9 +60,13 @@ class BatchedExplorer:
                 f"{len(units)} architectures need {each * horizon} steps of each"
             )
         device = self._environment.device
-        policies = [_Policy(unit, device) for unit in units]
+        policies = [
+            TorchMlp(unit.interface, unit.hidden_dims, unit.weights, device) for unit in units
+        ]
+        deviations = [torch.tensor(unit.log_std, device=device).exp() for unit in units]
         generator = torch_generator(units[0].seed, "explore", *units[0].path)
-        seeds = torch.randint(2**31 - 1, (self._num_envs,), generator=generator).tolist()
+        lowest, beyond = self._task.demo_first_seed, min(MAX_SEED, self._task.max_seed + 1)
+        seeds = torch.randint(lowest, beyond, (self._num_envs,), generator=generator).tolist()
         rows: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
         with torch.no_grad(), quiet_simulator():
             observation, _ = self._environment.reset(seed=seeds)
@@ -70,13 +75,9 @@ class BatchedExplorer:
                 noise = torch.randn((self._num_envs, self._task.act_dim), generator=generator).to(
                     device
                 )
+                parts = zip(policies, shares, deviations, noise.split(each), strict=True)
                 actions = torch.cat(
-                    [
-                        policy(share, drawn)
-                        for policy, share, drawn in zip(
-                            policies, shares, noise.split(each), strict=True
-                        )
-                    ]
+                    [act(seen) + width * drawn for act, seen, width, drawn in parts]
                 )
                 following, reward, *_ = self._environment.step(actions.clamp(-1, 1))
                 rows.append((observation.clone(), actions, reward.clone(), following.clone()))
@@ -89,29 +90,6 @@ class BatchedExplorer:
             _fragment([column[k * each : (k + 1) * each] for column in columns])
             for k in range(len(units))
         ]
-
-
-class _Policy:
-    """The policy of a unit on a device, with its exploration."""
-
-    def __init__(self, unit: FragmentUnit, device: torch.device) -> None:
-        assert unit.interface.output == ACTION
-        spec = unit.interface.spec(unit.hidden_dims)
-        self._layers = [
-            (torch.tensor(weight, device=device), torch.tensor(bias, device=device))
-            for weight, bias in split_layers(spec, unit.weights)
-        ]
-        self._mean = torch.tensor(unit.interface.obs_mean, device=device)
-        self._std = torch.tensor(unit.interface.obs_std, device=device)
-        self._clip = unit.interface.obs_clip
-        self._deviation = torch.tensor(unit.log_std, device=device).exp()
-
-    def __call__(self, observations: Tensor, noise: Tensor) -> Tensor:
-        """Draw actions ``(E, act_dim)`` for observations ``(E, obs_dim)``."""
-        x = ((observations - self._mean) / self._std).clamp(-self._clip, self._clip)
-        for weight, bias in self._layers[:-1]:
-            x = torch.relu(torch.nn.functional.linear(x, weight, bias))
-        return torch.nn.functional.linear(x, *self._layers[-1]) + self._deviation * noise
 
 
 def _fragment(columns: Sequence[np.ndarray]) -> Fragment:

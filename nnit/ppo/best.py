@@ -24,8 +24,8 @@ class Best:
     def judge(self, mean_return: float, arrays: Arrays) -> None:
         """Keep what policies of an iteration were made of, if none before did better.
 
-        They are judged by the mean of this iteration and those just before it. Of equals the
-        latest is kept.
+        They are judged by the mean of this iteration and those just before it, five in all; a mean
+        of fewer counts only until there is one of five. Of equals the latest is kept.
 
         Args:
             mean_return: Of the episodes that this iteration finished; NaN where it finished none.
@@ -33,9 +33,10 @@ class Best:
         """
         if np.isnan(mean_return):
             return
+        first_full = len(self.returns) == WINDOW - 1
         self.returns = [*self.returns, mean_return][-WINDOW:]
         score = float(np.mean(self.returns))
-        if score >= self.score:
+        if score >= self.score or first_full:
             self.score, self.arrays = score, arrays
 
     def state(self, prefix: str) -> Arrays:

@@ -37,8 +37,9 @@ def explore(unit: FragmentUnit) -> Fragment:
     layers = split_layers(unit.interface.spec(unit.hidden_dims), unit.weights)
     rows: list[tuple[np.ndarray, np.ndarray, float, np.ndarray, bool, bool]] = []
     returns: list[float] = []
+    beyond = min(MAX_SEED, task.max_seed + 1)
     while len(rows) < unit.num_steps:
-        observation = simulation.reset(int(rng.integers(task.demo_first_seed, MAX_SEED)))
+        observation = simulation.reset(int(rng.integers(task.demo_first_seed, beyond)))
         total = 0.0
         for step in range(1, task.horizon + 1):
             outputs = forward(layers, unit.interface.standardise(observation))

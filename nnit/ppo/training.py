@@ -27,10 +27,10 @@ from nnit.ppo.distributions import clipped_objective, entropy, log_probability
 from nnit.ppo.statistics import Statistics, no_statistics, updated
 from nnit.seeding import numpy_generator
 from nnit.tasks.task import TaskRef
+from nnit.training import optimise
 
 CRITIC_WIDTH = 64
 INITIAL_LOG_STD = -0.5
-MAX_GRADIENT = 1.0
 MIN_STD = 1e-3  # below this an observation is as good as constant
 
 ArchitectureSampler = Callable[[np.random.Generator], Architecture]
@@ -104,27 +104,16 @@ def build_learner(ghn: GraphHyperNetwork, obs_dim: int, act_dim: int, seed: int)
 
 
 def build_ppo_optimizer(learner: Learner) -> torch.optim.AdamW:
-    """AdamW with a learning rate for the hypernetwork, and one for all else; set at each step."""
+    """AdamW with a learning rate for the hypernetwork, and one for all else; set at each step.
+
+    A weight of the hypernetwork changes all policies at once, so that it has to move less than the
+    critic's; and as gradients of the two are clipped apart, an error of the critic does not take
+    away what the policies may move.
+    """
     own = list(learner.ghn.parameters())
     others = [learner.log_std, *learner.critic.parameters()]
     groups = [{"params": own}, {"params": others}]
     return torch.optim.AdamW(groups, lr=0.0, weight_decay=0.0, fused=True)
-
-
-def learn(
-    optimizer: torch.optim.Optimizer, loss: Tensor, learning_rates: tuple[float, float]
-) -> None:
-    """Take one step down the gradient of ``loss``; that of each group is clipped to norm 1.
-
-    A weight of the hypernetwork changes all policies at once, so that it has to move less than the
-    critic's, and an error of the critic must not take away what the policies may move.
-    """
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    for group, rate in zip(optimizer.param_groups, learning_rates, strict=True):
-        group["lr"] = rate
-        nn.utils.clip_grad_norm_(group["params"], MAX_GRADIENT)
-    optimizer.step()
 
 
 def no_scaling(obs_dim: int) -> Scaling:
@@ -214,7 +203,7 @@ def train_ppo(
         for _ in range(settings.epochs):
             for rows in minibatches(orders, batches, settings.minibatches):
                 loss = ppo_loss(learner, specs, batches, rows, interface, settings)
-                learn(optimizer, loss, rates)
+                optimise(optimizer, loss, *rates)
         returns = [value for fragment in fragments for value in fragment.returns]
         mean_return = float(np.mean(returns)) if returns else float("nan")
         yield PpoStep(iteration + 1, mean_return, scaling, acting)

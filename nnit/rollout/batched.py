@@ -4,19 +4,21 @@ Each environment of the batch runs one episode of one network; neighbouring envi
 same network, so that a control step takes one batched forward pass per network and one physics
 step for all.
 
-On the GPU, ManiSkill draws the initial states of a whole batch from its first seed, and the
-physics is not repeatable to the bit: episode ``i`` there is not episode ``i`` of the CPU.
+On the GPU, ManiSkill draws the initial states of all environments that are reset together from the
+first seed. So the environments of a network are reset apart from others', all alike, and every
+network faces the same states. Episode ``i`` there is not episode ``i`` of the CPU, and the physics
+is not repeatable to the bit.
 """
 
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from nnit.errors import InterruptedRunError, ResourceError, UsageError
-from nnit.mlp import PolicyInterface, split_layers
+from nnit.mlp import Architecture, PolicyInterface, split_layers
 from nnit.progress import Progress, silent
 from nnit.rollout.episodes import EvaluationRequest
 from nnit.rollout.metrics import Episode, Evaluation, summarise_episode
@@ -27,37 +29,44 @@ from nnit.tasks.simulation import make_environment, quiet_simulator
 MAX_ENVS = 2048  # environments stepped together
 
 
-class _Item(NamedTuple):
-    """One episode of one network."""
+class Batch(NamedTuple):
+    """What is simulated together: the same episodes of some networks."""
 
-    network: int
-    episode_ix: int
-    seed: int
+    networks: range
+    episodes: range
 
 
-class _TorchPolicy:
-    """An MLP with its interface on a device, for batches of raw observations."""
+class TorchMlp:
+    """An MLP with its scaling on a device, for batches of raw observations.
+
+    Args:
+        interface: The scaling of observations.
+        hidden_dims: The shape.
+        weights: Flat, ``(num_parameters,)``.
+        device: Where it runs.
+    """
 
     def __init__(
-        self, interface: PolicyInterface, request: EvaluationRequest, device: torch.device
+        self,
+        interface: PolicyInterface,
+        hidden_dims: Architecture,
+        weights: np.ndarray,
+        device: torch.device,
     ) -> None:
-        spec = interface.spec(request.hidden_dims)
         self._layers = [
             (torch.tensor(weight, device=device), torch.tensor(bias, device=device))
-            for weight, bias in split_layers(spec, request.weights)
+            for weight, bias in split_layers(interface.spec(hidden_dims), weights)
         ]
         self._mean = torch.tensor(interface.obs_mean, device=device)
         self._std = torch.tensor(interface.obs_std, device=device)
-        self._interface = interface
+        self._clip = interface.obs_clip
 
     def __call__(self, observations: Tensor) -> Tensor:
-        """Return actions ``(E, act_dim)`` for observations ``(E, obs_dim)``."""
-        obs_clip, action_clip = self._interface.obs_clip, self._interface.action_clip
-        x = ((observations - self._mean) / self._std).clamp(-obs_clip, obs_clip)
+        """Return outputs ``(E, act_dim)``, not clipped, for observations ``(E, obs_dim)``."""
+        x = ((observations - self._mean) / self._std).clamp(-self._clip, self._clip)
         for weight, bias in self._layers[:-1]:
             x = torch.relu(torch.nn.functional.linear(x, weight, bias))
-        x = torch.nn.functional.linear(x, *self._layers[-1])
-        return torch.nan_to_num(x.clamp(-action_clip, action_clip))
+        return torch.nn.functional.linear(x, *self._layers[-1])
 
 
 def evaluate_batched(
@@ -70,7 +79,7 @@ def evaluate_batched(
     sim_backend: str = "physx_cuda",
     num_envs: int = MAX_ENVS,
 ) -> list[Evaluation]:
-    """Evaluate networks of one task, ``num_envs`` episodes at a time.
+    """Evaluate networks of one task, ``num_envs`` episodes at a time, all in the same ones.
 
     Args:
         networks: The networks.
@@ -80,7 +89,7 @@ def evaluate_batched(
         progress: Counts episodes.
         sim_backend: ``physx_cuda``; ``physx_cpu`` gives the outcomes of ``evaluate_networks``,
             slowly.
-        num_envs: Environments stepped together; 1 with ``physx_cpu``.
+        num_envs: Most environments stepped together; 1 with ``physx_cpu``.
 
     Returns:
         One evaluation per network, in the order given.
@@ -95,24 +104,28 @@ def evaluate_batched(
     task = get_task(interface.task)
     if not task.on_gpu:
         raise UsageError(f"--sim-backend {sim_backend}: {task.task_id} has no simulation there")
-    items = [
-        _Item(network, episode_ix, seed)
-        for network in range(len(networks))
-        for episode_ix, seed in enumerate(seed_range(first_seed, num_episodes))
+    seeds = seed_range(first_seed, num_episodes)
+    batches = plan_batches(len(networks), num_episodes, num_envs)
+    each, at_once = len(batches[0].episodes), len(batches[0].networks)
+    environment = make_environment(task, sim_backend, each * at_once).unwrapped
+    policies = [
+        TorchMlp(interface, request.hidden_dims, request.weights, environment.device)
+        for request in networks
     ]
-    num_envs = max(1, min(num_envs, len(items)))
-    environment = make_environment(task, sim_backend, num_envs).unwrapped
-    policies = [_TorchPolicy(interface, request, environment.device) for request in networks]
-    progress.start("episodes", len(items))
+    total, done = len(networks) * num_episodes, 0
+    progress.start("episodes", total)
     episodes: list[list[Episode]] = [[] for _ in networks]
-    for start in range(0, len(items), num_envs):
-        _raise_if_stopped(progress, start, len(items))
-        batch = items[start : start + num_envs]
-        success = _run_batch(environment, policies, batch, interface.horizon)
-        for column, item in enumerate(batch):
-            flags = success[:, column].tolist()
-            episodes[item.network].append(summarise_episode(item.episode_ix, item.seed, flags))
-        progress.advance(len(batch))
+    for batch in batches:
+        _raise_if_stopped(progress, done, total)
+        own = [seeds[ix] for ix in batch.episodes]
+        acting = [policies[network] for network in batch.networks]
+        success = _run_batch(environment, acting, pad_seeds(own, each), interface)
+        for row, network in enumerate(batch.networks):
+            for column, ix in enumerate(batch.episodes):
+                flags = success[:, row * each + column].tolist()
+                episodes[network].append(summarise_episode(ix, seeds[ix], flags))
+        done += len(own) * len(acting)
+        progress.advance(len(own) * len(acting))
     environment.close()
     return [
         Evaluation(network.name, network.source, tuple(network.hidden_dims), network.kind, tuple(e))
@@ -138,36 +151,57 @@ def _raise_if_stopped(progress: Progress, done: int, total: int) -> None:
         raise InterruptedRunError(signal_number, f"stopped after {done} of {total} episodes")
 
 
+def plan_batches(num_networks: int, num_episodes: int, num_envs: int) -> list[Batch]:
+    """Split the episodes of all networks into batches, the first the largest.
+
+    The episodes of a network are split alike for all networks.
+
+    Args:
+        num_networks: At least 1.
+        num_episodes: Of each network, at least 1.
+        num_envs: Most environments of a batch.
+    """
+    each = min(num_episodes, num_envs)
+    at_once = min(num_networks, num_envs // each)
+    networks, episodes = range(num_networks), range(num_episodes)
+    return [
+        Batch(networks[n : n + at_once], episodes[e : e + each])
+        for e in episodes[::each]
+        for n in networks[::at_once]
+    ]
+
+
+def pad_seeds(seeds: list[int], length: int) -> list[int]:
+    """Repeat the last seed, so that as many environments are reset in every batch."""
+    return seeds + [seeds[-1]] * (length - len(seeds))
+
+
 def _run_batch(
     environment: Any,  # noqa: ANN401 - mani_skill is not typed
-    policies: list[_TorchPolicy],
-    batch: list[_Item],
-    horizon: int,
+    policies: Sequence[TorchMlp],
+    seeds: list[int],
+    interface: PolicyInterface,
 ) -> Tensor:
-    """Run one episode per item; returns success ``(T, len(batch))``, bool, on the CPU.
+    """Run an episode of each seed with each policy.
 
-    Environments beyond the batch, in the last round, stand still.
+    Environments of no policy, in the last round, stand still.
+
+    Returns:
+        Success ``(T, num_envs)``, bool, on the CPU; the environments of a policy lie together, in
+        the order of the seeds.
     """
-    num_envs = environment.num_envs
-    seeds = [item.seed for item in batch] + [batch[-1].seed] * (num_envs - len(batch))
-    slices = _network_slices(batch)
+    num_envs, each, clip = environment.num_envs, len(seeds), interface.action_clip
+    everywhere = seeds * (num_envs // each)
     success = []
     with torch.no_grad(), quiet_simulator():
-        observations, _ = environment.reset(seed=seeds, options={"reconfigure": num_envs == 1})
-        for _ in range(horizon):
-            actions = observations.new_zeros((num_envs, environment.single_action_space.shape[0]))
-            for network, envs in slices:
-                actions[envs] = policies[network](observations[envs])
+        for own in torch.arange(num_envs, device=environment.device).split(each):
+            options = {"env_idx": own, "reconfigure": num_envs == 1}
+            observations, _ = environment.reset(seed=everywhere, options=options)
+        for _ in range(interface.horizon):
+            actions = observations.new_zeros((num_envs, interface.act_dim))
+            shares = zip(policies, actions.split(each), observations.split(each), strict=False)
+            for policy, acts, seen in shares:
+                acts.copy_(torch.nan_to_num(policy(seen).clamp(-clip, clip)))
             observations, _, _, _, info = environment.step(actions)
-            success.append(info["success"][: len(batch)].clone())
+            success.append(info["success"].clone())
     return torch.stack(success).cpu()
-
-
-def _network_slices(batch: list[_Item]) -> list[tuple[int, slice]]:
-    """Return which environments run which network."""
-    slices, start = [], 0
-    for network, group in groupby(batch, key=lambda item: item.network):
-        end = start + len(list(group))
-        slices.append((network, slice(start, end)))
-        start = end
-    return slices

@@ -5,6 +5,8 @@ fifth is evaluated, the rest is learnt from.
 """
 
 import gzip
+import zipfile
+import zlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -17,6 +19,7 @@ from nnit.tasks.task import Examples, Observed, Simulation, Task
 
 TEST_SHARE = 5  # one of so many is evaluated
 DIGIT_CLASSES = 10
+NPZ_FAULTS = (ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile, zlib.error)
 MNIST_SIDE = 28
 IDX_IMAGES, IDX_LABELS = 0x0803, 0x0801  # unsigned bytes in three dimensions, and in one
 IDX_FILES = {  # the names that MNIST has everywhere: images, labels
@@ -151,9 +154,9 @@ def read_mnist(path: str) -> tuple[Examples, int | None]:
     if not source.is_file():
         raise MissingArtifactError(f"--data {path}: no such file")
     try:
-        with np.load(source, allow_pickle=False) as file:
+        with source.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = dict(file)
-    except (ValueError, OSError) as error:
+    except NPZ_FAULTS as error:
         raise DamagedArtifactError(f"--data {path}: is not a .npz file: {error}") from None
     if {"images", "labels"} <= set(arrays):
         images, labels = checked(path, arrays["images"], arrays["labels"])
@@ -195,7 +198,7 @@ def read_idx(path: Path, magic: int) -> np.ndarray:
     """
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DamagedArtifactError(f"{path}: {error}") from None
     dimensions = magic & 0xFF
     if len(data) < 4 * (1 + dimensions) or int.from_bytes(data[:4]) != magic:
@@ -259,5 +262,7 @@ def download_mnist(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     images = inputs.reshape(-1, MNIST_SIDE, MNIST_SIDE).astype(np.uint8)
     labels = targets.astype(np.uint8)
-    with path.open("wb") as file:
+    unfinished = path.with_name(f".{path.name}.tmp")
+    with unfinished.open("wb") as file:
         np.savez_compressed(file, images=images, labels=labels)
+    unfinished.replace(path)

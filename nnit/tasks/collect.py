@@ -13,6 +13,7 @@ from nnit.parallel import map_units
 from nnit.policy import NumpyPolicy
 from nnit.progress import Progress, silent
 from nnit.seeding import numpy_generator
+from nnit.tasks.checked import checked_examples, checked_numbers
 from nnit.tasks.registry import episode_seeds, expert_of, get_task, process_simulation
 from nnit.tasks.task import Examples, Expert, Simulation, Task, TaskRef
 
@@ -89,7 +90,10 @@ def collect_episode(
     observations, actions, successes = [], [], []
     observation = simulation.reset(seed)
     for disturbed in disturb:
-        action = np.clip(expert(observation), -1.0, 1.0).astype(np.float32)
+        answer = checked_numbers(
+            task.task_id, "the expert's action", expert(observation), task.act_dim
+        )
+        action = np.clip(answer, -1.0, 1.0)
         observations.append(observation)
         actions.append(action)
         executed = action if actor is None else actor(observation)
@@ -141,14 +145,16 @@ def collect_demos(
 
     Raises:
         UsageError: an unknown task or one without expert and examples, no episode, seeds out of
-            range, negative noise.
+            range, negative noise; observations, actions or labels that are not what the task says;
+            networks to learn from or to correct where there are labels.
         InterruptedRunError: asked to stop; nothing is kept.
     """
     task = get_task(ref)
     noise = noise_of(task, request)
     seeds = demo_seeds(ref, request)
     if task.examples is not None:
-        return demos_of_examples(task, task.examples(), seeds)
+        refuse_teachers_of_examples(task, request)
+        return demos_of_examples(task, checked_examples(task, task.examples()), seeds)
     if request.teacher is None:
         expert_of(task)
     episodes = range(len(seeds))
@@ -159,6 +165,19 @@ def collect_demos(
         _collect_unit, units, workers, progress, unit_sizes=[len(chunk) for chunk in chunks]
     )
     return _join(task, [record for chunk in records for record in chunk])
+
+
+def refuse_teachers_of_examples(task: Task, request: DemoRequest) -> None:
+    """Labels are learnt from as they are: no network acts, and none knows better.
+
+    Raises:
+        UsageError: there is a teacher, or an actor.
+    """
+    if request.teacher or request.actors:
+        flag = "--teacher" if request.teacher else "--dagger-from"
+        raise UsageError(
+            f"{flag}: {task.task_id} has labels, and its examples are learnt from as is"
+        )
 
 
 def noise_of(task: Task, request: DemoRequest) -> float:

@@ -6,6 +6,8 @@ import importlib.util
 from pathlib import Path
 
 from nnit.errors import MissingArtifactError, UsageError
+from nnit.mlp import NAME
+from nnit.tasks.checked import CheckedSimulation
 from nnit.tasks.classification import DIGITS, mnist
 from nnit.tasks.gymnasium_tasks import PREFIX as GYM_PREFIX
 from nnit.tasks.gymnasium_tasks import gym_task
@@ -90,7 +92,7 @@ def load_task(name: str) -> Task:
 
     Raises:
         MissingArtifactError: no such file.
-        UsageError: it fails, or defines no ``TASK``.
+        UsageError: it fails, defines no ``TASK``, or one whose name artifacts can't have.
     """
     path = Path(name)
     if not path.is_file():
@@ -106,6 +108,11 @@ def load_task(name: str) -> Task:
     task = getattr(module, "TASK", None)
     if not isinstance(task, Task):
         raise UsageError(f"--task {name}: defines no TASK, a nnit.tasks.task.Task")
+    if not NAME.fullmatch(task.task_id):
+        raise UsageError(
+            f"--task {name}: task_id: found {task.task_id!r}, expected letters, digits and "
+            "_ . - : / @"
+        )
     return task
 
 
@@ -133,9 +140,12 @@ def episode_seeds(ref: TaskRef, first_seed: int, num_episodes: int) -> range:
 def process_simulation(ref: TaskRef | str, *, shaped: bool = False) -> Simulation:
     """Return this process's simulation of a task, built on the first call.
 
+    It refuses observations that are not what the task says.
+
     Args:
         ref: The task.
         shaped: With rewards that show the way, for reinforcement learning, where the task has any.
     """
     task = get_task(ref)
-    return task.shaped(task) if shaped and task.shaped else task.simulate(task)
+    simulation = task.shaped(task) if shaped and task.shaped else task.simulate(task)
+    return CheckedSimulation(ref if isinstance(ref, str) else ref.name, task, simulation)

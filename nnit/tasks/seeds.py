@@ -1,5 +1,7 @@
 """Which reset seeds belong to demonstrations and which to evaluation."""
 
+from collections.abc import Container, Iterable
+
 from nnit.errors import UsageError
 
 EVALUATION_FIRST_SEED = 0
@@ -23,15 +25,20 @@ def seed_range(first_seed: int, num_episodes: int, max_seed: int = MAX_SEED) -> 
     return range(first_seed, first_seed + num_episodes)
 
 
-def check_disjoint_seeds(demos: range, evaluation: range) -> None:
+def shared_seed(some: Iterable[int], others: Container[int]) -> int | None:
+    """Return the lowest reset seed that both have, None where there is none."""
+    return min((seed for seed in some if seed in others), default=None)
+
+
+def check_disjoint_seeds(demos: Iterable[int], evaluation: range) -> None:
     """Refuse to evaluate on initial states that the demonstrations began from.
 
     Raises:
-        UsageError: the two ranges of reset seeds overlap.
+        UsageError: a reset seed is of both.
     """
-    if max(demos.start, evaluation.start) < min(demos.stop, evaluation.stop):
+    both = shared_seed(demos, evaluation)
+    if both is not None:
         raise UsageError(
-            f"evaluation seeds {evaluation.start} to {evaluation.stop - 1} overlap the "
-            f"demonstrations' {demos.start} to {demos.stop - 1}; choose fewer episodes or "
-            "another first seed"
+            f"evaluation seeds {evaluation.start} to {evaluation.stop - 1}: {both} is one of the "
+            "demonstrations' too; choose fewer episodes or another first seed"
         )

@@ -134,8 +134,9 @@ def _read_episode(
             "mani_skill.trajectory.replay_trajectory --traj-path FILE.h5 --obs-mode state "
             "--save-traj`"
         )
-    if "success" not in group:
-        raise DamagedArtifactError(f"{where}: success is missing")
+    for name in ("actions", "success"):
+        if not isinstance(group.get(name), h5py.Dataset):
+            raise DamagedArtifactError(f"{where}: {name} is missing, or no array")
     actions = np.asarray(group["actions"], np.float32)
     observations = np.asarray(found, np.float32)
     success = np.asarray(group["success"], bool)

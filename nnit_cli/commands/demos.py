@@ -15,7 +15,7 @@ from nnit_cli.options import (
     param_option,
     with_run_flags,
 )
-from nnit_cli.session import open_session, parse_architectures
+from nnit_cli.session import open_session, parse_architectures, refuse_flags
 
 
 @with_run_flags
@@ -57,6 +57,10 @@ def demos_command(
 ) -> None:
     """Collect observations and actions of a scripted expert, or labelled examples."""
     section = {"episodes": episodes, "noise": noise, "first_seed": first_seed}
+    others = {"teacher": teacher, "dagger_from": dagger_from, "add_to": add_to, "arch": arch}
+    if trajectories:
+        collecting = {**others, **section, "task": task, "data": data}
+        refuse_flags(collecting, (), "a run without --trajectories")
     session = open_session("demos", run, section, task=task, data=data, workers=workers)
 
     from stages import demos

@@ -94,6 +94,7 @@ def ghn_train_command(
             device=device,
             workers=workers,
             resume=resume,
+            section_name="ppo",
         )
 
         from stages import ghn_ppo

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nnit.errors import DamagedArtifactError
+from nnit.errors import DamagedArtifactError, NnitError
 from nnit_cli.console import print_json
 from nnit_cli.options import DebugOption, JsonOption
 
@@ -19,10 +19,17 @@ def verify_command(
     """Compare every byte of artifacts with what was written."""
     from nnit.artifacts.reading import verify
 
-    faults = {str(path): verify(path) for path in paths}
+    faults: dict[str, list[str]] = {}
+    worst: NnitError | None = None
+    for path in paths:
+        try:
+            faults[str(path)] = verify(path)
+        except NnitError as error:  # the others are looked at all the same
+            faults[str(path)], worst = list(error.faults), error
     if json:
         print_json(faults)
     else:
         print("".join(f"{path}: whole\n" for path, found in faults.items() if not found), end="")
     if any(faults.values()):
-        raise DamagedArtifactError(*(fault for found in faults.values() for fault in found))
+        kind = DamagedArtifactError if worst is None else type(worst)
+        raise kind(*(fault for found in faults.values() for fault in found))

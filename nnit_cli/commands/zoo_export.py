@@ -63,7 +63,7 @@ def zoo_export_command(
         "branch_steps": branch_steps,
         "branch_learning_rate": branch_learning_rate,
         "networks": networks,
-        "repeated": parse_architectures(repeated) or None,
+        "repeated": parse_architectures(repeated, "--repeated") or None,
         "repeats": repeats,
         "fine_tune_steps": fine_tune_steps,
         "fine_tune_learning_rate": fine_tune_learning_rate,

@@ -120,8 +120,8 @@ def test_the_best_constant_action_is_the_mean():
 def test_the_hypernetwork_is_beaten_where_the_samples_lose_less():
     """A hypernetwork that gives a sample's own network is not beaten; a worse one is."""
     good, bad = sorted((ZOO.network(0), ZOO.network(1)), key=lambda n: audit([n]).samples[0].loss)
-    assert audit([good], ghn={SHAPE: bad}).groups[-1].below_ghn.mean == 1
-    assert audit([good], ghn={SHAPE: good}).groups[-1].below_ghn.mean == 0
+    assert audit([good], ghn={SHAPE: (bad,)}).groups[-1].below_ghn.mean == 1
+    assert audit([good], ghn={SHAPE: (bad, good)}).groups[-1].below_ghn.mean == 0
     assert audit([good]).groups[-1].below_ghn is None
 
 

@@ -268,3 +268,28 @@ def test_unwritable_place_is_refused_before_computing(nnit, tmp_path):
     assert done.returncode == 2
     assert "taken is not a folder" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_folder_where_a_file_has_to_be_is_noticed_first(nnit, tmp_path):
+    """Before any work, not at the end of it."""
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "file").write_text("")
+    words = ["demos", "-n", "1", "--metrics"]
+    done = nnit(*words, "metrics")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "nnit: --metrics metrics: is a folder; name a file, as in metrics/figures.json\n"
+    )
+    done = nnit(*words, "file/figures.json")
+    assert done.returncode == 2
+    assert "a file is where its folder has to be" in done.stderr
+
+
+def test_verify_looks_at_all_of_them(nnit, demos, tmp_path):
+    """What is missing does not hide what is damaged."""
+    file = demos / "episodes.bin"
+    file.write_bytes(bytes([file.read_bytes()[0] ^ 1]) + file.read_bytes()[1:])
+    done = nnit("verify", "demos", "none")
+    assert done.returncode == 4
+    assert done.stderr.splitlines()[0].startswith("nnit: demos/episodes.bin: its bytes changed")
+    assert done.stderr.splitlines()[1] == "nnit: none: no such artifact; check the path"

@@ -156,7 +156,7 @@ def test_trained_on_a_distribution_it_generates_that_distribution():
         masked = mask_batch([training[k] for k in chosen], CONFIG, generator)
         logits = model.architecture_logits(masked.batch, masked.t_arch)
         loss = architecture_loss(logits, masked.targets)
-        optimise(model, optimizer, loss, 3e-3 * (1 - step / steps))
+        optimise(optimizer, loss, 3e-3 * (1 - step / steps))
     counts = Counter(generate(model, seed=seed) for seed in range(720))
     expected = {(8,): 180, (16, 24): 360, (24, 16): 180}
     assert sum(counts[widths] for widths in expected) >= 705

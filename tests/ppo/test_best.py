@@ -29,6 +29,13 @@ def test_one_lucky_iteration_is_not_the_best():
     assert best.arrays["made of"] == [60]
 
 
+def test_luck_at_the_beginning_is_not_the_best():
+    """The first iterations, with few before them to be averaged with, do not win by that."""
+    best = judged([100, *[10] * WINDOW, *[60] * (2 * WINDOW)])
+    assert best.score == 60
+    assert best.arrays["made of"] == [60]
+
+
 def test_of_equals_the_latest_and_nothing_without_episodes():
     """Ties go to what has learnt longer; iterations that finished no episode say nothing."""
     best = Best()

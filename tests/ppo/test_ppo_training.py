@@ -14,7 +14,6 @@ from nnit.ppo.training import (
     PpoSettings,
     build_learner,
     build_ppo_optimizer,
-    learn,
     minibatches,
     no_scaling,
     ppo_loss,
@@ -24,7 +23,7 @@ from nnit.ppo.training import (
 )
 from nnit.tasks.registry import get_task
 from nnit.tasks.task import TaskRef
-from nnit.training import prepare_torch
+from nnit.training import optimise, prepare_torch
 from stages.ghn_ppo import plain_interface
 
 CART_POLE = TaskRef("gym:CartPole-v1")
@@ -223,7 +222,7 @@ def test_the_critic_has_a_rate_of_its_own():
     def step(rates):
         before = deepcopy(some.state_dict())
         layers = some.ghn([INTERFACE.spec((16,))])[0]
-        learn(optimizer, run_mlp(layers, inputs).sum() + some.value(inputs).sum(), rates)
+        optimise(optimizer, run_mlp(layers, inputs).sum() + some.value(inputs).sum(), *rates)
         after = some.state_dict()
         changed = {name for name in before if not torch.equal(before[name], after[name])}
         return {name.partition(".")[0] for name in changed}
@@ -240,6 +239,6 @@ def test_a_large_error_of_the_critic_takes_nothing_from_the_policies():
         layers = some.ghn([INTERFACE.spec((16,))])[0]
         inputs = torch.ones(4, TASK.obs_dim)
         loss = run_mlp(layers, inputs).sum() + error * some.value(inputs).sum()
-        learn(build_ppo_optimizer(some), loss, (1e-3, 1e-3))
+        optimise(build_ppo_optimizer(some), loss, 1e-3, 1e-3)
         stepped.append(flat_of(some.ghn([INTERFACE.spec((16,))])[0]))
     np.testing.assert_array_equal(*stepped)

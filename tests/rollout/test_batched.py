@@ -5,7 +5,7 @@ import torch
 
 from nnit.errors import InterruptedRunError, ResourceError, UsageError
 from nnit.progress import SilentProgress
-from nnit.rollout.batched import _Item, _network_slices, evaluate_batched
+from nnit.rollout.batched import Batch, evaluate_batched, pad_seeds, plan_batches
 from nnit.rollout.episodes import evaluate_networks
 
 pytestmark = pytest.mark.sim
@@ -25,11 +25,21 @@ def test_batched_outcomes_equal_those_of_the_direct_path(cloned, idle, interface
             assert second.episode_len == first.episode_len
 
 
-def test_neighbouring_environments_share_a_network():
-    """Each network gets one run of environments in a batch, and none is left over."""
-    batch = [_Item(network, 0, 0) for network in (3, 3, 4, 5, 5, 5)]
-    slices = _network_slices(batch)
-    assert slices == [(3, slice(0, 2)), (4, slice(2, 3)), (5, slice(3, 6))]
+@pytest.mark.parametrize(("networks", "episodes", "envs"), [(7, 10, 32), (3, 10, 4), (2, 5, 5)])
+def test_every_network_runs_every_episode_once_beside_the_same_ones(networks, episodes, envs):
+    """No batch is too large, and the episodes of all networks are split alike."""
+    batches = plan_batches(networks, episodes, envs)
+    assert all(len(b.networks) * len(b.episodes) <= envs for b in batches)
+    split = [[b.episodes for b in batches if network in b.networks] for network in range(networks)]
+    assert [e for part in split[0] for e in part] == list(range(episodes))
+    assert all(one == split[0] for one in split)
+
+
+def test_a_hundred_networks_share_a_simulation():
+    """Those that fit; the last round has the rest."""
+    batches = plan_batches(25, 100, 2048)
+    assert batches == [Batch(range(20), range(100)), Batch(range(20, 25), range(100))]
+    assert pad_seeds([4, 5], 4) == [4, 5, 5, 5]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")

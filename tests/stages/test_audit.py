@@ -210,3 +210,14 @@ def test_a_zoo_of_unaligned_networks_is_told_from_an_aligned_one(pipeline, tmp_p
     )
     assert summary.index_alignment["cnn"] > 2 * summary.index_alignment["shuffled"]
     assert summary.weight_correlation["cnn"] > 2 * abs(summary.weight_correlation["shuffled"])
+
+
+@pytest.mark.sim
+def test_success_of_networks_that_were_evaluated_beside_them(pipeline, copies, tmp_path, capsys):
+    """Rollouts of other samples with these as a further source: success is not theirs."""
+    words = ["rollout", f"{pipeline}/samples", "--also", f"copies={copies}", "--episodes", "1"]
+    out = tmp_path / "beside"
+    main([*words, "--out", str(out), "--workers", "1", "-q"])
+    words = ["audit", str(copies), "--zoo", f"{pipeline}/zoo", "--demos", f"{pipeline}/demos"]
+    more = ["--rollouts", str(out), "--repeats", "4", "--out", f"{tmp_path}/out", "-q"]
+    assert "evaluates other networks" in fault_of(capsys, [*words, *more], 4)

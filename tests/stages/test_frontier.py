@@ -118,7 +118,7 @@ def test_impossible_requests_are_refused(pipeline, tmp_path):
     with pytest.raises(UsageError, match="no architecture is within --max-params 9"):
         run(pipeline, tmp_path / "out", bounds=ArchitectureBounds(max_params=9))
     late = with_section(SMALL, "frontier", first_seed=10_000)
-    with pytest.raises(UsageError, match="overlap"):
+    with pytest.raises(UsageError, match="10000 is one of the demonstrations"):
         run(pipeline, tmp_path / "out", late)
     assert names(tmp_path) == []
 

@@ -3,11 +3,19 @@
 import json
 import signal
 
+import numpy as np
 import pytest
 
 from nnit.artifacts.model import read_model
+from nnit.errors import UsageError
+from nnit.ppo.collect import FragmentUnit, explore
+from nnit.tasks.registry import get_task
+from nnit.tasks.task import TaskRef
 from nnit_cli.main import main
 from nnit_cli.signals import StopRequest
+from stages import ghn_ppo
+from stages.ghn_ppo import steps_of
+from stages.params import PpoParams
 
 PARAMS = """
 task: gym:CartPole-v1
@@ -57,3 +65,49 @@ def test_flags_of_the_other_objective_are_refused(capsys):
     assert capsys.readouterr().err == "nnit: --steps: is of --objective cloning\n"
     assert main(["ghn-train", "--iterations", "3"]) == 2
     assert capsys.readouterr().err == "nnit: --iterations: is of --objective ppo\n"
+
+
+def test_on_a_gpu_steps_are_whole_episodes():
+    """By default as many as there need to be; others are refused with the horizon."""
+    task = get_task("PushCube-v1")
+    assert steps_of(PpoParams(), task) == 512
+    assert steps_of(PpoParams(sim_backend="physx_cuda"), task) == 550
+    assert steps_of(PpoParams(sim_backend="physx_cuda", steps=100), task) == 100
+    with pytest.raises(UsageError, match=r"ppo.steps 120: must be a multiple of 50"):
+        steps_of(PpoParams(sim_backend="physx_cuda", steps=120), task)
+
+
+def test_iterations_without_the_end_of_an_episode(tmp_path, monkeypatch, capsys):
+    """Nothing is known of the return: it is left out, and state is saved all the same."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text(PARAMS.replace("ppo: {", "ppo: {checkpoint_every: 1, "))
+    monkeypatch.setattr(ghn_ppo, "steps_of", lambda *_: 3)
+    words = ["ghn-train", "--objective", "ppo", "--workers", "1", "--out", "short", "--json"]
+    assert main(words) == 0
+    assert json.loads(capsys.readouterr().out)["summary"]["mean_return"] is None
+
+
+@pytest.mark.sim
+def test_an_episode_with_rewards_does_not_depend_on_those_before():
+    """What a policy explores is the same after another has explored in the same process."""
+    ref = TaskRef("PushCube-v1")
+    interface = ghn_ppo.plain_interface(get_task(ref))
+    size = interface.spec((8,)).num_parameters
+    weights = np.random.default_rng(0).normal(size=size).astype(np.float32)
+    units = [
+        FragmentUnit(ref, interface, (8,), weights, np.zeros(4, np.float32), 50, 0, (k,))
+        for k in range(2)
+    ]
+    first = explore(units[0])
+    explore(units[1])
+    again = explore(units[0])
+    np.testing.assert_array_equal(first.observations, again.observations)
+    np.testing.assert_array_equal(first.rewards, again.rewards)
+
+
+def test_dry_run_shows_the_parameters_of_ppo(capsys):
+    """Not those of cloning."""
+    assert main(["ghn-train", "--objective", "ppo", "--iterations", "7", "-n", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["iterations"] == 7
+    assert "precision" not in facts

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_pipeline import HELD_OUT, PARAMS, names, run, with_section
+from tiny_pipeline import HELD_OUT, PARAMS, Recorder, names, run, with_section
 
 from nnit.artifacts.demos import read_demos
 from nnit.artifacts.manifest import Provenance
@@ -15,7 +15,8 @@ from nnit.mlp import Architecture, format_architecture
 from nnit.tokens.tokenizer import tokenize_zoo
 from nnit.zoo import export
 from nnit.zoo.members import ModelZoo, build_zoo
-from stages.params import Params
+from stages import diffuse_train
+from stages.params import Params, RunOptions
 
 ORIGIN = Provenance("planted", {}, 0)
 
@@ -100,6 +101,30 @@ def test_hypernetwork_that_saw_an_architecture_writes_no_zoo(changes, leaked, pi
     assert names(tmp_path) == []
 
 
+def test_generator_that_saw_an_architecture_is_not_gone_on_from(pipeline, tmp_path):
+    """Held out now, and trainable when the generator was trained: its tokens don't show it."""
+    leaked = (24, 20)
+    zoo, _ = read_zoo(pipeline / "zoo")
+    assert leaked not in {member.hidden_dims for member in zoo.members}
+    with pytest.raises(LeakError) as caught:
+        diffuse_train.run(
+            holding_out(leaked),
+            diffuse_train.Inputs(pipeline / "tokens", parent=pipeline / "generator"),
+            diffuse_train.Outputs(tmp_path / "generator"),
+            options=RunOptions(device="cpu"),
+        )
+    assert_names(caught, leaked, pipeline / "generator")
+    assert names(tmp_path) == []
+
+
+def test_repeated_architecture_that_is_held_out(pipeline, tmp_path):
+    """It is refused before any branch is trained."""
+    params = with_section(PARAMS, "zoo-export", repeated=[HELD_OUT[0]])
+    with pytest.raises(LeakError, match=r"^zoo_export.repeated: .*16,8"):
+        run("zoo-export", pipeline, tmp_path / "zoo", params=params, progress=Recorder(0))
+    assert names(tmp_path) == []
+
+
 @pytest.mark.slow
 def test_sampler_that_draws_a_held_out_architecture_writes_no_zoo(pipeline, tmp_path, monkeypatch):
     """A broken sampler is noticed before any of its networks is written."""
@@ -114,7 +139,7 @@ def test_sampler_that_draws_a_held_out_architecture_writes_no_zoo(pipeline, tmp_
 def test_demonstrations_do_not_begin_where_the_evaluation_does(tmp_path):
     """Reset seeds that rollout will use are refused by demos, before any episode."""
     params = with_section(PARAMS, "demos", first_seed=1)
-    with pytest.raises(UsageError, match=r"evaluation seeds 0 to 1 overlap .* 1 to 11") as caught:
+    with pytest.raises(UsageError, match=r"evaluation seeds 0 to 1: 1 is one of the dem") as caught:
         run("demos", tmp_path, tmp_path / "demos", params=params)
     assert caught.value.exit_code == 2
     assert names(tmp_path) == []
@@ -124,7 +149,7 @@ def test_demonstrations_do_not_begin_where_the_evaluation_does(tmp_path):
 def test_evaluation_does_not_begin_where_demonstrations_did(cloned, pipeline, tmp_path):
     """Reset seeds of the demonstrations that rollout is given are refused, cloning or not."""
     params = with_section(PARAMS, "rollout", first_seed=10_010, cloned_baseline=cloned)
-    with pytest.raises(UsageError, match=r"seeds 10010 to 10011 overlap .* 10000 to 10010"):
+    with pytest.raises(UsageError, match=r"seeds 10010 to 10011: 10010 is one of the dem"):
         run("rollout", pipeline, tmp_path / "rollouts", params=params)
     assert names(tmp_path) == []
     assert read_demos(pipeline / "demos")[0].seeds.max() == 10_010

@@ -2,8 +2,9 @@
 
 import pytest
 
+from nnit.diffusion.architecture import format_pattern
 from nnit.errors import UsageError
-from stages.patterns import format_pattern, parse_pattern
+from stages.patterns import parse_pattern
 
 
 @pytest.mark.parametrize(

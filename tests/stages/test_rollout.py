@@ -16,9 +16,11 @@ from nnit.artifacts.samples import read_samples
 from nnit.artifacts.zoo import read_zoo, write_zoo
 from nnit.cloning import cloning_data, evaluate_loss, layers_from_flat
 from nnit.errors import UsageError, WrongKindError
+from nnit.mlp import forward, split_layers
 from nnit.progress import silent
 from nnit_cli.main import main
 from stages import rollout
+from stages.contenders import ask_ghn, ask_ghn_and_grow
 from stages.inspection import describe, success_table
 from stages.params import RunOptions
 
@@ -172,15 +174,15 @@ def test_losses_on_the_training_demonstrations_are_refused(pipeline, tmp_path):
     with pytest.raises(UsageError) as caught:
         compare(pipeline, tmp_path / "out", demos=demos, loss_demos=demos)
     assert caught.value.faults == (
-        f"--loss-demos {demos}: reset seeds 10000 to 10010 overlap 10000 to 10010 of "
-        f"--demos {demos}; collect others with `nnit demos --first-seed`",
+        f"--loss-demos {demos}: reset seed 10000 is one of --demos {demos} too; collect others "
+        "with `nnit demos --first-seed`",
     )
 
 
 def test_losses_on_evaluated_states_are_refused(pipeline, fresh, tmp_path):
     """The demonstrations may not begin where an evaluation does."""
     params = with_section(PARAMS, "rollout", first_seed=20_001)
-    with pytest.raises(UsageError, match="20000 to 20001 overlap 20001 to 20002 of the evaluation"):
+    with pytest.raises(UsageError, match="reset seed 20001 is one of the evaluation too"):
         compare(pipeline, tmp_path / "out", params=params, loss_demos=fresh)
 
 
@@ -206,3 +208,29 @@ def test_further_artifacts_of_another_task_or_without_the_shapes(pipeline, tmp_p
     write_zoo(tmp_path / "other", other, ORIGIN)
     with pytest.raises(WrongKindError, match="found task PickCube-v1, expected PushCube-v1"):
         compare(pipeline, tmp_path / "out", also={"mine": tmp_path / "other"})
+
+
+@pytest.mark.sim
+def test_hypernetwork_is_grown_beyond_the_trained_range(pipeline):
+    """As a source of its own beside what it writes as a whole, with its core's function."""
+    training_range = PARAMS.architectures.training_range()
+    shapes = ((16, 8), (32,), (8, 8, 8))
+    found = ask_ghn_and_grow(pipeline / "ghn", shapes, training_range)
+    by_name = {one.name: one for one in found.requests}
+    assert list(by_name) == ["ghn-16x8", "ghn-32", "ghn-8x8x8", "ghn-grown-32", "ghn-grown-8x8x8"]
+    core = ask_ghn(pipeline / "ghn", ((24,),), training_range).requests[0]
+    x = np.random.default_rng(0).normal(size=(20, found.interface.obs_dim)).astype(np.float32)
+    outputs = [
+        forward(split_layers(found.interface.spec(one.hidden_dims), one.weights), x)
+        for one in (core, by_name["ghn-grown-32"])
+    ]
+    np.testing.assert_allclose(*outputs, rtol=1e-4, atol=1e-4)
+
+
+def test_a_hypernetwork_is_not_its_own_baseline(pipeline, tmp_path):
+    """Two of the same name could not be told apart."""
+    inputs = rollout.Inputs(pipeline / "ghn", pipeline / "ghn", architectures=((8, 8),))
+    with pytest.raises(UsageError, match="is a hypernetwork itself"):
+        rollout.run(
+            PARAMS, inputs, rollout.Outputs(tmp_path / "out"), options=RunOptions(device="cpu")
+        )

@@ -81,7 +81,9 @@ def test_same_seed_same_bytes(pipeline, tmp_path):
     [
         (None, {"max_params": 10}, "--max-params 10"),
         ((None, 8), {"max_macs": 20}, "--max-macs 20"),
-        ((8, 8), {"depth": 1}, "--depth 1"),
+        ((8, 8), {"depth": 1}, "--arch 8,8: .*--depth 1; hidden layers may be 2"),
+        ((None, 8), {"max_params": 9}, r"--arch \*,8: .* the smallest, 8,8, has 396 parameters"),
+        (None, {"depth": 7}, "--depth 7; hidden layers may be 1, 2"),
         ((None, 8, 8), {}, r"--arch \*,8,8: 3 hidden layers.*up to 2"),
     ],
 )

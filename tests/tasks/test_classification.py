@@ -1,6 +1,7 @@
 """Examples as episodes, and files of digits."""
 
 import gzip
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -119,6 +120,10 @@ def test_other_files_are_one_line(tmp_path):
     """No path, nothing there, not a .npz, an IDX file that ends too early, an empty folder."""
     text = tmp_path / "text.npz"
     text.write_text("no digits")
+    nothing, truncated = tmp_path / "nothing.npz", tmp_path / "truncated.npz"
+    nothing.write_bytes(b"")
+    whole = Path(digits_file(tmp_path / "whole.npz")).read_bytes()
+    truncated.write_bytes(whole[: len(whole) // 2])
     cut, empty = tmp_path / "cut", tmp_path / "empty"
     cut.mkdir()
     empty.mkdir()
@@ -129,6 +134,8 @@ def test_other_files_are_one_line(tmp_path):
         None: UsageError,
         str(tmp_path / "none.npz"): MissingArtifactError,
         str(text): DamagedArtifactError,
+        str(nothing): DamagedArtifactError,
+        str(truncated): DamagedArtifactError,
         str(cut): DamagedArtifactError,
         str(empty): MissingArtifactError,
     }
