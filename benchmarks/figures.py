@@ -25,11 +25,11 @@ from nnit.cloning import CloneUnit, clone_network
 from nnit.ghn.model import GhnConfig, load_ghn, write_networks
 from nnit.mlp import Architecture, PolicyInterface, format_architecture, split_layers
 from nnit.rollout.metrics import Evaluation
+from stages.params_file import load_params
 
 ARTIFACTS = Path("artifacts")
 SHOWN_ARCHITECTURE = (128, 256, 128)
 SHOWN_LAYER = 1  # from 0: 128 -> 256
-CLONE_STEPS = 4000
 SOURCES = {
     "sample": ("generated", "#d1495b"),
     "ghn": ("hypernetwork asked again", "#00798c"),
@@ -55,7 +55,8 @@ def weight_images() -> dict[str, np.ndarray]:
     ghn = load_ghn(GhnConfig(**stored.config), stored.tensors)
     (asked,) = write_networks(ghn, [stored.interface.spec(SHOWN_ARCHITECTURE)])
     demos, _ = read_demos(ARTIFACTS / "demos")
-    cloned = clone_network(CloneUnit(demos, SHOWN_ARCHITECTURE, CLONE_STEPS, 0))
+    steps = load_params().rollout.clone_steps
+    cloned = clone_network(CloneUnit(demos, SHOWN_ARCHITECTURE, steps, 0))
     flats = {
         "generated": generated.weights,
         "graph hypernetwork": asked.weights,

@@ -30,7 +30,6 @@ from stages import frontier
 from stages.params import Params, RunOptions
 from stages.params_file import load_params
 
-CLONE_STEPS = 4000
 CLONED_EVERY = 5
 
 
@@ -65,7 +64,8 @@ def main() -> None:
         share = len(generated) / len(everything)
         started = time.perf_counter()
         seed = derive_seed(params.seed, "clone")
-        units = [CloneUnit(demos, one.hidden_dims, CLONE_STEPS, seed) for one in generated]
+        steps = params.rollout.clone_steps
+        units = [CloneUnit(demos, one.hidden_dims, steps, seed) for one in generated]
         weights = map_units(clone_network, units, default_workers())
         cloned_s = (time.perf_counter() - started) / share
         cloned = frontier.run_race(

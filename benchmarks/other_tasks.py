@@ -33,7 +33,8 @@ deterministically. Return per episode, mean over shapes and episodes. Made by
 """
 MANY_HEAD = """What policies add to the simulator's own time, when networks of mixed shapes are
 evaluated: the second time is that of the same episodes with the actions replayed from memory,
-without any network. Made by `python -m benchmarks.many_networks SAMPLES
+without any network. A ratio below 1 says that the difference is smaller than the scatter of the
+runs. Made by `python -m benchmarks.many_networks SAMPLES
 results/many_networks.json`.
 """
 
@@ -163,7 +164,7 @@ def short_tasks_table(results: Path) -> str:
     rows = [
         [
             one["task"],
-            *(write_number(one["sources"][name]["success_once"]) for name in SHORT_SOURCES),
+            *(write_success(one["sources"].get(name)) for name in SHORT_SOURCES),
             write_number(one["of_cloned"]),
         ]
         for one in read_tasks(results)

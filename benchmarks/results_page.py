@@ -92,7 +92,10 @@ def page(tasks: Sequence[TaskResults], more: Sequence[str] = ()) -> str:
 def points(networks: Sequence[Network], *, depth: bool) -> dict[str, list[Point]]:
     """Return the points of a figure: networks of one method and size together."""
     sizes: dict[tuple[str, int], list[Network]] = {}
+    other = ("wider-1.5", "wider-2") if depth else ("deeper",)  # of the other figure
     for network in networks:
+        if network.group in other:
+            continue
         size = len(network.hidden_dims) if depth else max(network.hidden_dims)
         sizes.setdefault((method_name(network.source), size), []).append(network)
     lines: dict[str, list[Point]] = {}

@@ -25,6 +25,7 @@ METHODS = {  # source of a rollout -> what the page calls it
     "sample": "generated",
     "extrapolated": "generated as a whole, not grown",
     "ghn": "GHN asked again",
+    "ghn-grown": "GHN asked again, grown",
     "cloned": "cloned directly",
     "nearest": "nearest zoo network, cropped or padded",
     "average": "average of zoo networks",
@@ -45,10 +46,10 @@ def markdown_table(head: Row, rows: Iterable[Row]) -> str:
 
 
 def absent(task: TaskResults, source: str) -> str:
-    """Say why a method has no networks; within the trained range nothing is to be extrapolated."""
+    """Say why a method has no networks; within the trained range nothing is grown or not."""
     if source not in task.sources:
         return "not run"
-    return "as generated" if source == "extrapolated" else "cannot"
+    return {"extrapolated": "as generated", "ghn-grown": "as asked again"}.get(source, "cannot")
 
 
 def write_share(share: Share, expected_shapes: int) -> str:
@@ -274,11 +275,11 @@ def seconds_section(task: TaskResults) -> str:
     ]
     if not rows:
         return ""
-    cloning = task.number("metrics/rollout", "clone_s_mean")
-    return (
-        markdown_table(["stage", "seconds", "processor seconds", "cores"], rows)
-        + f"\nCloning one network directly: {write_number(cloning, 1)} seconds.\n"
-    )
+    table = markdown_table(["stage", "seconds", "processor seconds", "cores"], rows)
+    cloning = task.number("metrics/rollout-baselines", "clone_s_mean")
+    if cloning is None:
+        cloning = task.number("metrics/rollout", "clone_s_mean")
+    return table if cloning is None else f"{table}\nCloning one network: {cloning:.1f} seconds.\n"
 
 
 class Section(NamedTuple):

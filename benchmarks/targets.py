@@ -11,7 +11,8 @@ HELD_OUT = tuple(GROUPS)
 WITHIN = ("unseen_combo", "unseen_width")
 BEYOND = ("wider-1.5", "wider-2", "deeper")
 # Judged by other targets, or our own.
-NO_RIVALS = ("sample", "extrapolated", "ghn", "cloned", "zoo", "expert", "constant")
+GHN_SOURCES = ("ghn", "ghn-grown")
+NO_RIVALS = ("sample", "extrapolated", *GHN_SOURCES, "cloned", "zoo", "expert", "constant")
 
 
 class Target(NamedTuple):
@@ -58,16 +59,24 @@ def below_ghn(*groups: str) -> Callable[[TaskResults], float | None]:
 
 
 def loss_to_ghn(*groups: str) -> Callable[[TaskResults], float | None]:
-    """Measure the samples' mean loss as a multiple of the GHN's."""
-    return lambda task: loss_ratio(task.select("sample", *groups), task.select("ghn", *groups))
-
-
-def above(source: str, *groups: str) -> Callable[[TaskResults], float | None]:
-    """Measure by how much the samples' mean success is above a method's."""
+    """Measure the samples' mean loss as a multiple of the GHN's, grown or not: the larger one."""
 
     def measure(task: TaskResults) -> float | None:
-        mine, theirs = task.share("sample", *groups), task.share(source, *groups)
-        return mine.mean - theirs.mean if mine and theirs else None
+        mine = task.select("sample", *groups)
+        ratios = [loss_ratio(mine, task.select(source, *groups)) for source in GHN_SOURCES]
+        return max((ratio for ratio in ratios if ratio is not None), default=None)
+
+    return measure
+
+
+def above_ghn(*groups: str) -> Callable[[TaskResults], float | None]:
+    """Measure by how much the samples' mean success is above the GHN's, grown or not."""
+
+    def measure(task: TaskResults) -> float | None:
+        mine = task.share("sample", *groups)
+        theirs = [task.share(source, *groups) for source in GHN_SOURCES]
+        best = max((share.mean for share in theirs if share), default=None)
+        return None if mine is None or best is None else mine.mean - best
 
     return measure
 
@@ -204,7 +213,7 @@ TARGETS = (
             Target(
                 f"loss as a multiple of the GHN's, {GROUPS[group]}", loss_to_ghn(group), at_most=1
             ),
-            Target(f"success above the GHN's by, {GROUPS[group]}", above("ghn", group), at_least=0),
+            Target(f"success above the GHN's by, {GROUPS[group]}", above_ghn(group), at_least=0),
         )
     ),
     Target(
@@ -243,8 +252,8 @@ TARGETS = (
         "generated architectures: success",
         joint_success,
         at_least=0.95,
-        why="networks of a single layer of 16 to 20 units are generated too, as the zoo has them, "
-        "and fail at the hard task (`joint.json`).",
+        why="networks with a layer of only 16 units are generated too, as the zoo has them, and "
+        "many of them fail at the hard task (`joint.json`).",
     ),
     Target("generated architectures: share that is valid", share_sampled("valid"), at_least=1),
     Target(
@@ -272,16 +281,17 @@ TARGETS = (
         "shapes whose ensemble is below the best single loss",
         audited("ensemble_below_best"),
         at_least=1,
-        why="the mean of eight samples' outputs has a lower loss than they have in the mean, on "
-        "every shape, but the best of the eight is often better still.",
+        why="the mean of three samples' outputs has a lower loss than they have in the mean, on "
+        "every shape, but the best of the three is often better still.",
     ),
     Target("distance to the zoo, to its own", audited("weight_ratio"), at_least=0.5),
     Target(
         "seconds of the pipeline",
         seconds_of(*PIPELINE),
         at_most=40 * 60,
-        why="each stage had one core, and other work ran beside it; the table of seconds has the "
-        "processor's too.",
+        why="each stage had one core of a machine without AVX-512, and other work ran beside it; "
+        "the processor's own seconds, in the table, are above the bound too: `diffuse-train` "
+        "alone takes more than half of them.",
     ),
     Target(
         "seconds of the comparison, one training seed",

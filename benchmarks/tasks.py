@@ -19,11 +19,12 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from nnit.artifacts.rollouts import read_rollouts
-from nnit.mlp import format_architecture
+from nnit.mlp import Architecture, format_architecture
 from nnit.rollout.metrics import Evaluation, comparison_interval
 from stages.params import Params
 from stages.params_file import load_params
@@ -39,11 +40,15 @@ def file_name(task: str) -> str:
     return "".join(c if c.isalnum() or c in "-_." else "-" for c in task)
 
 
+def arch_flags(shapes: Iterable[Architecture]) -> list[str]:
+    """Ask for shapes."""
+    return [word for dims in shapes for word in ("--arch", format_architecture(dims))]
+
+
 def held_out_flags(params: Params) -> list[str]:
     """Ask for every held-out shape within the trained range."""
     held_out = params.architectures.held_out
-    shapes = (*held_out.unseen_combo, *held_out.unseen_width)
-    return [word for dims in shapes for word in ("--arch", format_architecture(dims))]
+    return arch_flags((*held_out.unseen_combo, *held_out.unseen_width))
 
 
 def commands(task: str, data: str | None, folder: Path, params: Params) -> dict[str, list[str]]:
@@ -67,7 +72,7 @@ def commands(task: str, data: str | None, folder: Path, params: Params) -> dict[
 def with_dagger(parts: dict[str, list[str]], folder: Path) -> dict[str, list[str]]:
     """Return the commands with a round of DAgger before the hypernetwork is trained."""
     first, ghn = str(folder / "demos-first"), str(folder / "ghn-first")
-    acting = [word for dims in DAGGER_SHAPES for word in ("--arch", format_architecture(dims))]
+    acting = arch_flags(DAGGER_SHAPES)
     corrected = [*parts["demos"], "--dagger-from", ghn, *acting, "--add-to", first]
     return {
         "demos-first": parts["demos"],
@@ -84,18 +89,25 @@ def run_missing(parts: dict[str, list[str]], folder: Path, profile: Path) -> dic
         parts: The name of an artifact in ``folder`` -> the command that makes it, in order.
         folder: Where the artifacts are.
         profile: The parameters.
+
+    Raises:
+        ValueError: an artifact was made by other words, or with other parameters.
     """
-    kept = folder / "seconds.json"
-    seconds = json.loads(kept.read_text()) if kept.exists() else {}
+    kept, made = folder / "seconds.json", folder / "made.json"
+    seconds, recipes = (json.loads(f.read_text()) if f.exists() else {} for f in (kept, made))
     for name, words in parts.items():
-        out = folder / name
+        out, recipe = folder / name, [*words, str(load_params(profile))]
         if out.exists():
+            if recipes.get(name, recipe) != recipe:
+                raise ValueError(f"{out}: was made in another way ({made} says how); remove it")
             continue
         started = time.monotonic()
         own = ["--out", str(out), "--params", str(profile)]
         subprocess.run([sys.executable, "-m", "nnit_cli", *words, *own], check=True)
         seconds[name] = round(time.monotonic() - started, 1)
+        recipes[name] = recipe
         kept.write_text(json.dumps(seconds))
+        made.write_text(json.dumps(recipes))
     return seconds
 
 

@@ -10,36 +10,34 @@ otherwise; then it is asked for the same shapes as theirs, which run in the same
 
 import argparse
 import json
-import subprocess
-import sys
-import time
-from pathlib import Path
-from typing import Any
 
-from benchmarks.tasks import ARTIFACTS, PROFILE, RESULTS, file_name, held_out_flags, success_of
+from benchmarks.tasks import (
+    ARTIFACTS,
+    PROFILE,
+    RESULTS,
+    file_name,
+    held_out_flags,
+    run_missing,
+    success_of,
+)
 from nnit.artifacts.rollouts import read_rollouts
 from stages.params_file import load_params
 
 FOLDER = ARTIFACTS / "together"
 
 
-def nnit(*words: str, out: Path) -> None:
-    """Run a command, if its output is not there yet."""
-    if not out.exists():
-        profile = ["--params", str(PROFILE)]
-        subprocess.run(
-            [sys.executable, "-m", "nnit_cli", *words, "--out", str(out), *profile], check=True
-        )
-
-
-def success_of_task(task: str, generator: Path, flags: list[str]) -> dict[str, Any]:
-    """Ask the common generator for a task's networks and run them; returns their success."""
-    folder = FOLDER / file_name(task)
-    samples, rollouts = folder / "samples", folder / "rollouts"
-    nnit("sample", "--model", str(generator), "--task", task, *flags, out=samples)
-    nnit("rollout", str(samples), "--task", task, "--resume", out=rollouts)
-    found, _ = read_rollouts(rollouts)
-    return success_of(list(found.evaluations))
+def commands(tasks: list[str], steps: int, flags: list[str]) -> dict[str, list[str]]:
+    """Return the command that makes each artifact, in order."""
+    tokens, generator = str(FOLDER / "tokens"), str(FOLDER / "generator")
+    zoos = [str(ARTIFACTS / file_name(task) / "zoo") for task in tasks]
+    train = ["diffuse-train", tokens, "--steps", str(steps), "--resume"]
+    parts = {"tokens": ["tokenize", *zoos], "generator": train}
+    for task in tasks:
+        name = file_name(task)
+        samples = f"{name}/samples"
+        parts[samples] = ["sample", "--model", generator, "--task", task, *flags]
+        parts[f"{name}/rollouts"] = ["rollout", str(FOLDER / samples), "--task", task, "--resume"]
+    return parts
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -55,16 +53,12 @@ def main() -> None:
     arguments = parse_arguments()
     params = load_params(PROFILE)
     steps = arguments.steps or params.diffuse_train.steps * len(arguments.tasks)
-    zoos = [str(ARTIFACTS / file_name(task) / "zoo") for task in arguments.tasks]
-    nnit("tokenize", *zoos, out=FOLDER / "tokens")
-    started = time.monotonic()
-    train = ["diffuse-train", str(FOLDER / "tokens"), "--steps", str(steps), "--resume"]
-    nnit(*train, out=FOLDER / "generator")
-    seconds = time.monotonic() - started
-    flags, tasks = held_out_flags(params), {}
+    seconds = run_missing(commands(arguments.tasks, steps, held_out_flags(params)), FOLDER, PROFILE)
+    tasks = {}
     for task in arguments.tasks:
         alone = json.loads((RESULTS / f"{file_name(task)}.json").read_text())["sources"]["sample"]
-        together = success_of_task(task, FOLDER / "generator", flags)
+        found, _ = read_rollouts(FOLDER / file_name(task) / "rollouts")
+        together = success_of(list(found.evaluations))
         tasks[task] = {
             "together": together,
             "alone": alone,
@@ -72,9 +66,9 @@ def main() -> None:
         }
         print(f"{task}: {tasks[task]['of_alone']:.3f} of its own generator", flush=True)
     figures = {
-        "command": f"python -m benchmarks.together {' '.join(arguments.tasks)}",
+        "command": f"python -m benchmarks.together {' '.join(arguments.tasks)} --steps {steps}",
         "steps": steps,
-        "training_s": round(seconds, 1),
+        "training_s": seconds["generator"],
         "tasks": tasks,
     }
     RESULTS.mkdir(parents=True, exist_ok=True)

@@ -107,6 +107,35 @@ def flat_from_layers(layers: list[LayerTensors]) -> Tensor:
     return torch.cat([part.reshape(-1) for layer in layers for part in layer])
 
 
+class TorchMlp:
+    """A network with its scaling on a device, for batches of raw observations.
+
+    Args:
+        interface: The scaling of observations.
+        hidden_dims: The shape.
+        weights: Flat, ``(num_parameters,)``.
+        device: Where it runs.
+    """
+
+    def __init__(
+        self,
+        interface: PolicyInterface,
+        hidden_dims: Architecture,
+        weights: np.ndarray,
+        device: torch.device,
+    ) -> None:
+        flat = torch.tensor(weights, device=device)
+        self._layers = layers_from_flat(interface.spec(hidden_dims), flat)
+        self._mean = torch.tensor(interface.obs_mean, device=device)
+        self._std = torch.tensor(interface.obs_std, device=device)
+        self._clip = interface.obs_clip
+
+    def __call__(self, observations: Tensor) -> Tensor:
+        """Return outputs ``(E, act_dim)``, not clipped, for observations ``(E, obs_dim)``."""
+        scaled = ((observations - self._mean) / self._std).clamp(-self._clip, self._clip)
+        return run_mlp(self._layers, scaled)
+
+
 @torch.no_grad()
 def evaluate_loss(layers: list[LayerTensors], data: CloningData) -> float:
     """Return the cloning loss over all transitions."""

@@ -28,7 +28,7 @@ def test_the_file_is_what_the_module_writes(tmp_path):
 
 @pytest.mark.parametrize("task", comparison.TASKS)
 def test_parameters_of_a_task(task):
-    """Each is valid, of its task, holds out the same shapes, and has every key DVC compares."""
+    """Each is valid, of its task, holds out the same shapes, and says every key to DVC."""
     path = FOLDER / "params" / f"{task}.yaml"
     written = YAML(typ="safe", pure=True).load(path)
     params = load_params(path)
@@ -39,6 +39,9 @@ def test_parameters_of_a_task(task):
         value = written
         for part in key.split("."):
             value = value[part]
+    for name in {key.split(".")[0] for keys in comparison.SECTIONS.values() for key in keys}:
+        if isinstance(written[name], dict):  # a default that changed would go unnoticed
+            assert written[name].keys() == getattr(params, name).model_dump().keys()
 
 
 @pytest.mark.parametrize("name", comparison.PARTS)

@@ -303,7 +303,8 @@ def test_further_tasks_are_read_where_they_are(tmp_path):
     report["sources"] = dict.fromkeys(("sample", "ghn", "cloned"), success)
     (tmp_path / "tasks" / "PullCube-v1.json").write_text(json.dumps(report))
     short = short_tasks_table(tmp_path)
-    assert f"| PullCube-v1 | 0.950 | 0.950 | 0.950 | {MISSING} |" in short
+    assert "| PullCube-v1 | 0.950 [0.900, 0.975] |" in short
+    assert f"0.975] | {MISSING} |" in short
     between = put_between_markers("a\n<!-- tasks -->\nold\n<!-- /tasks -->\nb\n", short, "tasks")
     assert between == f"a\n<!-- tasks -->\n{short}<!-- /tasks -->\nb\n"
     cell = "0.950 [0.900, 0.975]"

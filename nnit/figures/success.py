@@ -11,7 +11,7 @@ from nnit.figures.canvas import new_figure
 PANEL_WIDTH, PANEL_HEIGHT = 5.0, 3.6  # inches
 ENTRIES_PER_PANEL = 2  # of the legend, side by side
 LEGEND_ROW_HEIGHT = 0.2  # inches
-SPREAD = 0.06  # methods stand side by side around a size: that much of it, in octaves or layers
+SPREAD = 0.03  # methods stand side by side around a size: that much of it, in octaves or layers
 COLOURS = (
     "#d1495b", "#00798c", "#8d96a3", "#edae49", "#66a182",
     "#2e4057", "#a16ae8", "#c97b4a", "#4a7bc9", "#7a9e1f",

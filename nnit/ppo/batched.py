@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nnit.cloning import TorchMlp
 from nnit.errors import UsageError
 from nnit.ppo.advantages import Fragment
 from nnit.ppo.collect import FragmentUnit
-from nnit.rollout.batched import TorchMlp
 from nnit.seeding import torch_generator
 from nnit.tasks.registry import get_task
 from nnit.tasks.seeds import MAX_SEED

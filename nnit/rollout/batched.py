@@ -13,12 +13,12 @@ is not repeatable to the bit.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from nnit.cloning import TorchMlp
 from nnit.errors import InterruptedRunError, ResourceError, UsageError
-from nnit.mlp import Architecture, PolicyInterface, split_layers
+from nnit.mlp import PolicyInterface
 from nnit.progress import Progress, silent
 from nnit.rollout.episodes import EvaluationRequest
 from nnit.rollout.metrics import Episode, Evaluation, summarise_episode
@@ -34,39 +34,6 @@ class Batch(NamedTuple):
 
     networks: range
     episodes: range
-
-
-class TorchMlp:
-    """An MLP with its scaling on a device, for batches of raw observations.
-
-    Args:
-        interface: The scaling of observations.
-        hidden_dims: The shape.
-        weights: Flat, ``(num_parameters,)``.
-        device: Where it runs.
-    """
-
-    def __init__(
-        self,
-        interface: PolicyInterface,
-        hidden_dims: Architecture,
-        weights: np.ndarray,
-        device: torch.device,
-    ) -> None:
-        self._layers = [
-            (torch.tensor(weight, device=device), torch.tensor(bias, device=device))
-            for weight, bias in split_layers(interface.spec(hidden_dims), weights)
-        ]
-        self._mean = torch.tensor(interface.obs_mean, device=device)
-        self._std = torch.tensor(interface.obs_std, device=device)
-        self._clip = interface.obs_clip
-
-    def __call__(self, observations: Tensor) -> Tensor:
-        """Return outputs ``(E, act_dim)``, not clipped, for observations ``(E, obs_dim)``."""
-        x = ((observations - self._mean) / self._std).clamp(-self._clip, self._clip)
-        for weight, bias in self._layers[:-1]:
-            x = torch.relu(torch.nn.functional.linear(x, weight, bias))
-        return torch.nn.functional.linear(x, *self._layers[-1])
 
 
 def evaluate_batched(
