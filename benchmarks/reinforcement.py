@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.tasks import (
+    arch_flags,
     command_of,
     file_name,
     held_out_flags,
@@ -24,7 +25,6 @@ from benchmarks.tasks import (
     success_of,
 )
 from nnit.artifacts.rollouts import read_rollouts
-from nnit.mlp import format_architecture
 from nnit.rollout.metrics import Evaluation
 from stages.params import Params
 from stages.params_file import load_params
@@ -36,11 +36,7 @@ RESULTS = Path("results/reinforcement")
 
 def commands(task: str, folder: Path, params: Params) -> dict[str, list[str]]:
     """Return the command that makes each artifact, in order."""
-    trained = [
-        word
-        for dims in params.zoo_export.repeated
-        for word in ("--arch", format_architecture(dims))
-    ]
+    trained = arch_flags(params.zoo_export.repeated)
     where = ["--task", task]
     train = ["ghn-train", "--objective", "ppo", *where, "--curve", str(folder / "curve.csv")]
     return {
