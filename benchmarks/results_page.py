@@ -23,8 +23,11 @@ HEAD = """# Results
 
 Made by `make results` from the files in `results/` that `make compare` writes; do not edit. A share
 is the mean success_once over all episodes, [a, b] the wider of two 95 % intervals: Wilson's of all
-episodes, and the bootstrap over architectures. Losses are cloning losses on demonstrations that
-nothing was trained on. "cannot": the method has no way to write such a shape.
+episodes, and the bootstrap over architectures, expanded for their small number
+([Hesterberg 2015](https://arxiv.org/abs/1411.5279)). Losses are cloning losses on demonstrations
+that nothing was trained on. "cannot": the method has no way to write such a shape. "grown": the
+hypernetwork is asked for a shape within the trained range, which is then enlarged as the
+generator's networks are.
 
 ## Targets
 

@@ -3,11 +3,19 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.collect import collect
 from benchmarks.other_tasks import other_tasks, short_tasks_table
-from benchmarks.results import TaskResults, group_of, parse_table, read_task, share_of
+from benchmarks.results import (
+    TaskResults,
+    expanded_tail,
+    group_of,
+    parse_table,
+    read_task,
+    share_of,
+)
 from benchmarks.results_page import (
     TASKS,
     page,
@@ -22,7 +30,7 @@ from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.rollouts import Rollouts, write_rollouts
 from nnit.errors import WrongKindError
 from nnit.mlp import PolicyInterface
-from nnit.rollout.metrics import Evaluation, summarise_episode
+from nnit.rollout.metrics import Evaluation, Tally, bootstrap_interval, summarise_episode
 
 KINDS = ("unseen_combo", "unseen_width", "wider", "deeper")
 
@@ -114,6 +122,29 @@ def test_losses_are_compared_shape_by_shape():
     text = "shapes with a loss below the GHN's, unseen width"
     assert verdict(task, text) == "**0.5 missed**"
     assert "| unseen width | 0.35000 | 0.30500 | not measured | 50 % |" in page([task])
+
+
+def test_the_interval_of_few_shapes_covers_their_mean():
+    """Of six shapes, drawn 400 times: more often than the plain percentiles."""
+    rng = np.random.default_rng(0)
+    covered = {"plain": 0, "expanded": 0}
+    for _ in range(400):
+        tallies = [Tally(round(1000 * p), 1000) for p in rng.beta(9, 1, 6)]
+        intervals = {
+            "plain": bootstrap_interval(tallies),
+            "expanded": bootstrap_interval(tallies, expanded_tail(6)),
+        }
+        for name, (low, high) in intervals.items():
+            covered[name] += low <= 0.9 <= high
+    assert covered["plain"] / 400 < 0.86
+    assert covered["expanded"] / 400 > 0.88
+
+
+def test_the_tail_of_many_shapes_is_the_plain_one():
+    """And that of fewer is smaller."""
+    tails = [expanded_tail(count) for count in (2, 6, 24, 10_000)]
+    assert tails == sorted(tails)
+    assert tails[-1] == pytest.approx(0.025, abs=1e-4)
 
 
 def test_a_baseline_counts_as_beaten_by_disjoint_intervals_alone():

@@ -10,7 +10,7 @@ from nnit.seeding import numpy_generator
 
 Z_95 = 1.959963984540054  # the standard normal's 0.975 quantile
 RESAMPLES = 2_000
-TAIL = RESAMPLES // 40  # 2.5 % of them on either side
+TAIL = 0.025  # of them, on either side
 
 
 class Interval(NamedTuple):
@@ -46,7 +46,7 @@ class Tally(NamedTuple):
     trials: int
 
 
-def bootstrap_interval(tallies: Sequence[Tally]) -> Interval:
+def bootstrap_interval(tallies: Sequence[Tally], tail: float = TAIL) -> Interval:
     """Return the 95 % percentile bootstrap over architectures of the share of successes.
 
     Episodes of one architecture share its luck, so that all of them together say less than as many
@@ -60,6 +60,7 @@ def bootstrap_interval(tallies: Sequence[Tally]) -> Interval:
 
     Args:
         tallies: One for each architecture.
+        tail: Share of the resamples beyond each bound.
 
     Raises:
         ValueError: no architecture, or one without a trial.
@@ -72,7 +73,8 @@ def bootstrap_interval(tallies: Sequence[Tally]) -> Interval:
     drawn = (raw * np.uint64(len(counts))) >> np.uint64(32)
     sums = counts[drawn.astype(np.int64)].reshape(RESAMPLES, len(counts), 2).sum(axis=1)
     shares = sorted(successes / trials for successes, trials in sums.tolist())
-    return Interval(shares[TAIL - 1], shares[-TAIL])
+    beyond = max(1, round(RESAMPLES * tail))
+    return Interval(shares[beyond - 1], shares[-beyond])
 
 
 def wider(one: Interval, other: Interval) -> Interval:
