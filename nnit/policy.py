@@ -37,7 +37,7 @@ class NumpyPolicy:
     def __call__(self, observation: np.ndarray) -> np.ndarray:
         """Return the action ``(act_dim,)`` float32 for a raw observation ``(obs_dim,)``.
 
-        An action that is not finite, as of a network with absurd weights, becomes 0: stand still.
+        An action that is NaN, as of a network with absurd weights, becomes 0: stand still.
         Of classes, the chosen one is 1 and the others are 0.
         """
         x = (observation - self._mean) / self._std

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from nnit.architectures import refuse_held_out
@@ -165,7 +164,7 @@ def run(
         progress,
         total=section.steps,
         every=section.checkpoint_every,
-        arrays=lambda: {**training_arrays(model, optimizer), **ema_arrays(ema, EMA_PREFIX)},
+        arrays=lambda: {**training_arrays(model, optimizer), **ema.arrays(EMA_PREFIX)},
         state=state,
     )
 
@@ -178,7 +177,7 @@ def run(
         outputs.generator,
         "generator",
         config.as_dict(),
-        ema_arrays(ema, ""),
+        ema.arrays(),
         tokens.interfaces,
         attributes,
         Provenance("diffuse-train", known_later(decides, params), options.seed, parents),
@@ -233,14 +232,6 @@ def begin_from(
         require_same_task(inputs.parent, task.interface, inputs.tokens, interface)
         known.append(KnownTask(task.place, place))
     go_on_from(old.model, model, known)
-
-
-def ema_arrays(ema: Ema, prefix: str) -> dict[str, np.ndarray]:
-    """Return the averaged parameters by name."""
-    return {
-        prefix + name: tensor.detach().cpu().numpy().copy()
-        for name, tensor in ema.parameters.items()
-    }
 
 
 def restore(

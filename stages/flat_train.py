@@ -90,7 +90,7 @@ class Training:
         parts = {
             AUTOENCODER_PREFIX: training_arrays(self.model.autoencoder, self.autoencoder_optimizer),
             DENOISER_PREFIX: training_arrays(self.model.denoiser, self.denoiser_optimizer),
-            EMA_PREFIX: averaged(self.ema),
+            EMA_PREFIX: self.ema.arrays(),
         }
         return {prefix + name: a for prefix, part in parts.items() for name, a in part.items()}
 
@@ -169,7 +169,7 @@ def run(
     model.fit_latents(latents)
 
     tensors = model_arrays(model)
-    tensors.update({f"denoiser.{name}": array for name, array in averaged(training.ema).items()})
+    tensors.update({f"denoiser.{name}": array for name, array in training.ema.arrays().items()})
     attributes = {
         "loss_curve": curve,
         "reconstruction_error": error,
@@ -249,11 +249,6 @@ def train(
         settings,
         start=max(0, start - first),
     )
-
-
-def averaged(ema: Ema) -> dict[str, np.ndarray]:
-    """Return the averaged parameters by name."""
-    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in ema.parameters.items()}
 
 
 def count_parameters(module: torch.nn.Module) -> int:

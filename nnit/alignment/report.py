@@ -60,7 +60,10 @@ class ZooAlignment(NamedTuple):
 
 
 class Alignment(NamedTuple):
-    """Everything that ``nnit align-report`` says. Intervals: 95 % bootstrap over shapes."""
+    """Everything that ``nnit align-report`` says.
+
+    Intervals are 95 % bootstraps over shapes, or over pairs where two networks differ in width.
+    """
 
     zoos: tuple[ZooAlignment, ...]
     states: int  # in the bank

@@ -7,7 +7,7 @@ from nnit.tokens.standardizer import role_index
 from nnit.tokens.token_set import ROLES
 
 NORM_SLACK = 1.5  # a size may leave the zoo's range by this factor
-USELESS = 0.5  # a loss of at least this share of the constant action's is no better than it
+USELESS = 0.5  # a loss of at least this share of the constant action's is an alarm
 Sizes = dict[str, float]
 Ranges = dict[str, tuple[float, float]]
 

@@ -1,5 +1,6 @@
 """An exponential moving average of a model's parameters: the weights that sample."""
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -23,3 +24,10 @@ class Ema:
         decay = min(self.decay, (1 + step) / (10 + step))
         for ours, theirs in zip(self.parameters.values(), model.parameters(), strict=True):
             ours.lerp_(theirs, 1 - decay)
+
+    def arrays(self, prefix: str = "") -> dict[str, np.ndarray]:
+        """Return the averaged parameters by name, behind a prefix."""
+        return {
+            prefix + name: parameter.detach().cpu().numpy().copy()
+            for name, parameter in self.parameters.items()
+        }

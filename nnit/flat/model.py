@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from nnit.diffusion.transformer import TIME_FEATURES, time_features
 from nnit.flat.layout import SLOT_FEATURES, largest_spec
 from nnit.mlp import MlpSpec
 from nnit.seeding import torch_generator
@@ -27,8 +28,6 @@ STRIDE = 4  # of the convolutions after it
 CHANNELS = (48, 96, 192)
 NECK = 16  # channels where all chunks come together
 CONDITION = 256  # width of what time and architecture say
-TIME_FEATURES = 64
-HIGHEST_FREQUENCY = 200.0  # radians over the whole of time
 
 
 @dataclass(frozen=True)
@@ -158,14 +157,6 @@ class Denoiser(nn.Module):
         for block in self.blocks:
             x = block(x, c)
         return self.outwards(self.norm(x)).float()
-
-
-def time_features(t: Tensor) -> Tensor:
-    """Return sines and cosines of times ``(B,)``: ``(B, TIME_FEATURES)``."""
-    count = TIME_FEATURES // 2
-    exponents = torch.linspace(0, 1, count, device=t.device)
-    angles = t[:, None] * torch.exp(exponents * math.log(HIGHEST_FREQUENCY))
-    return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
 
 class FlatModel(nn.Module):

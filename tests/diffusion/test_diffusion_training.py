@@ -199,3 +199,4 @@ def test_bfloat16_follows_float32(networks):
         dtypes = {array.dtype.name for array in all_arrays(model, ema, optimizer).values()}
         assert dtypes == {"float32"}
     np.testing.assert_allclose(losses[1], losses[0], rtol=0.05)
+    assert losses[1] != losses[0]  # it was in use
