@@ -116,7 +116,7 @@ class Session:
                 if not path.is_file():
                     raise MissingArtifactError(f"{path}: no such file")
                 continue
-            open_artifact(path, *INPUT_KINDS.get(first_word, (name,)), check="sizes")
+            open_artifact(path, *INPUT_KINDS.get(first_word, (first_word,)), check="sizes")
         for name, path in outputs.items():
             if name in KINDS:
                 check_output_free(path, force=self.flags.force, kind=name)

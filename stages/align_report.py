@@ -6,7 +6,7 @@ Writes:  alignment  kind "alignment", schema 1
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,18 +41,10 @@ LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 
 @dataclass(frozen=True)
-class LabelledZoo:
-    """A zoo and what the report calls it."""
-
-    label: str
-    path: Path
-
-
-@dataclass(frozen=True)
 class Inputs:
     """What is compared."""
 
-    zoos: tuple[LabelledZoo, ...]
+    zoo: Mapping[str, Path]  # what the report calls each of them -> where it is
     demos: Path
 
 
@@ -73,7 +65,7 @@ class Summary:
     relative_barrier: dict[str, float]
 
 
-def parse_labelled(texts: Sequence[str]) -> tuple[LabelledZoo, ...]:
+def parse_labelled(texts: Sequence[str]) -> dict[str, Path]:
     """Read ``LABEL=PATH`` words.
 
     Raises:
@@ -81,15 +73,15 @@ def parse_labelled(texts: Sequence[str]) -> tuple[LabelledZoo, ...]:
     """
     if not texts:
         raise UsageError("give a zoo or more, as in cnn=artifacts/zoo")
-    zoos = []
+    zoos: dict[str, Path] = {}
     for text in texts:
         label, equals, path = text.partition("=")
         if not (equals and path and LABEL.fullmatch(label)):
             raise UsageError(f"{text!r}: found no LABEL=PATH; write it as in cnn=artifacts/zoo")
-        if label in {zoo.label for zoo in zoos}:
+        if label in zoos:
             raise UsageError(f"{text!r}: the label {label!r} is used twice; give each zoo its own")
-        zoos.append(LabelledZoo(label, Path(path)))
-    return tuple(zoos)
+        zoos[label] = Path(path)
+    return zoos
 
 
 def run(
@@ -112,20 +104,19 @@ def run(
     settings = AlignmentSettings(section.repeats, section.shapes, section.pairs, options.seed)
     demos, demos_artifact = read_demos(inputs.demos)
     parents, zoos = {"demos": demos_artifact.digest}, {}
-    first = inputs.zoos[0]
-    for labelled in inputs.zoos:
-        zoo, artifact = read_zoo(labelled.path)
-        zoos[labelled.label] = zoo
-        parents[f"zoo-{labelled.label}"] = artifact.digest
-        require_same_task(first.path, zoos[first.label].interface, labelled.path, zoo.interface)
-        require_repeated(labelled.path, zoo, section.repeats)
+    first_label, first_path = next(iter(inputs.zoo.items()))
+    for label, path in inputs.zoo.items():
+        zoos[label], artifact = read_zoo(path)
+        parents[f"zoo-{label}"] = artifact.digest
+        require_same_task(first_path, zoos[first_label].interface, path, zoos[label].interface)
+        require_repeated(path, zoos[label], section.repeats)
         if artifact.manifest.parents.get("demos") == demos_artifact.digest:
             progress.note(
-                f"align-report: {inputs.demos}: {labelled.path} was trained on these; "
-                "losses on others say more"
+                f"align-report: {inputs.demos}: {path} was trained on these; losses on others say "
+                "more"
             )
-    interface = zoos[first.label].interface
-    demos = on_other_demonstrations(first.path, interface, inputs.demos, demos)
+    interface = zoos[first_label].interface
+    demos = on_other_demonstrations(first_path, interface, inputs.demos, demos)
     states, data = draw_states(demos, section.states, options.seed), cloning_data(demos)
     found = tuple(
         measure_zoo(label, zoo, states, data, settings, progress) for label, zoo in zoos.items()

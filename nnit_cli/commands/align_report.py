@@ -41,7 +41,7 @@ def align_report_command(
     from stages import align_report
 
     labelled = align_report.parse_labelled(zoos)
-    first = labelled[0].path
+    first = next(iter(labelled.values()))
     inputs = align_report.Inputs(labelled, demos or beside(first, "demos"))
     outputs = align_report.Outputs(alignment=out or beside(first, "alignment"))
     session.run(align_report, inputs, outputs)

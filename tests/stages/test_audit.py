@@ -212,6 +212,16 @@ def test_a_zoo_of_unaligned_networks_is_told_from_an_aligned_one(pipeline, tmp_p
     assert summary.weight_correlation["cnn"] > 2 * abs(summary.weight_correlation["shuffled"])
 
 
+def test_dry_run_opens_every_zoo(pipeline, tmp_path, capsys):
+    """The second is not there."""
+    words = ["align-report", f"a={pipeline}/zoo", f"b={tmp_path}/none", "--dry-run"]
+    line = fault_of(capsys, [*words, "--demos", f"{pipeline}/demos"], 4)
+    assert line.startswith(f"{tmp_path}/none: no such artifact")
+    assert main(["align-report", f"a={pipeline}/zoo", "-n", "--out", f"{tmp_path}/out"]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert f"read zoo a {pipeline}/zoo" in lines
+
+
 @pytest.mark.sim
 def test_success_of_networks_that_were_evaluated_beside_them(pipeline, copies, tmp_path, capsys):
     """Rollouts of other samples with these as a further source: success is not theirs."""
