@@ -161,6 +161,7 @@ def _run_batch(
     everywhere = seeds * (num_envs // each)
     success = []
     with torch.no_grad(), quiet_simulator():
+        observations = torch.empty(0)
         for own in torch.arange(num_envs, device=environment.device).split(each):
             options = {"env_idx": own, "reconfigure": num_envs == 1}
             observations, _ = environment.reset(seed=everywhere, options=options)

@@ -46,6 +46,11 @@ def longer(pipeline, tmp_path_factory) -> Path:
     return folder
 
 
+def left_by(number: signal.Signals) -> list[str]:
+    """What is there after a signal: its state; a process that is killed leaves its lock's file."""
+    return [".out.lock"] * (number == signal.SIGKILL) + ["out.state"]
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("name", TRAININGS)
 def test_interrupted_training_goes_on_to_the_same_bytes(name, number, longer, server, tmp_path):
@@ -60,7 +65,7 @@ def test_interrupted_training_goes_on_to_the_same_bytes(name, number, longer, se
     if number != signal.SIGKILL:
         assert ended.err.startswith(f"{NOTICE}nnit: {out}: stopped by {number.name} at step ")
         assert ended.err.endswith("state saved; go on with the same command and --resume\n")
-    assert names(tmp_path) == ["out.state"]
+    assert names(tmp_path) == left_by(number)
     refused = server.run(words, cwd=tmp_path)
     assert (refused.code, refused.err.count("\n")) == (2, 1)
     resumed = server.run([*words, "--resume"], cwd=tmp_path)
@@ -86,7 +91,7 @@ def test_interrupted_units_go_on_to_the_same_bytes(name, number, pipeline, serve
     if number != signal.SIGKILL:
         assert ended.err.startswith(f"{NOTICE}nnit: {out}: stopped by {number.name} after ")
         assert ended.err.endswith("saved; go on with the same command and --resume\n")
-    assert names(tmp_path) == ["out.state"]
+    assert names(tmp_path) == left_by(number)
     resumed = server.run([*words, "--resume"], cwd=tmp_path)
     assert (resumed.code, resumed.err) == (0, "")
     assert tree(out) == tree(pipeline / COMMANDS[name].kind)
