@@ -180,7 +180,7 @@ def run(
         ema.arrays(),
         tokens.interfaces,
         attributes,
-        Provenance("diffuse-train", known_later(decides, params), options.seed, parents),
+        Provenance("diffuse-train", recorded_params(decides, params), options.seed, parents),
         force=options.force,
     )
     clear_state(outputs.generator)
@@ -193,8 +193,8 @@ def run(
     )
 
 
-def known_later(decides: Mapping[str, Any], params: Params) -> dict[str, Any]:
-    """Return what the manifest says of the parameters: also what could be trained on."""
+def recorded_params(decides: Mapping[str, Any], params: Params) -> dict[str, Any]:
+    """Return what the manifest says of the parameters: also which architectures were trainable."""
     return {**decides, "architectures": params.architectures.model_dump(mode="json")}
 
 

@@ -201,9 +201,8 @@ def generate(
         device=options.device,
     ):
         raise_if_stopped(progress)
-        wanted_spec = specs[position]
-        growth = growth_of(generator, wanted_spec)
-        networks[position] = grow_network(network, wanted_spec, growth)
+        spec = specs[position]
+        networks[position] = grow_network(network, spec, growth_of(generator, spec))
         progress.advance()
     samples = [Sample(networks[k], options.seed, index) for k, index in enumerate(indices)]
     return [samples[start : start + best_of] for start in range(0, len(samples), best_of)]
