@@ -169,8 +169,8 @@ def measure_losses(unit: LossUnit) -> list[float]:
 def initialise_flat(spec: MlpSpec, generator: torch.Generator) -> Tensor:
     """Draw weights and biases as ``torch.nn.Linear`` does: uniform within ``1 / sqrt(fan_in)``.
 
-    He et al.'s weights (arXiv:1502.01852) are 2.4 times as large: with these inputs, policies begin
-    with outputs far beyond the bounds of actions, and end with a higher loss and less success.
+    He et al.'s weights (arXiv:1502.01852) have a deviation 2.4 times as large, with which the
+    outputs of a fresh policy are as large as its inputs, not small beside the bounds of actions.
     """
     parts = []
     for fan_out, fan_in in spec.layers:

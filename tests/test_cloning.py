@@ -118,15 +118,18 @@ def test_torch_and_numpy_run_the_same_network(data):
 
 
 def test_initial_weights_are_those_of_torch():
-    """Uniform: bounds and standard deviation are those of a fresh ``nn.Linear``."""
+    """Uniform within ``1 / sqrt(fan_in)``, whose deviation is that over ``sqrt(3)``."""
     spec = MlpSpec(50, 40, (80,))
     layers = layers_from_flat(spec, initialise_flat(spec, torch_generator(0)))
-    for layer in layers:
-        linear = torch.nn.Linear(*reversed(layer.weight.shape))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        fresh = [torch.nn.Linear(fan_in, fan_out) for fan_out, fan_in in spec.layers]
+    for layer, linear in zip(layers, fresh, strict=True):
         bound = layer.weight.shape[1] ** -0.5
-        for ours, theirs in ((layer.weight, linear.weight), (layer.bias, linear.bias)):
-            assert 0.9 * bound < float(ours.abs().max()) <= bound
-            assert float(ours.std()) == pytest.approx(float(theirs.detach().std()), rel=0.3)
+        for weight, bias in ((layer.weight, layer.bias), (linear.weight, linear.bias)):
+            assert float(weight.detach().std()) == pytest.approx(bound / 3**0.5, rel=0.05)
+            for part in (weight, bias):
+                assert 0.9 * bound < float(part.detach().abs().max()) <= bound
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.tasks import commands, with_dagger
+from benchmarks.tasks import PROFILE as TASKS_PROFILE
+from benchmarks.tasks import commands, run_missing, with_dagger
 from stages.params import Params
 
 PROFILE = """
@@ -83,3 +84,11 @@ def test_dagger_corrects_a_first_hypernetwork():
     assert parts["demos-first"] == plain["demos"]
     assert str(folder / "ghn-first") in parts["demos"]
     assert str(folder / "demos-first") in parts["demos"]
+
+
+def test_what_was_made_in_another_way_is_not_taken(tmp_path):
+    """The same name with other words is refused, and nothing is run."""
+    (tmp_path / "demos").mkdir()
+    (tmp_path / "made.json").write_text(json.dumps({"demos": ["demos", "--task", "x", "..."]}))
+    with pytest.raises(ValueError, match="was made in another way"):
+        run_missing({"demos": ["demos", "--task", "x", "--dagger"]}, tmp_path, TASKS_PROFILE)

@@ -293,3 +293,13 @@ def test_verify_looks_at_all_of_them(nnit, demos, tmp_path):
     assert done.returncode == 4
     assert done.stderr.splitlines()[0].startswith("nnit: demos/episodes.bin: its bytes changed")
     assert done.stderr.splitlines()[1] == "nnit: none: no such artifact; check the path"
+
+
+def test_trajectories_refuse_what_they_do_not_use(nnit):
+    """Their episodes are taken as they are."""
+    done = nnit("demos", "--trajectories", "run.h5", "-n", "10", "--noise", "0.1")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "nnit: --episodes: is of a run without --trajectories",
+        "nnit: --noise: is of a run without --trajectories",
+    ]

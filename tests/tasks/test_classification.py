@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 from nnit.errors import DamagedArtifactError, MissingArtifactError, NnitError, UsageError
-from nnit.mlp import MlpSpec
+from nnit.mlp import MlpSpec, Network
+from nnit.ppo.collect import FragmentUnit, explore
 from nnit.rollout.episodes import EvaluationRequest, evaluate_networks
 from nnit.tasks import classification
-from nnit.tasks.collect import DemoRequest, collect_demos
+from nnit.tasks.collect import DemoRequest, Teacher, collect_demos
 from nnit.tasks.registry import get_task
 from nnit.tasks.task import TaskRef
+from stages.ghn_ppo import plain_interface
 
 
 def digits_file(path, count=50, **changed):
@@ -156,3 +158,21 @@ def test_a_download_becomes_a_file_of_digits(tmp_path, monkeypatch):
     task = get_task(TaskRef("mnist", str(path)))
     assert task.max_seed == 19
     assert sorted(task.examples().labels.tolist()) == sorted(list(range(10)) * 2)
+
+
+def test_policies_explore_examples_that_are_there():
+    """Reset seeds end where the examples do, and those that are evaluated are left alone."""
+    ref, task = TaskRef("digits"), get_task("digits")
+    interface = plain_interface(task)
+    weights = np.zeros(interface.spec((4,)).num_parameters, np.float32)
+    unit = FragmentUnit(ref, interface, (4,), weights, np.zeros(10, np.float32), 200, 0, (0,))
+    assert len(explore(unit).actions) == 200
+
+
+def test_labels_need_no_teacher():
+    """A network would not be asked; who gave one is told."""
+    interface = plain_interface(get_task("digits"))
+    weights = np.zeros(interface.spec((4,)).num_parameters, np.float32)
+    teacher = Teacher(interface, Network((4,), weights))
+    with pytest.raises(UsageError, match="--teacher: digits has labels"):
+        collect_demos(TaskRef("digits"), DemoRequest(3, teacher=teacher))

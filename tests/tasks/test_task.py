@@ -63,6 +63,13 @@ def test_overlapping_seeds_are_refused():
         check_disjoint_seeds(demos, seed_range(10_299, 1))
 
 
+def test_scattered_seeds_overlap_only_where_they_are():
+    """What lies between the seeds of some episodes is free."""
+    check_disjoint_seeds([17, 2_000_000_000], seed_range(18, 10_000))
+    with pytest.raises(UsageError, match="17 is one of the demonstrations"):
+        check_disjoint_seeds([2_000_000_000, 17], seed_range(0, 18))
+
+
 @pytest.mark.parametrize(("first", "count"), [(0, 0), (-1, 5), (2**31 - 1, 2)])
 def test_impossible_seed_ranges_are_refused(first, count):
     """No episode, or seeds that the simulator cannot take."""
