@@ -1,52 +1,28 @@
 """A writing process that is killed at any moment leaves the old artifact, the new one or none."""
 
+import multiprocessing
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+from stepped_writer import PARTS, part, write_in_steps
 
 from nnit.artifacts.reading import open_artifact, verify
 
-HERE = Path(__file__).parent
+# Its children are forks of a process that has everything imported, and so start at once.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["stepped_writer"])
 
 
-STEPPED_WRITER = """
-import os, sys, time
-from pathlib import Path
-import numpy as np
-from artifact_examples import provenance
-from nnit.artifacts import durable, publish
-from nnit.artifacts.arrays import write_arrays
-
-def step(name):
-    print(name, flush=True)
-    time.sleep(0.001)
-
-def stepped(function):
-    def call(*arguments, **options):
-        step(function.__name__)
-        result = function(*arguments, **options)
-        step(function.__name__)
-        return result
-    return call
-
-for name in ("fsync", "mkdir", "rename", "replace", "unlink", "rmdir", "chmod"):
-    setattr(os, name, stepped(getattr(os, name)))
-durable._rename = stepped(durable._rename)
-path, version = Path(sys.argv[1]), int(sys.argv[2])
-with publish.publish(path, "zoo", provenance(), {"version": version}, force=True) as writer:
-    for k in range(10):
-        writer.write_file(f"part{k}", bytes([version]) * 1000)
-        step("part")
-    write_arrays(writer, {"x": np.full((50, 3), version, np.float32)})
-step("end")
-"""
+@pytest.fixture(autouse=True)
+def _path_of_the_server(monkeypatch):
+    """Python 3.11's fork server does not look for what it preloads where this process does."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
 
 
 @pytest.mark.slow
@@ -84,17 +60,18 @@ def write_version(
     out: Path, version: int, kill_after: int | None = None, pause_s: float = 0.0
 ) -> list[str]:
     """Write a version in another process, which may be killed after some of its steps."""
-    command = [sys.executable, "-c", STEPPED_WRITER, str(out), str(version)]
-    environment = {**os.environ, "PYTHONPATH": str(HERE)}
+    here, there = PROCESSES.Pipe(duplex=False)
+    writer = PROCESSES.Process(target=write_in_steps, args=(out, version, there))
+    writer.start()
+    there.close()
     steps = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as writer:
-        assert writer.stdout is not None
-        while len(steps) != kill_after and (line := writer.stdout.readline()):
-            steps.append(line.strip())
-        if kill_after is not None:
-            time.sleep(pause_s)
-            writer.kill()
-    assert writer.returncode in ((0,) if kill_after is None else (0, -signal.SIGKILL))
+    with here, suppress(EOFError):
+        while len(steps) != kill_after:
+            steps.append(here.recv())
+        time.sleep(pause_s)
+        writer.kill()
+    writer.join()
+    assert writer.exitcode in ((0,) if kill_after is None else (0, -signal.SIGKILL))
     return steps
 
 
@@ -104,6 +81,6 @@ def whole_version(out: Path) -> int | None:
         return None
     assert verify(out) == []
     version = open_artifact(out, "zoo", check="all").manifest.attributes["version"]
-    for k in range(10):
-        assert (out / f"part{k}").read_bytes() == bytes([version]) * 1000
+    for k in range(PARTS):
+        assert (out / f"part{k}").read_bytes() == part(version)
     return version
