@@ -22,6 +22,7 @@ from nnit.artifacts.model import read_model
 from nnit.artifacts.rollouts import read_rollouts
 from nnit.artifacts.samples import read_samples
 from nnit.cloning import CloneUnit, clone_network
+from nnit.figures.by_architecture import ArchitectureSuccess, draw_by_architecture
 from nnit.ghn.model import GhnConfig, load_ghn, write_networks
 from nnit.mlp import Architecture, PolicyInterface, format_architecture, split_layers
 from nnit.rollout.metrics import Evaluation
@@ -31,9 +32,9 @@ ARTIFACTS = Path("artifacts")
 SHOWN_ARCHITECTURE = (128, 256, 128)
 SHOWN_LAYER = 1  # from 0: 128 -> 256
 SOURCES = {
-    "sample": ("generated", "#d1495b"),
-    "ghn": ("hypernetwork asked again", "#00798c"),
-    "cloned": ("cloned directly", "#8d96a3"),
+    "sample": "generated",
+    "ghn": "hypernetwork asked again",
+    "cloned": "cloned directly",
 }
 
 
@@ -85,34 +86,17 @@ def draw_weights(images: dict[str, np.ndarray]) -> Figure:
 
 def draw_success(evaluations: tuple[Evaluation, ...]) -> Figure:
     """Draw success of each architecture with 95 % intervals, one row each."""
-    rows = list(dict.fromkeys((e.kind, e.hidden_dims) for e in evaluations))
-    figure, axis = plt.subplots(figsize=(8.4, 0.36 * len(rows) + 1.6), layout="constrained")
-    for offset, (source, (label, colour)) in zip((-0.22, 0.0, 0.22), SOURCES.items(), strict=True):
-        mine = [e for e in evaluations if e.source == source]
-        if not mine:
-            continue
-        places = [rows.index((e.kind, e.hidden_dims)) + offset for e in mine]
-        success = np.array([e.success_once for e in mine])
-        low = success - np.array([e.interval.low for e in mine])
-        high = np.array([e.interval.high for e in mine]) - success
-        axis.errorbar(
-            success,
-            places,
-            xerr=[low.clip(0), high.clip(0)],
-            fmt="o",
-            markersize=4,
-            capsize=2,
-            linewidth=1,
-            color=colour,
-            label=label,
-        )
-    labels = [f"{format_architecture(dims)}  ({kind})" for kind, dims in rows]
-    axis.set_yticks(range(len(rows)), labels, fontsize=8)
-    axis.invert_yaxis()
-    axis.set_xlabel("success_once, 100 episodes, 95 % Wilson interval")
-    axis.grid(axis="x", alpha=0.3)
-    axis.legend(loc="upper center", bbox_to_anchor=(0.4, -0.08), ncols=3, frameon=False)
-    return figure
+    methods = {
+        label: [
+            ArchitectureSuccess(
+                f"{format_architecture(e.hidden_dims)}  ({e.kind})", e.success_once, *e.interval
+            )
+            for e in evaluations
+            if e.source == source
+        ]
+        for source, label in SOURCES.items()
+    }
+    return draw_by_architecture(methods, "success_once, 100 episodes, 95 % Wilson interval")
 
 
 def main() -> None:

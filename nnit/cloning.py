@@ -16,6 +16,7 @@ from nnit.training import prepare_torch
 
 CLONE_LEARNING_RATE = 2e-3
 CLONE_BATCH_SIZE = 256
+ADAM_EPSILON = 1e-8  # torch's
 SATURATION = 0.999  # a label beyond it is at the bound of the action
 
 
@@ -189,6 +190,7 @@ def train_alone(
     learning_rate: float,
     batch_size: int,
     generator: torch.Generator,
+    epsilon: float = ADAM_EPSILON,
 ) -> Tensor:
     """Clone with one network: Adam with a cosine schedule, from the weights ``flat``.
 
@@ -200,12 +202,14 @@ def train_alone(
         learning_rate: At the start; zero at the end.
         batch_size: Transitions a step.
         generator: Draws the batches.
+        epsilon: Adam's. Every weight moves by about the learning rate while its gradients are
+            well above epsilon; those below, which the loss hardly feels, nearly stay.
 
     Returns:
         The trained weights ``(num_parameters,)``.
     """
     parameters = flat.detach().clone().requires_grad_()
-    optimizer = torch.optim.Adam([parameters], lr=learning_rate, fused=True)
+    optimizer = torch.optim.Adam([parameters], lr=learning_rate, eps=epsilon, fused=True)
     layers = layers_from_flat(spec, parameters)
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = (

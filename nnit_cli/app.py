@@ -16,6 +16,7 @@ from nnit_cli.commands.flat_train import flat_train_command
 from nnit_cli.commands.frontier import frontier_command
 from nnit_cli.commands.ghn_train import ghn_train_command
 from nnit_cli.commands.inspect import inspect_command
+from nnit_cli.commands.report import report_command
 from nnit_cli.commands.rollout import rollout_command
 from nnit_cli.commands.sample import sample_command
 from nnit_cli.commands.tokenize import tokenize_command
@@ -41,7 +42,12 @@ EVALUATION = {  # commands that judge a generator, or make what it is compared w
     "flat-train": flat_train_command,
     "flat-sample": flat_sample_command,
 }
-HELPERS = {"inspect": inspect_command, "verify": verify_command, "doctor": doctor_command}
+HELPERS = {
+    "inspect": inspect_command,
+    "verify": verify_command,
+    "report": report_command,
+    "doctor": doctor_command,
+}
 
 
 def build_app() -> typer.Typer:

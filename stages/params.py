@@ -249,6 +249,9 @@ class ZooExportParams(Section):
     fine_tune_learning_rate: Rate = Field(
         default=3e-4, description="at the start; falls as a cosine"
     )
+    fine_tune_epsilon: Rate = Field(
+        default=1e-8, description="Adam's; a larger one moves less what the loss hardly feels"
+    )
     batch_size: Count = Field(default=256, description="transitions in a fine-tuning batch")
 
 

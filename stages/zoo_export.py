@@ -151,6 +151,7 @@ def export_settings(params: Params, seed: int) -> ExportSettings:
         fine_tune_steps=section.fine_tune_steps,
         fine_tune_batch_size=section.batch_size,
         fine_tune_learning_rate=section.fine_tune_learning_rate,
+        fine_tune_epsilon=section.fine_tune_epsilon,
         seed=derive_seed(seed, "zoo-export"),
     )
 

@@ -1,5 +1,7 @@
 """Behaviour cloning with one network."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -31,7 +33,7 @@ def data():
     return cloning_data(make_demos())
 
 
-def train(data, flat, seed=0, steps=150):
+def train(data, flat, seed=0, steps=150, epsilon=1e-8):
     """Train a small network alone."""
     return train_alone(
         SPEC,
@@ -41,6 +43,7 @@ def train(data, flat, seed=0, steps=150):
         learning_rate=5e-3,
         batch_size=32,
         generator=torch_generator(seed, "train"),
+        epsilon=epsilon,
     )
 
 
@@ -210,3 +213,16 @@ def test_cloning_a_network_is_deterministic_and_learns(data):
     assert one.dtype == np.float32
     constant = float(cloning_loss(data.actions.mean(0).expand_as(data.actions), data.actions))
     assert evaluate_loss(layers_from_flat(SPEC, torch.from_numpy(one)), data) < constant / 2
+
+
+@pytest.mark.parametrize(("epsilon", "least", "most"), [(1e-8, 0.5, 2.0), (1e-2, 0.0, 0.1)])
+def test_epsilon_decides_whether_weights_move_that_the_loss_hardly_feels(
+    data, epsilon, least, most
+):
+    """Those of an observation that is a thousand times smaller move as far as others, or stay."""
+    faint = data.observations.clone()
+    faint[:, 0] *= 1e-3
+    flat = initialise_flat(SPEC, torch_generator(0, "initial"))
+    trained = train(replace(data, observations=faint), flat, epsilon=epsilon)
+    moved = layers_from_flat(SPEC, trained - flat)[0].weight.square().mean(dim=0).sqrt()
+    assert least <= float(moved[0] / moved[1:].mean()) <= most

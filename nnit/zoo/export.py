@@ -49,6 +49,7 @@ class ExportSettings:
     fine_tune_steps: int
     fine_tune_batch_size: int
     fine_tune_learning_rate: float
+    fine_tune_epsilon: float
     seed: int
 
 
@@ -174,6 +175,7 @@ def write_members(unit: MemberUnit) -> list[WrittenNetwork]:
             data,
             steps=settings.fine_tune_steps,
             learning_rate=settings.fine_tune_learning_rate,
+            epsilon=settings.fine_tune_epsilon,
             batch_size=settings.fine_tune_batch_size,
             generator=torch_generator(settings.seed, "fine-tune", index),
         )

@@ -51,6 +51,9 @@ def zoo_export_command(
     fine_tune_learning_rate: Annotated[
         float | None, param_option("--fine-tune-learning-rate", help="At the start.")
     ] = None,
+    fine_tune_epsilon: Annotated[
+        float | None, param_option("--fine-tune-epsilon", help="Adam's.")
+    ] = None,
     batch_size: Annotated[
         int | None, param_option("--batch-size", help="Transitions in a batch.")
     ] = None,
@@ -67,6 +70,7 @@ def zoo_export_command(
         "repeats": repeats,
         "fine_tune_steps": fine_tune_steps,
         "fine_tune_learning_rate": fine_tune_learning_rate,
+        "fine_tune_epsilon": fine_tune_epsilon,
         "batch_size": batch_size,
     }
     session = open_session("zoo-export", run, section, workers=workers, resume=resume)

@@ -23,6 +23,7 @@ SETTINGS = ExportSettings(
     fine_tune_steps=15,
     fine_tune_batch_size=32,
     fine_tune_learning_rate=1e-3,
+    fine_tune_epsilon=1e-8,
     seed=3,
 )
 

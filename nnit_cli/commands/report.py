@@ -1,0 +1,42 @@
+"""``nnit report``."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nnit_cli.console import print_facts, print_json
+from nnit_cli.options import DebugOption, JsonOption, beside
+
+REPORT_NAME = "report.html"
+
+
+def report_command(
+    *,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Artifacts, or folders of artifacts.")
+    ] = None,
+    curve: Annotated[
+        list[Path] | None,
+        typer.Option("--curve", help="A loss curve of a training, as CSV. May be repeated."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The file to write; report.html beside the first."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Show artifacts on one HTML page: tables, figures, and what was made from what."""
+    from stages.report import Inputs, write_report
+
+    given = tuple(paths or [Path("artifacts")])
+    report = out or beside(given[0], REPORT_NAME)
+    summary = asdict(write_report(Inputs(given, tuple(curve or ())), report, force=force))
+    if json:
+        outputs = {"report": str(report)}
+        print_json({"command": "report", "outputs": outputs, "summary": summary})
+    else:
+        print_facts({"report": report, **summary})
