@@ -3,10 +3,11 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from command_server import CommandServer, command_server
 
 REPOSITORY = Path(__file__).parents[1]
 Nnit = Callable[..., subprocess.CompletedProcess[str]]
@@ -35,3 +36,10 @@ def nnit(tmp_path: Path) -> Nnit:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory) -> Iterator[CommandServer]:
+    """The command line in forks of a process that has everything imported."""
+    with command_server(tmp_path_factory.mktemp("server")) as running:
+        yield running

@@ -1,12 +1,11 @@
 """Every command as typed, one after the other, on artifacts as small as can be."""
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command_server import Ended
 
 pytestmark = [pytest.mark.sim, pytest.mark.slow]
 PARAMS = """\
@@ -29,31 +28,28 @@ PIPELINE = [  # command -> the folder that it makes by default, beside its input
 ]
 
 
+Run = Callable[..., Ended]
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(tmp_path_factory, server) -> Path:
     """A folder with a parameter file and, in ``run``, one artifact of each kind."""
     path = tmp_path_factory.mktemp("commands")
     (path / "params.yaml").write_text(PARAMS)
     for words, made in PIPELINE:
-        done = run(path, *words, "--json", "--metrics", f"metrics/{made}.json")
-        assert done.returncode == 0, done.stderr
-        answer = json.loads(done.stdout)
+        done = server.run([*words, "--json", "--metrics", f"metrics/{made}.json"], cwd=path)
+        assert done.code == 0, done.err
+        answer = json.loads(done.out)
         assert answer["command"] == words[0]
         assert answer["outputs"][made] == f"run/{made}"
         assert json.loads((path / f"metrics/{made}.json").read_text()) == answer["summary"]
     return path
 
 
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def run(folder, server) -> Run:
     """Run nnit in the folder."""
-    return subprocess.run(
-        [sys.executable, "-m", "nnit_cli", *words],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return lambda *words: server.run(words, cwd=folder)
 
 
 def test_only_artifacts_and_what_was_asked_for_is_left(folder):
@@ -70,18 +66,18 @@ def test_loss_curves_have_steps_and_losses(folder):
         assert rows[-1].split(",")[0] == "4"
 
 
-def test_every_artifact_is_whole_and_can_be_described(folder):
+def test_every_artifact_is_whole_and_can_be_described(folder, run):
     """Verify takes all at once; inspect names kind and command of each."""
     paths = [f"run/{made}" for _, made in PIPELINE]
-    assert run(folder, "verify", *paths).stdout.splitlines() == [f"{p}: whole" for p in paths]
+    assert run("verify", *paths).out.splitlines() == [f"{p}: whole" for p in paths]
     for words, made in PIPELINE:
-        data = json.loads(run(folder, "inspect", f"run/{made}", "--json").stdout)
+        data = json.loads(run("inspect", f"run/{made}", "--json").out)
         assert (data["kind"], data["stage"]) == (made, words[0])
 
 
-def test_inspect_shows_success_by_architecture(folder):
+def test_inspect_shows_success_by_architecture(folder, run):
     """A row for each shape and a column for each source, with intervals."""
-    lines = run(folder, "inspect", "run/rollouts").stdout.splitlines()
+    lines = run("inspect", "run/rollouts").out.splitlines()
     assert lines[0].split() == ["kind", "rollouts,", "schema", "2"]
     head = next(k for k, line in enumerate(lines) if line.startswith("held out as"))
     assert lines[head].split()[-3:] == ["sample", "ghn", "cloned"]
@@ -108,22 +104,22 @@ def test_inspect_shows_success_by_architecture(folder):
         (["zoo-export", "run/ghn", "--demos", "run/zoo", "--out", "x"], 4, "expected demos"),
     ],
 )
-def test_mistake_is_one_line_and_writes_nothing(folder, words, code, reason):
+def test_mistake_is_one_line_and_writes_nothing(folder, run, words, code, reason):
     """Exit code and reason; the folder is as it was."""
     before = sorted(folder.rglob("*"))
-    done = run(folder, *words, "--quiet")
-    assert (done.returncode, done.stdout) == (code, "")
-    assert done.stderr.startswith("nnit: ")
-    assert reason in done.stderr
-    assert done.stderr.count("\n") == 1
+    done = run(*words, "--quiet")
+    assert (done.code, done.out) == (code, "")
+    assert done.err.startswith("nnit: ")
+    assert reason in done.err
+    assert done.err.count("\n") == 1
     assert sorted(folder.rglob("*")) == before
 
 
-def test_quality_gate_is_judged_after_the_result_is_written(folder):
+def test_quality_gate_is_judged_after_the_result_is_written(folder, run):
     """Untrained networks miss the gate: exit code 7, and the rollouts are there to look at."""
     words = ["rollout", "run/samples", "--episodes", "1", "--out", "gate", "--min-success", "1"]
-    done = run(folder, *words)
-    assert done.returncode == 7
-    assert done.stderr.splitlines()[-1].startswith("nnit: --min-success 1.0: not met")
-    assert "rollouts" in done.stdout
-    assert run(folder, "verify", "gate").returncode == 0
+    done = run(*words)
+    assert done.code == 7
+    assert done.err.splitlines()[-1].startswith("nnit: --min-success 1.0: not met")
+    assert "rollouts" in done.out
+    assert run("verify", "gate").code == 0

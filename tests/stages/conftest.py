@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command_server import CommandServer, command_server
 from learning_examples import worker_settings
 from tiny_pipeline import build
 
@@ -23,10 +22,3 @@ def pipeline(tmp_path_factory) -> Path:
     with worker_settings():
         build(folder)
     return folder
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory) -> Iterator[CommandServer]:
-    """The command line in forks of a process that has everything imported."""
-    with command_server(tmp_path_factory.mktemp("server")) as running:
-        yield running
