@@ -23,6 +23,7 @@ from nnit_cli.commands.tokenize import tokenize_command
 from nnit_cli.commands.verify import verify_command
 from nnit_cli.commands.zoo_alone import zoo_alone_command
 from nnit_cli.commands.zoo_export import zoo_export_command
+from nnit_cli.commands.zoo_refine import zoo_refine_command
 
 PIPELINE = {
     "demos": demos_command,
@@ -33,6 +34,7 @@ PIPELINE = {
     "sample": sample_command,
     "rollout": rollout_command,
 }
+ROUNDS = {"zoo-refine": zoo_refine_command}  # what a further round begins with
 EVALUATION = {  # commands that judge a generator, or make what it is compared with
     "audit": audit_command,
     "align-report": align_report_command,
@@ -61,6 +63,8 @@ def build_app() -> typer.Typer:
     app.callback()(root)
     for name, command in PIPELINE.items():
         app.command(name, rich_help_panel="Pipeline, in the order of use")(command)
+    for name, command in ROUNDS.items():
+        app.command(name, rich_help_panel="Further rounds")(command)
     for name, command in EVALUATION.items():
         app.command(name, rich_help_panel="Evaluation and baselines")(command)
     for name, command in HELPERS.items():

@@ -76,7 +76,19 @@ def load_generator(path: Path, device: str, task: str | None = None) -> Generato
         NnitError: missing, of another kind, damaged.
     """
     trained = read_generator(path)
-    chosen = trained.tasks[choose_task(path, [one.interface.task for one in trained.tasks], task)]
+    known = [one.interface.task for one in trained.tasks]
+    return generator_of(trained, choose_task(path, known, task), device)
+
+
+def generator_of(trained: TrainedGenerator, task: int, device: str) -> Generator:
+    """Return a trained generator for one of its tasks, ready to sample.
+
+    Args:
+        trained: With all its tasks.
+        task: The index of the task.
+        device: Where the model goes.
+    """
+    chosen = trained.tasks[task]
     trained.model.to(device).eval().requires_grad_(requires_grad=False)
     return Generator(
         trained.model,

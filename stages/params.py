@@ -255,6 +255,20 @@ class ZooExportParams(Section):
     batch_size: Count = Field(default=256, description="transitions in a fine-tuning batch")
 
 
+class ZooRefineParams(Section):
+    """``nnit zoo-refine``."""
+
+    networks: Count | None = Field(
+        default=None, description="architectures that are drawn; null: as many as in zoo_export"
+    )
+    steps: Index = Field(default=1000, description="optimiser steps of each network alone")
+    learning_rate: Rate = Field(default=3e-3, description="at the start; falls as a cosine")
+    epsilon: Rate = Field(
+        default=1e-4, description="Adam's; a larger one moves less what the loss hardly feels"
+    )
+    batch_size: Count = Field(default=256, description="transitions in a batch")
+
+
 class TokenizeParams(Section):
     """``nnit tokenize``."""
 
@@ -453,6 +467,7 @@ class Params(Section):
     ghn_train: GhnTrainParams = GhnTrainParams()
     ppo: PpoParams = PpoParams()
     zoo_export: ZooExportParams = ZooExportParams()
+    zoo_refine: ZooRefineParams = ZooRefineParams()
     tokenize: TokenizeParams = TokenizeParams()
     diffuse_train: DiffuseTrainParams = DiffuseTrainParams()
     sample: SampleParams = SampleParams()

@@ -16,16 +16,15 @@ from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.state import UnitStore, clear_state
 from nnit.artifacts.zoo import write_zoo
-from nnit.demos import Demos
 from nnit.mlp import Architecture
 from nnit.progress import Progress, silent
 from nnit.seeding import derive_seed
-from nnit.zoo.alone import AloneUnit, clone_members, plan_alone
+from nnit.zoo.alone import clone_members, plan_alone
 from nnit.zoo.export import member_architectures
-from nnit.zoo.members import ModelZoo, ZooMember, build_zoo
+from nnit.zoo.members import ModelZoo
 from stages.checkpoints import naming_the_way_on, run_key
 from stages.params import Params, RunOptions
-from stages.zoo_export import Arrays, fan_out, pack_networks
+from stages.zoo_export import fan_out, pack_networks, zoo_in_order
 
 ONLY_BRANCH = 0  # networks that were trained alone have no branch in common
 
@@ -102,7 +101,8 @@ def run(
         written = fan_out("networks", clone_members, units, pack_networks, store, options, progress)
     cloning_s = time.perf_counter() - started
 
-    zoo = assemble(units, written, demos)
+    branches = [ONLY_BRANCH] * len(architectures)
+    zoo = zoo_in_order(architectures, branches, section.steps, written, demos)
     provenance = Provenance("zoo-alone", decides, options.seed, parents)
     write_zoo(outputs.zoo, zoo, provenance, force=options.force)
     clear_state(outputs.zoo)
@@ -121,18 +121,6 @@ def alone_architectures(
         repeats=aligned.repeats,
         seed=derive_seed(seed, "zoo-export"),
     )
-
-
-def assemble(units: list[AloneUnit], written: list[Arrays], demos: Demos) -> ModelZoo:
-    """Put the networks of all units into one zoo."""
-    members, weights = [], []
-    for unit, arrays in zip(units, written, strict=True):
-        for k, architecture in enumerate(unit.architectures):
-            loss = float(arrays["losses"][k])
-            member = ZooMember(architecture, ONLY_BRANCH, unit.steps, loss, float("nan"))
-            members.append(member)
-            weights.append(arrays[f"weights-{k}"])
-    return build_zoo(members, weights, demos.interface)
 
 
 def summarise(zoo: ModelZoo, cloning_s: float) -> Summary:

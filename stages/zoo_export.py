@@ -19,6 +19,7 @@ from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.state import UnitStore, clear_state
 from nnit.artifacts.zoo import write_zoo
 from nnit.demos import Demos
+from nnit.mlp import Architecture
 from nnit.parallel import default_workers, map_units
 from nnit.progress import Progress, silent
 from nnit.seeding import derive_seed
@@ -203,6 +204,31 @@ def assemble(
     return build_zoo(
         [member for member, _ in ordered], [weights for _, weights in ordered], demos.interface
     )
+
+
+def zoo_in_order(
+    architectures: Sequence[Architecture],
+    branches: Sequence[int],
+    steps: int,
+    written: Sequence[Arrays],
+    demos: Demos,
+) -> ModelZoo:
+    """Put the networks of units that are in the order of the zoo into one.
+
+    Args:
+        architectures: Of each network.
+        branches: Of each network.
+        steps: That each was trained alone for.
+        written: What ``pack_networks`` packed of each unit.
+        demos: What they were trained on.
+    """
+    weights = [a[f"weights-{k}"] for a in written for k in range(len(a["losses"]))]
+    losses = [float(loss) for arrays in written for loss in arrays["losses"]]
+    members = [
+        ZooMember(widths, branch, steps, loss, float("nan"))
+        for widths, branch, loss in zip(architectures, branches, losses, strict=True)
+    ]
+    return build_zoo(members, weights, demos.interface)
 
 
 def summarise(zoo: ModelZoo) -> Summary:

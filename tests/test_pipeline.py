@@ -6,7 +6,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from benchmarks.comparison import UNDECIDING, imports_of, source_of
-from nnit_cli.app import EVALUATION, PIPELINE
+from nnit_cli.app import EVALUATION, PIPELINE, ROUNDS
 from stages.params import Params
 from stages.params_file import load_params
 
@@ -41,7 +41,7 @@ def covers(dependency: str, module: str) -> bool:
 def test_stages_commands_and_sections_have_the_same_names():
     """Four lists: dvc.yaml, the commands in their order, the modules, params.yaml."""
     assert list(STAGES) == [*PIPELINE, *WITHOUT_PARAMETERS]
-    commands = [*PIPELINE, *EVALUATION]
+    commands = [*PIPELINE, *ROUNDS, *EVALUATION]
     assert set(Params.model_fields) - SETTINGS == {snake(command) for command in commands}
     assert all(source_of(f"stages.{snake(command)}") for command in commands)
 

@@ -9,7 +9,7 @@ from dataclasses import fields
 
 import pytest
 
-from nnit_cli.app import EVALUATION, HELPERS, PIPELINE
+from nnit_cli.app import EVALUATION, HELPERS, PIPELINE, ROUNDS
 from nnit_cli.options import RunFlags
 from stages.params import Params
 
@@ -25,7 +25,7 @@ def command(number: int = 1) -> None: "A command of one option."
 app(["command", "--help"])
 """
 HEAVY = {"torch", "numpy", "ruamel", "zarr", "safetensors", "mani_skill", "stages"}
-COMMANDS = [*PIPELINE, *EVALUATION, *HELPERS]
+COMMANDS = [*PIPELINE, *ROUNDS, *EVALUATION, *HELPERS]
 COUNTING = {"demos", "sample", "baseline", "flat-sample"}  # whose -n is a number
 
 
@@ -78,7 +78,7 @@ def test_help_imports_nothing_heavy(words, tmp_path):
     assert not modules & HEAVY
 
 
-@pytest.mark.parametrize("command", [*PIPELINE, *EVALUATION])
+@pytest.mark.parametrize("command", [*PIPELINE, *ROUNDS, *EVALUATION])
 def test_parameters_and_shared_flags_are_there(nnit, command):
     """A command has a flag for each key of its section, and those that all commands have."""
     text = nnit(command, "--help", COLUMNS="200").stdout

@@ -1,0 +1,191 @@
+"""Stage ``zoo-refine``: write a zoo of a generator's own samples, each trained on alone.
+
+Reads:   generator   kind "generator", schema 1 or 2
+         demos       kind "demos",     schema 1
+Writes:  zoo         kind "zoo",       schema 1
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnit.architectures import refuse_held_out
+from nnit.artifacts.demos import read_demos
+from nnit.artifacts.manifest import Provenance
+from nnit.artifacts.publish import check_output_free
+from nnit.artifacts.state import UnitStore, clear_state
+from nnit.artifacts.zoo import write_zoo
+from nnit.diffusion.batch import UNKNOWN_BRANCH
+from nnit.diffusion.sampler import SampleRequest, sample_networks
+from nnit.errors import InterruptedRunError
+from nnit.mlp import Architecture, Network
+from nnit.progress import Progress, silent
+from nnit.seeding import derive_seed, torch_generator
+from nnit.training import prepare_torch
+from nnit.zoo.export import member_architectures
+from nnit.zoo.refine import Draft, RefineSettings, plan_refining, refine_members
+from stages.checkpoints import naming_the_way_on, run_key
+from stages.generator import Generator, choose_task, generator_of, read_generator
+from stages.lineage import refuse_trained_on_held_out, require_same_task
+from stages.params import Params, RunOptions
+from stages.zoo_export import Summary, fan_out, pack_networks, summarise, zoo_in_order
+
+DRAFTS = "drafts"  # how the store calls what was sampled
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The generator, and the demonstrations that its networks are trained on."""
+
+    generator: Path
+    demos: Path
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where the zoo goes."""
+
+    zoo: Path
+
+
+def run(
+    params: Params,
+    inputs: Inputs,
+    outputs: Outputs,
+    *,
+    options: RunOptions,
+    progress: Progress = silent,
+) -> Summary:
+    """Sample a network of every architecture that the seed draws, and train each on alone.
+
+    Architectures are drawn as ``zoo-export`` draws them, and dealt to the generator's branches in
+    turn. What is finished is kept beside the output until it is whole, so that an interrupted run
+    goes on with ``--resume``; without it it is made again.
+
+    Raises:
+        LeakError: an architecture that is about to be written is held out, or one was trainable
+            when the generator was trained.
+        UsageError: a generator of several tasks that does not know that of the demonstrations.
+        WrongKindError: demonstrations of another task, or scaled in another way.
+        NnitError: a missing or damaged input, an output that can't be written, or the run was
+            stopped.
+    """
+    check_output_free(outputs.zoo, force=options.force, kind="zoo")
+    demos, demos_artifact = read_demos(inputs.demos)
+    trained = read_generator(inputs.generator)
+    known = [one.interface.task for one in trained.tasks]
+    wanted = demos.interface.task if len(known) > 1 else None
+    generator = generator_of(trained, choose_task(inputs.generator, known, wanted), options.device)
+    require_same_task(inputs.generator, generator.interface, inputs.demos, demos.interface)
+    refuse_trained_on_held_out(
+        inputs.generator, trained.params, params.architectures, "nnit diffuse-train"
+    )
+    training_range = params.architectures.training_range()
+    architectures = refined_architectures(params, options.seed)
+    refuse_held_out(architectures, training_range, str(outputs.zoo))
+    decides = deciding_params(params)
+    parents = {"generator": generator.digest, "demos": demos_artifact.digest}
+    store = UnitStore(outputs.zoo, run_key("zoo-refine", decides, options.seed, parents))
+    if not options.resume:
+        clear_state(outputs.zoo)
+
+    drafts = sampled(generator, architectures, params, store, options, progress)
+    units = plan_refining(drafts, demos, refine_settings(params, options.seed))
+    with naming_the_way_on(outputs.zoo):
+        written = fan_out(
+            "networks", refine_members, units, pack_networks, store, options, progress
+        )
+
+    zoo = zoo_in_order(
+        [draft.network.hidden_dims for draft in drafts],
+        [draft.branch for draft in drafts],
+        params.zoo_refine.steps,
+        written,
+        demos,
+    )
+    provenance = Provenance("zoo-refine", decides, options.seed, parents)
+    write_zoo(outputs.zoo, zoo, provenance, force=options.force)
+    clear_state(outputs.zoo)
+    return summarise(zoo)
+
+
+def refined_architectures(params: Params, seed: int) -> list[Architecture]:
+    """Return the architecture of every network, as ``zoo-export`` draws them with this seed."""
+    return member_architectures(
+        params.architectures.training_range(),
+        networks=params.zoo_refine.networks or params.zoo_export.networks,
+        repeated=params.zoo_export.repeated,
+        repeats=params.zoo_export.repeats,
+        seed=derive_seed(seed, "zoo-export"),
+    )
+
+
+def deciding_params(params: Params) -> dict[str, Any]:
+    """Return the parameters that decide the zoo."""
+    section = params.zoo_refine.model_dump(mode="json")
+    return {
+        **section,
+        "networks": params.zoo_refine.networks or params.zoo_export.networks,
+        "repeated": params.zoo_export.model_dump(mode="json")["repeated"],
+        "repeats": params.zoo_export.repeats,
+        "sample_steps": params.sample.steps,
+        "architectures": params.architectures.model_dump(mode="json"),
+    }
+
+
+def refine_settings(params: Params, seed: int) -> RefineSettings:
+    """Return the library's settings; bootstraps are those of a zoo exported with this seed."""
+    section = params.zoo_refine
+    return RefineSettings(
+        steps=section.steps,
+        batch_size=section.batch_size,
+        learning_rate=section.learning_rate,
+        epsilon=section.epsilon,
+        seed=derive_seed(seed, "zoo-export"),
+    )
+
+
+def sampled(
+    generator: Generator,
+    architectures: Sequence[Architecture],
+    params: Params,
+    store: UnitStore,
+    options: RunOptions,
+    progress: Progress,
+) -> list[Draft]:
+    """Sample a network of each architecture, or take those that an interrupted run sampled."""
+    branches = generator.place.branches
+    of_branch = [k % max(1, len(branches)) for k in range(len(architectures))]
+    arrays = store.load(DRAFTS)
+    progress.start(DRAFTS, len(architectures), len(arrays or ()))
+    if not arrays:
+        prepare_torch()
+        requests = [
+            SampleRequest(
+                generator.interface.spec(widths),
+                branches[branch] if branches else UNKNOWN_BRANCH,
+                torch_generator(options.seed, "draft", k),
+                generator.place.task,
+            )
+            for k, (widths, branch) in enumerate(zip(architectures, of_branch, strict=True))
+        ]
+        arrays = {}
+        for k, network in sample_networks(
+            generator.model,
+            requests,
+            generator.patch_size,
+            generator.standardizer,
+            num_steps=params.sample.steps,
+            device=options.device,
+        ):
+            arrays[f"weights-{k}"] = network.weights
+            progress.advance()
+            signal_number = progress.stop_signal()
+            if signal_number:
+                raise InterruptedRunError(signal_number, "zoo-refine: stopped; nothing was kept")
+        store.save(DRAFTS, arrays)
+    return [
+        Draft(Network(widths, arrays[f"weights-{k}"]), branch)
+        for k, (widths, branch) in enumerate(zip(architectures, of_branch, strict=True))
+    ]
