@@ -4,14 +4,16 @@
     python -m benchmarks.tasks mnist --data mnist.npz
     python -m benchmarks.tasks PullCube-v1 --until tokens
     python -m benchmarks.tasks PegInsertionSide-v1 --dagger
+    python -m benchmarks.tasks PlaceSphere-v1 --rounds 2
 
 For each task: demonstrations, hypernetwork, zoo, tokens, generator; then one generated network of
 every held-out shape of the kinds ``unseen_combo`` and ``unseen_width``, the hypernetwork asked
 again, and a network of each shape cloned directly, in the same episodes. Parameters are those of
 ``profiles/tasks.yaml``. With ``--dagger`` the demonstrations are those of the expert, and as many
-episodes of networks of a first hypernetwork that the expert corrects. A part whose output is there
-is skipped, and trainings go on where they were, so that an interrupted run is started again with
-the same command; ``--until tokens`` stops after a part. Writes ``results/tasks/TASK.json``.
+episodes of networks of a first hypernetwork that the expert corrects. With ``--rounds 2`` the
+generator goes on from a zoo of its own samples that were trained on alone. A part whose output is
+there is skipped, and trainings go on where they were, so that an interrupted run is started again
+with the same command; ``--until tokens`` stops after a part. Writes ``results/tasks/TASK.json``.
 """
 
 import argparse
@@ -32,6 +34,8 @@ from stages.params_file import load_params
 PROFILE = Path("profiles/tasks.yaml")
 ARTIFACTS = Path("build/tasks")
 RESULTS = Path("results/tasks")
+ROUND_SHARE = 0.4  # of the first generator's steps, in every further round
+ROUND_LEARNING_RATE = "5e-4"
 DAGGER_SHAPES = ((64, 64), (128, 48), (96, 32, 64))
 
 
@@ -51,11 +55,19 @@ def held_out_flags(params: Params) -> list[str]:
     return arch_flags((*held_out.unseen_combo, *held_out.unseen_width))
 
 
-def commands(task: str, data: str | None, folder: Path, params: Params) -> dict[str, list[str]]:
+def of_round(name: str, k: int) -> str:
+    """Return the name of an artifact of round ``k``, from 1."""
+    return name if k == 1 else f"{name}-{k}"
+
+
+def commands(
+    task: str, data: str | None, folder: Path, params: Params, rounds: int = 1
+) -> dict[str, list[str]]:
     """Return the command that makes each artifact, in order."""
     where = ["--task", task, *(["--data", data] if data else [])]
     made = {kind: str(folder / kind) for kind in ("demos", "ghn", "zoo", "tokens", "generator")}
-    sample = ["sample", "--model", made["generator"], *held_out_flags(params)]
+    samples, generator = (str(folder / of_round(n, rounds)) for n in ("samples", "generator"))
+    further = [further_round(folder, k, params) for k in range(2, rounds + 1)]
     asked = ["rollout", made["ghn"], *where, *held_out_flags(params)]
     return {
         "demos": ["demos", *where],
@@ -63,9 +75,23 @@ def commands(task: str, data: str | None, folder: Path, params: Params) -> dict[
         "zoo": ["zoo-export", made["ghn"], "--resume"],
         "tokens": ["tokenize", made["zoo"]],
         "generator": ["diffuse-train", made["tokens"], "--resume"],
-        "samples": sample,
-        "rollouts": ["rollout", str(folder / "samples"), *where, "--resume"],
+        **{name: words for parts in further for name, words in parts.items()},
+        of_round("samples", rounds): ["sample", "--model", generator, *held_out_flags(params)],
+        of_round("rollouts", rounds): ["rollout", samples, *where, "--resume"],
         "baselines": [*asked, "--demos", made["demos"], "--resume"],
+    }
+
+
+def further_round(folder: Path, k: int, params: Params) -> dict[str, list[str]]:
+    """Return the commands of round ``k``, from 2, of architectures that no round before had."""
+    zoo, tokens = of_round("zoo", k), of_round("tokens", k)
+    before = str(folder / of_round("generator", k - 1))
+    seed, steps = str(k - 1), str(round(ROUND_SHARE * params.diffuse_train.steps))
+    on = ["--from", before, "--steps", steps, "--learning-rate", ROUND_LEARNING_RATE, "--resume"]
+    return {
+        zoo: ["zoo-refine", before, "--demos", str(folder / "demos"), "--seed", seed, "--resume"],
+        tokens: ["tokenize", str(folder / zoo)],
+        of_round("generator", k): ["diffuse-train", str(folder / tokens), *on],
     }
 
 
@@ -118,6 +144,8 @@ def command_of(module: str, task: str, arguments: argparse.Namespace, default: P
         words += ["--data", Path(arguments.data).name]
     if getattr(arguments, "dagger", False):
         words += ["--dagger"]
+    if getattr(arguments, "rounds", 1) > 1:
+        words += ["--rounds", str(arguments.rounds)]
     if arguments.profile != default:
         words += ["--profile", str(arguments.profile)]
     return " ".join(words)
@@ -149,11 +177,11 @@ def refuse_different_episodes(by_source: dict[str, list[Evaluation]]) -> None:
         raise ValueError("networks were evaluated in different episodes; remove the rollouts")
 
 
-def result_of(task: str, folder: Path) -> dict[str, Any]:
+def result_of(task: str, folder: Path, rounds: int) -> dict[str, Any]:
     """Return what is kept of a task."""
     by_source: dict[str, list[Evaluation]] = {}
     digests = {}
-    for part in ("rollouts", "baselines"):
+    for part in (of_round("rollouts", rounds), "baselines"):
         rollouts, artifact = read_rollouts(folder / part)
         digests[part] = artifact.digest
         for one in rollouts.evaluations:
@@ -176,6 +204,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data", help="a file of examples, for mnist")
     parser.add_argument("--profile", type=Path, default=PROFILE)
     parser.add_argument("--dagger", action="store_true", help="let the expert correct networks")
+    parser.add_argument("--rounds", type=int, default=1, help="of zoo, tokens and generator")
     parser.add_argument("--until", help="the last part that is made, such as tokens")
     return parser.parse_args()
 
@@ -186,7 +215,7 @@ def main() -> None:
     params = load_params(arguments.profile)
     for task in arguments.tasks:
         folder = ARTIFACTS / file_name(task)
-        parts = commands(task, arguments.data, folder, params)
+        parts = commands(task, arguments.data, folder, params, arguments.rounds)
         if arguments.dagger:
             parts = with_dagger(parts, folder)
         if arguments.until:
@@ -200,7 +229,7 @@ def main() -> None:
         figures = {
             "command": command_of("tasks", task, arguments, PROFILE),
             "profile": str(arguments.profile),
-            **result_of(task, folder),
+            **result_of(task, folder, arguments.rounds),
             "seconds": seconds,
         }
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -86,6 +86,26 @@ def test_dagger_corrects_a_first_hypernetwork():
     assert str(folder / "demos-first") in parts["demos"]
 
 
+def test_a_round_goes_on_from_the_one_before():
+    """Its zoo is of the last generator's samples; the last round's generator is what is judged."""
+    folder = Path("build/tasks/some")
+    once, twice, thrice = (
+        commands("digits", None, folder, Params(), rounds) for rounds in (1, 2, 3)
+    )
+    assert {k: v for k, v in thrice.items() if k in once} == {
+        k: v for k, v in once.items() if k not in ("samples", "rollouts")
+    }
+    assert list(thrice)[5:] == [
+        *("zoo-2", "tokens-2", "generator-2"),
+        *("zoo-3", "tokens-3", "generator-3"),
+        *("samples-3", "rollouts-3", "baselines"),
+    ]
+    assert thrice["zoo-3"][:2] == ["zoo-refine", str(folder / "generator-2")]
+    assert thrice["zoo-2"][:2] == ["zoo-refine", str(folder / "generator")]
+    assert thrice["samples-3"][2] == str(folder / "generator-3")
+    assert thrice["zoo-2"] == twice["zoo-2"]
+
+
 def test_what_was_made_in_another_way_is_not_taken(tmp_path):
     """The same name with other words is refused, and nothing is run."""
     (tmp_path / "demos").mkdir()
