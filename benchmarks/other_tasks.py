@@ -20,8 +20,8 @@ SHORT_SOURCES = ("sample", "ghn", "cloned")
 TASKS_HEAD = """Networks of the 12 held-out shapes within the trained range of widths and depths,
 one sample of each: success_once of tasks of ManiSkill, accuracy on examples that were kept back, or
 the share of episodes that reach Gymnasium's threshold. PushCube-v1, PickCube-v1 and StackCube-v1
-are above. Made by `python -m benchmarks.tasks TASK`, with the parameters of
-[profiles/tasks.yaml](../profiles/tasks.yaml).
+are above. Made by `python -m benchmarks.tasks TASK` and the words of the last column; the parameters
+are those of [profiles/tasks.yaml](../profiles/tasks.yaml) where no profile is named.
 """
 TOGETHER_HEAD = """One generator for all of these tasks, beside one generator for each. Made by
 `python -m benchmarks.together TASK ...`.
@@ -70,10 +70,17 @@ def tasks_table(reports: list[dict[str, Any]], experts: dict[str, Any]) -> str:
                 *(write_success(sources.get(name)) for name in SHORT_SOURCES),
                 f"{generated['lowest']:.2f} ({generated['lowest_shape']})",
                 write_number(report["of_cloned"]),
+                further_words(report),
             ]
         )
     head = ["task", "expert", "generated", "GHN asked again", "cloned directly", "lowest generated"]
-    return markdown_table([*head, "generated / cloned"], rows)
+    return markdown_table([*head, "generated / cloned", "made with"], rows)
+
+
+def further_words(report: dict[str, Any]) -> str:
+    """Return what stands behind the task in the command that made a report."""
+    words = report["command"].partition(report["task"])[2].strip()
+    return f"`{words}`" if words else ""
 
 
 def together_table(report: dict[str, Any]) -> str:

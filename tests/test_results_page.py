@@ -302,7 +302,12 @@ def test_further_tasks_are_read_where_they_are(tmp_path):
         "lowest_shape": "64,96",
         "return_mean": -123.2,
     }
-    report = {"task": "PullCube-v1", "sources": {"sample": success}, "of_cloned": None}
+    report = {
+        "command": "python -m benchmarks.tasks PullCube-v1 --rounds 2",
+        "task": "PullCube-v1",
+        "sources": {"sample": success},
+        "of_cloned": None,
+    }
     both = {"together": success, "alone": success, "of_alone": 1.0}
     learned = {
         "task": "gym:Pendulum-v1",
@@ -341,8 +346,8 @@ def test_further_tasks_are_read_where_they_are(tmp_path):
     cell = "0.950 [0.900, 0.975]"
     missing = "not measured"
     assert (
-        f"| PullCube-v1 | 0.997 | {cell} | {missing} | {missing} | 0.50 (64,96) | {missing} |"
-        in text
+        f"| PullCube-v1 | 0.997 | {cell} | {missing} | {missing} | 0.50 (64,96) | {missing} | "
+        "`--rounds 2` |" in text
     )
     assert f"| PullCube-v1 | {cell} | {cell} | 1.000 |" in text
     row = f"| gym:Pendulum-v1 | -123.2 | -123.2 | -123.2 | {cell} | -1500.0 to -200.0 | 61 |"
