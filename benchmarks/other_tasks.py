@@ -20,8 +20,8 @@ SHORT_SOURCES = ("sample", "ghn", "cloned")
 TASKS_HEAD = """Networks of the 12 held-out shapes within the trained range of widths and depths,
 one sample of each: success_once of tasks of ManiSkill, accuracy on examples that were kept back, or
 the share of episodes that reach Gymnasium's threshold. PushCube-v1, PickCube-v1 and StackCube-v1
-are above. Made by `python -m benchmarks.tasks TASK` and the words of the last column; parameters are
-those of [profiles/tasks.yaml](../profiles/tasks.yaml) where no profile is named.
+are above. Made by `python -m benchmarks.tasks TASK` and the words of the last column, with the
+parameters of [profiles/tasks.yaml](../profiles/tasks.yaml) where no profile is named.
 """
 TOGETHER_HEAD = """One generator for all of these tasks, beside one generator for each. Made by
 `python -m benchmarks.together TASK ...`.
