@@ -2,12 +2,14 @@ r"""Draw held-out architectures that played no part in any decision, for a secon
 
 The held-out shapes of ``params.yaml`` were looked at while the method was being made: features and
 learning rates were chosen by their success too. These are drawn by a seed instead, four of each
-kind, after everything was settled:
+kind, after everything was settled. On the artifacts of ``make compare``:
 
     python -m benchmarks.new_shapes > profiles/new_shapes.yaml
-    nnit sample --held-out --params profiles/new_shapes.yaml --out artifacts/new-samples
-    nnit rollout artifacts/new-samples --ghn artifacts/ghn --params profiles/new_shapes.yaml \
-        --out artifacts/new-rollouts --metrics results/new_shapes.json
+    nnit sample --held-out --params profiles/new_shapes.yaml \
+        --model comparison/artifacts/TASK/seed-0/generator --out build/new_shapes/TASK/samples
+    nnit rollout build/new_shapes/TASK/samples --task TASK --params profiles/new_shapes.yaml \
+        --ghn comparison/artifacts/TASK/seed-0/ghn --demos comparison/artifacts/TASK/demos \
+        --out build/new_shapes/TASK/rollouts --metrics results/new_shapes/TASK.json
 
 Tuples of trained widths are checked against every architecture that the trainings drew, by drawing
 all of them again.

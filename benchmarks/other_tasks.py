@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.results_tables import MISSING, Row, markdown_table, write_number
+from benchmarks.results_tables import MISSING, Row, markdown_table, method_name, write_number
 from benchmarks.targets import Target
 
 OF_CLONED = {"PegInsertionSide-v1": 0.9, "mnist": 0.99}  # of direct cloning's success
@@ -26,6 +26,13 @@ parameters of [profiles/tasks.yaml](../profiles/tasks.yaml) where no profile is 
 TOGETHER_HEAD = """One generator for all of these tasks, beside one generator for each. Made by
 `python -m benchmarks.together TASK ...`.
 """
+NEW_SHAPES_HEAD = """The shapes above were looked at while the method was being made. These were
+drawn by a seed after everything was settled, four of each kind and none that a training had, and
+were looked at once: one sample of each, 100 episodes a network. Made by `nnit sample` and `nnit
+rollout` with [profiles/new_shapes.yaml](../profiles/new_shapes.yaml), as
+[benchmarks/new_shapes.py](../benchmarks/new_shapes.py) says.
+"""
+NEW_SHAPES_SOURCES = ("sample", "ghn", "ghn-grown", "cloned")
 REINFORCEMENT_HEAD = """The hypernetwork learns by PPO over architectures; its networks then act
 deterministically. Return per episode, mean over shapes and episodes. Made by
 `python -m benchmarks.reinforcement TASK --profile FILE`; the profile is named in each file of
@@ -81,6 +88,27 @@ def further_words(report: dict[str, Any]) -> str:
     """Return what stands behind the task in the command that made a report."""
     words = report["command"].partition(report["task"])[2].strip()
     return f"`{words}`" if words else ""
+
+
+def new_shapes_table(results: Path) -> str:
+    """Write success on shapes that were drawn for a second look; empty where nothing was run."""
+    rows = []
+    for file in sorted(results.glob("*.json")):
+        sources = json.loads(file.read_text())["by_source"]
+        for kind in sources["sample"]:
+            groups = [sources.get(name, {}).get(kind) for name in NEW_SHAPES_SOURCES]
+            rows.append([file.stem, kind, *map(write_group, groups)])
+    head = ["task", "held out as", *map(method_name, NEW_SHAPES_SOURCES)]
+    return markdown_table(head, rows) if rows else ""
+
+
+def write_group(group: dict[str, Any] | None) -> str:
+    """Write the success of the networks of one kind, with Wilson's interval and the lowest."""
+    if group is None:
+        return "-"
+    low, high = group["wilson_95"]
+    share, lowest = group["success_once"], group["success_once_min"]
+    return f"{share:.3f} [{low:.3f}, {high:.3f}], lowest {lowest:.2f}"
 
 
 def together_table(report: dict[str, Any]) -> str:
@@ -189,6 +217,9 @@ def other_tasks(results: Path) -> list[str]:
     experts = (read_report(results / "experts.json") or {"tasks": {}})["tasks"]
     rows = target_rows(reports, together, many, learned)
     parts = []
+    new_shapes = new_shapes_table(results / "new_shapes")
+    if new_shapes:
+        parts += ["## A second look\n", NEW_SHAPES_HEAD, new_shapes]
     if rows:
         head = ["target", "bound", "measured"]
         parts += ["## Targets of further tasks\n", markdown_table(head, rows)]

@@ -315,6 +315,7 @@ def test_further_tasks_are_read_where_they_are(tmp_path):
         "curve": [[1, -1500.0], [2, -200.0]],
         "seconds": {"ghn": 61.4},
     }
+    group = {"success_once": 0.99, "success_once_min": 0.97, "wilson_95": [0.98, 0.995]}
     expert = {"tasks": {"PullCube-v1": {"success_once": {"share": 0.997}}}}
     many = {
         "task": "PushCube-v1",
@@ -330,6 +331,7 @@ def test_further_tasks_are_read_where_they_are(tmp_path):
         "many_networks.json": many,
         "tasks/PullCube-v1.json": report,
         "tasks/together.json": {"tasks": {"PullCube-v1": both}},
+        "new_shapes/PushCube-v1.json": {"by_source": {"sample": {"wider": group}}},
         "reinforcement/gym-Pendulum-v1.json": learned,
     }
     for name, content in files.items():
@@ -338,6 +340,8 @@ def test_further_tasks_are_read_where_they_are(tmp_path):
     text = "\n".join(other_tasks(tmp_path))
     report["sources"] = dict.fromkeys(("sample", "ghn", "cloned"), success)
     (tmp_path / "tasks" / "PullCube-v1.json").write_text(json.dumps(report))
+    second = "| PushCube-v1 | wider | 0.990 [0.980, 0.995], lowest 0.97 | - | - | - |"
+    assert second in text
     short = short_tasks_table(tmp_path)
     assert "| PullCube-v1 | 0.950 [0.900, 0.975] |" in short
     assert f"0.975] | {MISSING} |" in short
