@@ -2,7 +2,7 @@ r"""Draw held-out architectures that played no part in any decision, for a secon
 
 The held-out shapes of ``params.yaml`` were looked at while the method was being made: features and
 learning rates were chosen by their success too. These are drawn by a seed instead, four of each
-kind, after everything was settled. On the artifacts of ``make compare``:
+kind, and nothing is chosen by them. On the artifacts of ``make compare``:
 
     python -m benchmarks.new_shapes > profiles/new_shapes.yaml
     nnit sample --held-out --params profiles/new_shapes.yaml \
@@ -15,6 +15,8 @@ Tuples of trained widths are checked against every architecture that the trainin
 all of them again.
 """
 
+from pathlib import Path
+
 import numpy as np
 
 from nnit.architectures import HELD_OUT_KINDS, TrainingRange, sample_architecture
@@ -25,6 +27,7 @@ from stages.params import Params
 from stages.params_file import load_params
 
 SEED = 2026
+COMPARISON_PARAMS = Path("comparison/params")
 OF_EACH_KIND = 4
 
 
@@ -73,9 +76,10 @@ def draw_shapes(
 
 def main() -> None:
     """Print a parameter file that holds these shapes out."""
-    params = load_params()
-    training = params.architectures.training_range()
-    shapes = draw_shapes(training, trained_architectures(params), np.random.default_rng(SEED))
+    training = load_params().architectures.training_range()
+    files = [None, *sorted(COMPARISON_PARAMS.glob("*.yaml"))]
+    trained = set().union(*(trained_architectures(load_params(file)) for file in files))
+    shapes = draw_shapes(training, trained, np.random.default_rng(SEED))
     print("# Made by: python -m benchmarks.new_shapes > profiles/new_shapes.yaml")
     print("architectures:\n  held_out:")
     for kind, members in shapes.items():

@@ -27,9 +27,9 @@ TOGETHER_HEAD = """One generator for all of these tasks, beside one generator fo
 `python -m benchmarks.together TASK ...`.
 """
 NEW_SHAPES_HEAD = """The shapes above were looked at while the method was being made. These were
-drawn by a seed after everything was settled, four of each kind and none that a training had, and
-were looked at once: one sample of each, 100 episodes a network. Made by `nnit sample` and `nnit
-rollout` with [profiles/new_shapes.yaml](../profiles/new_shapes.yaml), as
+drawn by a seed, four of each kind and none that a training had, and nothing was chosen by them
+(some were run on PushCube-v1 before): one sample of each, 100 episodes a network. Made by `nnit
+sample` and `nnit rollout` with [profiles/new_shapes.yaml](../profiles/new_shapes.yaml), as
 [benchmarks/new_shapes.py](../benchmarks/new_shapes.py) says.
 """
 NEW_SHAPES_SOURCES = ("sample", "ghn", "ghn-grown", "cloned")

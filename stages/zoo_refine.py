@@ -32,6 +32,7 @@ from stages.params import Params, RunOptions
 from stages.zoo_export import Summary, fan_out, pack_networks, summarise, zoo_in_order
 
 DRAFTS = "drafts"  # how the store calls what was sampled
+DRAFTS_PER_FILE = 10  # that are lost at most where a run is stopped
 
 
 @dataclass(frozen=True)
@@ -90,9 +91,9 @@ def run(
     if not options.resume:
         clear_state(outputs.zoo)
 
-    drafts = sampled(generator, architectures, params, store, options, progress)
-    units = plan_refining(drafts, demos, refine_settings(params, options.seed))
     with naming_the_way_on(outputs.zoo):
+        drafts = sampled(generator, architectures, params, store, options, progress)
+        units = plan_refining(drafts, demos, refine_settings(params, options.seed))
         written = fan_out(
             "networks", refine_members, units, pack_networks, store, options, progress
         )
@@ -154,38 +155,56 @@ def sampled(
     options: RunOptions,
     progress: Progress,
 ) -> list[Draft]:
-    """Sample a network of each architecture, or take those that an interrupted run sampled."""
-    branches = generator.place.branches
-    of_branch = [k % max(1, len(branches)) for k in range(len(architectures))]
-    arrays = store.load(DRAFTS)
-    progress.start(DRAFTS, len(architectures), len(arrays or ()))
-    if not arrays:
-        prepare_torch()
-        requests = [
-            SampleRequest(
-                generator.interface.spec(widths),
-                branches[branch] if branches else UNKNOWN_BRANCH,
-                torch_generator(options.seed, "draft", k),
-                generator.place.task,
-            )
-            for k, (widths, branch) in enumerate(zip(architectures, of_branch, strict=True))
-        ]
-        arrays = {}
-        for k, network in sample_networks(
-            generator.model,
-            requests,
-            generator.patch_size,
-            generator.standardizer,
-            num_steps=params.sample.steps,
-            device=options.device,
-        ):
-            arrays[f"weights-{k}"] = network.weights
-            progress.advance()
+    """Sample a network of each architecture; those that an interrupted run kept are taken.
+
+    Raises:
+        InterruptedRunError: the caller asked to stop; what was sampled before is kept.
+    """
+    prepare_torch()
+    requests = draft_requests(generator, architectures, options.seed)
+    starts = range(0, len(requests), DRAFTS_PER_FILE)
+    kept = {start: found for start in starts if (found := store.load(f"{DRAFTS}-{start}"))}
+    progress.start(DRAFTS, len(requests), sum(map(len, kept.values())))
+    networks: list[Network] = []
+    for start in starts:
+        if start not in kept:
             signal_number = progress.stop_signal()
             if signal_number:
-                raise InterruptedRunError(signal_number, "zoo-refine: stopped; nothing was kept")
-        store.save(DRAFTS, arrays)
+                stopped = f"stopped after {len(networks)} of {len(requests)} samples"
+                raise InterruptedRunError(signal_number, stopped)
+            found = sample_networks(
+                generator.model,
+                requests[start : start + DRAFTS_PER_FILE],
+                generator.patch_size,
+                generator.standardizer,
+                num_steps=params.sample.steps,
+                device=options.device,
+            )
+            kept[start] = {f"weights-{k}": network.weights for k, network in found}
+            store.save(f"{DRAFTS}-{start}", kept[start])
+            progress.advance(len(kept[start]))
+        arrays = kept[start]
+        specs = [request.spec for request in requests[start : start + DRAFTS_PER_FILE]]
+        networks += [Network(s.hidden_dims, arrays[f"weights-{k}"]) for k, s in enumerate(specs)]
+    return [Draft(network, branch_of(generator, k)) for k, network in enumerate(networks)]
+
+
+def draft_requests(
+    generator: Generator, architectures: Sequence[Architecture], seed: int
+) -> list[SampleRequest]:
+    """Ask for a network of each architecture, dealt to the branches in turn."""
+    task, rows = generator.place
     return [
-        Draft(Network(widths, arrays[f"weights-{k}"]), branch)
-        for k, (widths, branch) in enumerate(zip(architectures, of_branch, strict=True))
+        SampleRequest(
+            generator.interface.spec(widths),
+            rows[branch_of(generator, k)] if rows else UNKNOWN_BRANCH,
+            torch_generator(seed, "draft", k),
+            task,
+        )
+        for k, widths in enumerate(architectures)
     ]
+
+
+def branch_of(generator: Generator, k: int) -> int:
+    """Return the branch of network ``k``, counted from 0 in its task."""
+    return k % max(1, len(generator.place.branches))

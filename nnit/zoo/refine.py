@@ -1,9 +1,7 @@
 """Train networks that a generator sampled on alone: the zoo of a further round.
 
-A generator learns what the networks of its zoo have in common; what each of them learnt for itself
-when it was fine-tuned is mostly lost. Its samples lie where the zoo's networks agree, and training
-each on from there goes beyond what the first zoo had. A generator that goes on learning from these
-is the next round's.
+Instead of a hypernetwork's branch, a generator writes the networks that are fine-tuned. A generator
+that goes on learning from these is the next round's.
 
 Everything here is a unit of work that depends on its arguments alone, so that it can run in any
 process.

@@ -70,11 +70,13 @@ def test_the_same_whatever_the_workers_and_interruptions(pipeline, refined, tmp_
     refine(pipeline, tmp_path / "two", workers=2)
     assert tree(tmp_path / "two") == tree(refined)
     out, total = tmp_path / "out", len(read_zoo(refined)[0])
-    with pytest.raises(InterruptedRunError, match="nothing was kept"):
+    go_on = "go on with the same command and --resume"
+    with pytest.raises(InterruptedRunError, match=f"stopped after 10 of {total} samples.*{go_on}"):
         refine(pipeline, out, progress=Recorder(1))
-    assert names(tmp_path) == ["two"]
-    with pytest.raises(InterruptedRunError, match="go on with the same command and --resume"):
-        refine(pipeline, out, progress=Recorder(total + 1))
+    again = Recorder(total - 10 + 1)
+    with pytest.raises(InterruptedRunError, match=go_on):
+        refine(pipeline, out, resume=True, progress=again)
+    assert again.parts[0] == ("drafts", total, 10)
     resumed = Recorder()
     refine(pipeline, out, resume=True, progress=resumed)
     assert resumed.parts == [("drafts", total, total), ("networks", 2, 1)]
