@@ -38,7 +38,7 @@ demo: env
 	$(BIN)/nnit ghn-train $(DEMO)/demos $(PROFILE)
 	$(BIN)/nnit zoo-export $(DEMO)/ghn $(PROFILE)
 	$(BIN)/nnit tokenize $(DEMO)/zoo $(PROFILE)
-	$(BIN)/nnit diffuse-train $(DEMO)/tokens $(PROFILE)
+	$(BIN)/nnit diffuse-train $(DEMO)/tokens --demos $(DEMO)/demos $(PROFILE)
 	$(BIN)/nnit sample --model $(DEMO)/generator --held-out $(PROFILE)
 	$(BIN)/nnit rollout $(DEMO)/samples --ghn $(DEMO)/ghn --demos $(DEMO)/demos $(PROFILE)
 

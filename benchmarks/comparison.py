@@ -94,7 +94,9 @@ PARTS = {
     ),
     "tokens": Part(f"tokenize {OF_SEED}/zoo", f"{OF_SEED}/tokens", EVERY_SEED),
     "generator": Part(
-        f"diffuse-train {OF_SEED}/tokens --resume", f"{OF_SEED}/generator", EVERY_SEED
+        f"diffuse-train {OF_SEED}/tokens --demos {AT}/demos --resume",
+        f"{OF_SEED}/generator",
+        EVERY_SEED,
     ),
     "samples": Part(
         f"sample --model {OF_SEED}/generator --held-out --repeated",
@@ -114,7 +116,9 @@ PARTS = {
     ),
     "zoo-alone": Part(f"zoo-alone {AT}/demos --resume", f"{AT}/alone/zoo"),
     "tokens-alone": Part(f"tokenize {AT}/alone/zoo", f"{AT}/alone/tokens"),
-    "generator-alone": Part(f"diffuse-train {AT}/alone/tokens --resume", f"{AT}/alone/generator"),
+    "generator-alone": Part(
+        f"diffuse-train {AT}/alone/tokens --demos {AT}/demos --resume", f"{AT}/alone/generator"
+    ),
     "samples-alone": Part(f"sample --model {AT}/alone/generator --held-out", f"{AT}/alone/samples"),
     "flat": Part(f"flat-train {FIRST}/zoo --resume", f"{AT}/flat/flat"),
     "samples-flat": Part(f"flat-sample --model {AT}/flat/flat --held-out", f"{AT}/flat/samples"),

@@ -74,7 +74,7 @@ def commands(
         "ghn": ["ghn-train", made["demos"], "--resume"],
         "zoo": ["zoo-export", made["ghn"], "--resume"],
         "tokens": ["tokenize", made["zoo"]],
-        "generator": ["diffuse-train", made["tokens"], "--resume"],
+        "generator": ["diffuse-train", made["tokens"], "--demos", made["demos"], "--resume"],
         **{name: words for parts in further for name, words in parts.items()},
         of_round("samples", rounds): ["sample", "--model", generator, *held_out_flags(params)],
         of_round("rollouts", rounds): ["rollout", samples, *where, "--resume"],
@@ -87,9 +87,10 @@ def further_round(folder: Path, k: int, params: Params) -> dict[str, list[str]]:
     zoo, tokens = of_round("zoo", k), of_round("tokens", k)
     before = str(folder / of_round("generator", k - 1))
     seed, steps = str(k - 1), str(round(ROUND_SHARE * params.diffuse_train.steps))
-    on = ["--from", before, "--steps", steps, "--learning-rate", ROUND_LEARNING_RATE, "--resume"]
+    demos = ["--demos", str(folder / "demos"), "--resume"]
+    on = ["--from", before, "--steps", steps, "--learning-rate", ROUND_LEARNING_RATE, *demos]
     return {
-        zoo: ["zoo-refine", before, "--demos", str(folder / "demos"), "--seed", seed, "--resume"],
+        zoo: ["zoo-refine", before, *demos, "--seed", seed],
         tokens: ["tokenize", str(folder / zoo)],
         of_round("generator", k): ["diffuse-train", str(folder / tokens), *on],
     }

@@ -30,7 +30,9 @@ def commands(tasks: list[str], steps: int, flags: list[str]) -> dict[str, list[s
     """Return the command that makes each artifact, in order."""
     tokens, generator = str(FOLDER / "tokens"), str(FOLDER / "generator")
     zoos = [str(ARTIFACTS / file_name(task) / "zoo") for task in tasks]
-    train = ["diffuse-train", tokens, "--steps", str(steps), "--resume"]
+    demos = [str(ARTIFACTS / file_name(task) / "demos") for task in tasks]
+    cloning = [word for one in demos for word in ("--demos", one)]
+    train = ["diffuse-train", tokens, *cloning, "--steps", str(steps), "--resume"]
     parts = {"tokens": ["tokenize", *zoos], "generator": train}
     for task in tasks:
         name = file_name(task)

@@ -2,7 +2,7 @@
 
 import math
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +92,7 @@ def follow(
     arrays: Callable[[], dict[str, np.ndarray]],
     state: State | None,
     shown: str = LOSS,
+    beside: Sequence[str] = (),
 ) -> list[tuple[int, float]]:
     """Run a training to its end, saving its state on the way and when asked to stop.
 
@@ -104,6 +105,7 @@ def follow(
         arrays: Returns what the next step depends on.
         state: Where the training was resumed, if it was.
         shown: What the curve is called on the terminal. All but a loss may be missing at a step.
+        beside: Further figures of a step that the terminal shows.
 
     Returns:
         The loss curve: (steps done, mean loss since the point before).
@@ -127,7 +129,8 @@ def follow(
         if step.step % interval == 0 and pending:
             curve.append([step.step, float(np.mean(pending))])
             pending = []
-        progress.advance(1, **{shown: step.loss})
+        further = {name: getattr(step, name) for name in beside}
+        progress.advance(1, **{shown: step.loss}, **further)
         stop = progress.stop_signal()
         if step.step < total and (stop or step.step % every == 0):
             saved = {"curve": curve, "pending": pending}

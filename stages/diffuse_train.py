@@ -1,6 +1,7 @@
 """Stage ``diffuse-train``: train the diffusion transformer on token sequences.
 
 Reads:   tokens      kind "tokens",    schema 1 or 2
+         demos       kind "demos",     schema 1 (one of each task; optional)
          generator   kind "generator", schema 1 or 2 (to go on from; optional)
 Writes:  generator   kind "generator", schema 1; 2 of several tasks
 """
@@ -13,14 +14,18 @@ from typing import Any
 import torch
 
 from nnit.architectures import refuse_held_out
+from nnit.artifacts.demos import read_demos
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.model import write_model
 from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.state import State, clear_state
 from nnit.artifacts.tokens import read_tokens
+from nnit.cloning import cloning_data
+from nnit.demos import Demos
 from nnit.diffusion.architecture import values_of
 from nnit.diffusion.continuation import KnownTask, different_sizes, go_on_from
 from nnit.diffusion.ema import Ema
+from nnit.diffusion.predicted import PredictedCloning
 from nnit.diffusion.training import (
     DiffusionTrainingSettings,
     branch_rows,
@@ -51,6 +56,7 @@ from stages.lineage import refuse_trained_on_held_out, require_same_task
 from stages.params import Params, RunOptions
 
 EMA_PREFIX = "ema/"
+CLONING = {"cloning_share", "cloning_batch_size"}  # parameters that count where there are --demos
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class Inputs:
 
     tokens: Path
     parent: Path | None = None  # a generator to go on from
+    demos: tuple[Path, ...] = ()  # that predicted networks clone, in any order; none: they don't
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,9 @@ def run(
 ) -> Summary:
     """Train the generator; its averaged (EMA) weights are what is written.
 
+    Given demonstrations, the networks that are predicted in training are held to them too, whatever
+    the noise: see ``nnit.diffusion.predicted``.
+
     Given a generator to go on from, training begins with what that has learnt; see ``go_on_from``.
     Optimiser and schedule begin anew. What it knows of a task is kept only by training on that
     task too.
@@ -96,8 +106,9 @@ def run(
     Raises:
         LeakError: a training network has a held-out architecture, or the generator to go on from
             may have been trained on one.
-        UsageError: a generator to go on from of other sizes.
-        WrongKindError: one that knows a task of the tokens with another interface.
+        UsageError: a generator to go on from of other sizes; demonstrations of some of the tasks.
+        WrongKindError: a generator that knows a task of the tokens with another interface;
+            demonstrations of another task, or other ones than the zoo's.
         NnitError: a missing or damaged input, an output that can't be written, or the run was
             stopped (its state is saved).
     """
@@ -106,8 +117,10 @@ def run(
     training_range = params.architectures.training_range()
     refuse_held_out(tokens.architectures, training_range, str(inputs.tokens))
     section = params.diffuse_train
-    decides = section.model_dump(mode="json", exclude={"checkpoint_every"})
-    parents = {"tokens": parent.digest}
+    undecided = {"checkpoint_every"} | (set() if inputs.demos else CLONING)
+    decides = section.model_dump(mode="json", exclude=undecided)
+    demos, digests = read_demos_of(inputs, tokens)
+    parents = {"tokens": parent.digest, **digests}
     old = None if inputs.parent is None else read_generator(inputs.parent)
     if old is not None:
         assert inputs.parent is not None
@@ -155,6 +168,7 @@ def run(
             autocast=use_bfloat16(section.precision, options.device),
         ),
         tasks=tokens.tasks.tolist(),
+        cloning=held_to(demos, tokens, params, options.device),
         device=options.device,
         start=start,
     )
@@ -166,6 +180,7 @@ def run(
         every=section.checkpoint_every,
         arrays=lambda: {**training_arrays(model, optimizer), **ema.arrays(EMA_PREFIX)},
         state=state,
+        beside=("cloning_loss",) if demos else (),
     )
 
     attributes = {
@@ -196,6 +211,49 @@ def run(
 def recorded_params(decides: Mapping[str, Any], params: Params) -> dict[str, Any]:
     """Return what the manifest says of the parameters: also which architectures were trainable."""
     return {**decides, "architectures": params.architectures.model_dump(mode="json")}
+
+
+def read_demos_of(inputs: Inputs, tokens: TokenSet) -> tuple[list[Demos], dict[str, str]]:
+    """Read the demonstrations of each task of the tokens, in their order, and their digests.
+
+    Raises:
+        UsageError: two of one task, or some tasks have none.
+        WrongKindError: of a task that the tokens don't have, or other ones than the zoo's.
+    """
+    places = {interface.task: k for k, interface in enumerate(tokens.interfaces)}
+    found: dict[int, Demos] = {}
+    digests = {}
+    for path in inputs.demos:
+        demos, artifact = read_demos(path)
+        place = places.get(demos.interface.task, 0)
+        require_same_task(inputs.tokens, tokens.interfaces[place], path, demos.interface)
+        if place in found:
+            raise UsageError(
+                f"--demos {path}: is of {demos.interface.task}, as other demonstrations are; give "
+                "one of each task"
+            )
+        found[place] = demos
+        digests["demos" if len(places) == 1 else f"demos {demos.interface.task}"] = artifact.digest
+    if found and (missing := [task for task, place in places.items() if place not in found]):
+        raise UsageError(
+            f"--demos: none is of {', '.join(missing)}; give demonstrations of each task of "
+            f"{inputs.tokens}, or none"
+        )
+    return [found[place] for place in sorted(found)], digests
+
+
+def held_to(
+    demos: list[Demos], tokens: TokenSet, params: Params, device: str
+) -> PredictedCloning | None:
+    """Return what predicted networks are held to, if there are demonstrations."""
+    if not demos:
+        return None
+    return PredictedCloning(
+        tuple(cloning_data(one, device) for one in demos),
+        tuple(tokens.spec(k) for k in range(len(tokens))),
+        params.diffuse_train.cloning_share,
+        params.diffuse_train.cloning_batch_size,
+    )
 
 
 def begin_from(

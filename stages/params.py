@@ -287,6 +287,12 @@ class DiffuseTrainParams(Section):
     ema_decay: Annotated[float, Strict(), Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
         default=0.995, description="decay of the weight average that samples are drawn with"
     )
+    cloning_share: Annotated[float, Strict(), Field(gt=0, le=100, allow_inf_nan=False)] = Field(
+        default=0.3, description="weight of predicted networks' cloning loss, given --demos"
+    )
+    cloning_batch_size: Count = Field(
+        default=256, description="transitions for each predicted network, given --demos"
+    )
     checkpoint_every: Count = Field(default=200, description="steps between checkpoints")
     precision: Precision = Field(
         default="auto",

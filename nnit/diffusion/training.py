@@ -1,5 +1,6 @@
 """Train the diffusion transformer on the token sequences of zoos."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,6 +13,12 @@ from nnit.diffusion.architecture import architecture_loss, mask_batch
 from nnit.diffusion.batch import UNKNOWN_BRANCH, TokenBatch, collate, epoch_batches
 from nnit.diffusion.ema import Ema
 from nnit.diffusion.path import interpolate, loss_weight, sample_times
+from nnit.diffusion.predicted import (
+    PredictedCloning,
+    predicted_losses,
+    predicted_networks,
+    relative_loss,
+)
 from nnit.diffusion.transformer import DiffusionTransformer, places_of_tasks
 from nnit.mlp import Architecture
 from nnit.seeding import torch_generator
@@ -47,9 +54,10 @@ class DiffusionStep(NamedTuple):
     """What one optimiser step tells its caller."""
 
     step: int  # steps done, 1 after the first
-    loss: float  # what is minimised
+    loss: float  # of weights and architecture tokens, as they should be
     weight_error: float
     arch_loss: float  # cross-entropy of masked architecture tokens, in nats
+    cloning_loss: float | None = None  # of predicted networks, where they are held to one
 
 
 def network_tokens(tokens: TokenSet, k: int) -> NetworkTokens:
@@ -149,6 +157,7 @@ def train_diffusion(
     settings: DiffusionTrainingSettings,
     *,
     tasks: Sequence[int] | None = None,
+    cloning: PredictedCloning | None = None,
     device: str = "cpu",
     start: int = 0,
 ) -> Iterator[DiffusionStep]:
@@ -163,6 +172,8 @@ def train_diffusion(
         branches: The branch of each network, counted over all tasks.
         settings: The numbers.
         tasks: The index of the task of each network; by default there is one.
+        cloning: Demonstrations, on the device, that predicted networks are held to at all times;
+            by default their weights are all that matters.
         device: Where the model is.
         start: Steps that were done before.
     """
@@ -192,7 +203,22 @@ def train_diffusion(
             logits = model.architecture_logits(masked.batch.to(device), masked.t_arch.to(device))
         loss = diffusion_loss(predicted, clean, t)
         arch_loss = architecture_loss(logits, masked.targets.to(device))
-        total = loss.total + ARCH_SHARE * arch_loss
-        optimise(optimizer, total, one_cycle(step, settings.steps, settings.learning_rate))
+        total = minimised = loss.total + ARCH_SHARE * arch_loss
+        cloning_loss = None
+        if cloning is not None:
+            losses = predicted_losses(
+                predicted_networks(
+                    predicted.float(),
+                    [networks[k].layout for k in members],
+                    [cloning.specs[k] for k in members],
+                ),
+                [cloning.data[tasks[k]] for k in members],
+                cloning.batch_size,
+                generator,
+            )
+            minimised = total + cloning.share * relative_loss(losses)
+            cloning_loss = losses.mean().item()
+        optimise(optimizer, minimised, one_cycle(step, settings.steps, settings.learning_rate))
         ema.update(model, step)
-        yield DiffusionStep(step + 1, total.item(), loss.weights.item(), arch_loss.item())
+        shown = total.item() if math.isfinite(minimised.item()) else math.nan
+        yield DiffusionStep(step + 1, shown, loss.weights.item(), arch_loss.item(), cloning_loss)

@@ -4,12 +4,15 @@ Axis letters: R, C rows and columns of patches; p, q rows and columns within a p
 """
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from einops import rearrange
+from torch import Tensor
 
 from nnit.mlp import LayerShape, LayerWeights, MlpSpec
+
+ArrayT = TypeVar("ArrayT", np.ndarray, Tensor)
 
 
 class PatchGrid(NamedTuple):
@@ -43,8 +46,8 @@ def cut_matrix(matrix: np.ndarray, patch_size: int) -> np.ndarray:
     return rearrange(padded, "(R p) (C q) -> (R C) p q", p=patch_size, q=patch_size)
 
 
-def join_matrix(patches: np.ndarray, shape: LayerShape) -> np.ndarray:
-    """Inverse of ``cut_matrix``."""
+def join_matrix(patches: ArrayT, shape: LayerShape) -> ArrayT:
+    """Inverse of ``cut_matrix``, of arrays or of tensors."""
     grid = patch_grid(shape, patches.shape[-1])
     padded = rearrange(patches, "(R C) p q -> (R p) (C q)", R=grid.rows)
     return padded[: shape.fan_out, : shape.fan_in]
@@ -58,8 +61,8 @@ def cut_bias(bias: np.ndarray, patch_size: int) -> np.ndarray:
     return rearrange(padded, "(R p) -> R p", p=patch_size)
 
 
-def join_bias(patches: np.ndarray, shape: LayerShape) -> np.ndarray:
-    """Inverse of ``cut_bias``."""
+def join_bias(patches: ArrayT, shape: LayerShape) -> ArrayT:
+    """Inverse of ``cut_bias``, of arrays or of tensors."""
     return rearrange(patches, "R p -> (R p)")[: shape.fan_out]
 
 

@@ -26,6 +26,10 @@ def diffuse_train_command(
     parent: Annotated[
         Path | None, typer.Option("--from", help="Go on from this generator, with further tasks.")
     ] = None,
+    demos: Annotated[
+        list[Path] | None,
+        typer.Option("--demos", help="Have what is predicted clone these; one for each task."),
+    ] = None,
     out: OutOption = None,
     curve: CurveOption = None,
     steps: Annotated[int | None, param_option("--steps", help="Optimiser steps.")] = None,
@@ -40,6 +44,12 @@ def diffuse_train_command(
     ] = None,
     ema_decay: Annotated[
         float | None, param_option("--ema-decay", help="Decay of the weight average.")
+    ] = None,
+    cloning_share: Annotated[
+        float | None, param_option("--cloning-share", help="Weight of the cloning loss.")
+    ] = None,
+    cloning_batch_size: Annotated[
+        int | None, param_option("--cloning-batch-size", help="Transitions for each network.")
     ] = None,
     checkpoint_every: Annotated[
         int | None, param_option("--checkpoint-every", help="Steps between checkpoints.")
@@ -59,6 +69,8 @@ def diffuse_train_command(
         "learning_rate": learning_rate,
         "tokens_per_batch": tokens_per_batch,
         "ema_decay": ema_decay,
+        "cloning_share": cloning_share,
+        "cloning_batch_size": cloning_batch_size,
         "checkpoint_every": checkpoint_every,
         "precision": precision,
     }
@@ -67,4 +79,5 @@ def diffuse_train_command(
     from stages import diffuse_train
 
     outputs = diffuse_train.Outputs(generator=out or beside(tokens, "generator"), curve=curve)
-    session.run(diffuse_train, diffuse_train.Inputs(tokens, parent), outputs)
+    inputs = diffuse_train.Inputs(tokens, parent, tuple(demos or ()))
+    session.run(diffuse_train, inputs, outputs)

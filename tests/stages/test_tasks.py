@@ -7,12 +7,14 @@ import pytest
 from learning_examples import INTERFACE, OTHER, make_zoo, worker_settings
 from tiny_pipeline import PARAMS, PARAMS_NAME, Recorder, names, tree, with_section, write_params
 
+from nnit.artifacts.demos import write_demos
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.model import read_model
 from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.samples import read_samples
 from nnit.artifacts.tokens import read_tokens
 from nnit.artifacts.zoo import write_zoo
+from nnit.demos import Demos
 from nnit.diffusion.architecture import ArchitectureBounds
 from nnit.errors import InterruptedRunError, UsageError, WrongKindError
 from nnit.progress import silent
@@ -35,11 +37,13 @@ def cut(folder: Path, out: str, *zoos: str):
     return tokenize.run(PARAMS, inputs, tokenize.Outputs(folder / out), options=OPTIONS)
 
 
-def train(tokens: Path, out: Path, parent=None, params=PARAMS, progress=silent, **options):
+def train(
+    tokens: Path, out: Path, parent=None, params=PARAMS, progress=silent, demos=(), **options
+):
     """Train a generator."""
     diffuse_train.run(
         params,
-        diffuse_train.Inputs(tokens, parent),
+        diffuse_train.Inputs(tokens, parent, demos),
         diffuse_train.Outputs(out),
         options=RunOptions(**{"device": "cpu", "workers": 1, **options}),
         progress=progress,
@@ -213,6 +217,54 @@ def test_training_on_several_tasks_goes_on_where_it_stopped(several, tmp_path, p
     train(several / "tokens", tmp_path / "out", parent, resume=True)
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")
     assert names(tmp_path) == ["out", "whole"]
+
+
+def write_demonstrations(path: Path, interface, seed: int = 0) -> Path:
+    """Write noise as demonstrations of a task."""
+    rng = np.random.default_rng(seed)
+    demos = Demos(
+        observations=rng.standard_normal((30, interface.obs_dim), np.float32),
+        actions=rng.uniform(-1, 1, (30, interface.act_dim)).astype(np.float32),
+        episode_ends=np.array([10, 30]),
+        success_once=np.ones(2, bool),
+        success_at_end=np.ones(2, bool),
+        seeds=np.arange(2),
+        interface=interface,
+    )
+    write_demos(path, demos, ORIGIN)
+    return path
+
+
+def test_predicted_networks_clone_the_demonstrations_of_their_tasks(several, tmp_path):
+    """In any order; the manifest names them, and what is learnt is something else."""
+    push, pick = (write_demonstrations(tmp_path / i.task, i) for i in (INTERFACE, OTHER))
+    for name, demos in {"one": (push, pick), "two": (pick, push), "without": ()}.items():
+        train(several / "tokens", tmp_path / name, demos=demos)
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+    assert tree(tmp_path / "one") != tree(tmp_path / "without")
+    manifest = open_artifact(tmp_path / "one").manifest
+    assert manifest.parents.keys() == {"tokens", f"demos {PUSH}", f"demos {PICK}"}
+    assert manifest.params["cloning_share"] == PARAMS.diffuse_train.cloning_share
+    assert "cloning_share" not in open_artifact(tmp_path / "without").manifest.params
+
+
+def test_demonstrations_that_do_not_fit_are_one_line(several, tmp_path):
+    """Of some tasks, of one task twice, of a task without networks, scaled in another way."""
+    push, pick = (write_demonstrations(tmp_path / i.task, i) for i in (INTERFACE, OTHER))
+    again = write_demonstrations(tmp_path / "again", INTERFACE, seed=1)
+    scaled = write_demonstrations(tmp_path / "scaled", OTHER._replace(obs_mean=(0.0,) * 9))
+    before = names(tmp_path)
+    for demos, tokens, line in (
+        ((push,), "tokens", f"--demos: none is of {PICK}; give demonstrations of each task of "),
+        ((push, again, pick), "tokens", f"--demos {again}: is of {PUSH}, as other demonstrations"),
+        ((push,), "tokens-pick", f"{push}: does not belong to {several / 'tokens-pick'}: found"),
+        ((push, scaled), "tokens", f"{scaled}: does not belong to {several / 'tokens'}: they diff"),
+    ):
+        with pytest.raises((UsageError, WrongKindError)) as caught:
+            train(several / tokens, tmp_path / "out", demos=demos)
+        (fault,) = caught.value.faults
+        assert fault.startswith(line)
+    assert names(tmp_path) == before
 
 
 def test_going_on_begins_with_what_was_learnt(several, tmp_path):

@@ -118,8 +118,8 @@ COMMANDS = {
     "diffuse-train": Command(
         diffuse_train,
         "generator",
-        lambda at: diffuse_train.Inputs(at / "tokens"),
-        lambda at: [f"{at}/tokens"],
+        lambda at: diffuse_train.Inputs(at / "tokens", demos=(at / "demos",)),
+        lambda at: [f"{at}/tokens", "--demos", f"{at}/demos"],
         resumes=True,
     ),
     "flat-train": Command(

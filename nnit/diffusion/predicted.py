@@ -1,0 +1,103 @@
+"""The networks that the transformer predicts, and how well they clone demonstrations.
+
+A squared error of weights says little of what a network does: an error that is small beside the
+spread of a layer's weights may double its cloning loss. The predicted networks themselves may be
+held to the demonstrations, as those of a hypernetwork are; the error of weights then says which of
+the many networks that act alike is meant.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from nnit.cloning import CloningData, LayerTensors, run_mlp
+from nnit.mlp import MlpSpec
+from nnit.tokens.patches import count_patches, join_bias, join_matrix, patch_grid
+from nnit.tokens.sequence import SequenceLayout
+
+LEAST_LOSS = 1e-6  # is added: a loss of zero has no logarithm
+
+
+@dataclass(frozen=True)
+class PredictedCloning:
+    """How predicted networks are held to demonstrations."""
+
+    data: tuple[CloningData, ...]  # one of each task
+    specs: tuple[MlpSpec, ...]  # the shape of each training network
+    share: float  # weight of the logarithm of their loss beside the error of weights
+    batch_size: int  # transitions for each network
+
+
+def predicted_networks(
+    predicted: Tensor, layouts: Sequence[SequenceLayout], specs: Sequence[MlpSpec]
+) -> list[list[LayerTensors]]:
+    """Return the networks of a batch of predicted content; gradients flow through.
+
+    Args:
+        predicted: Standardised content ``(B, S, C)``.
+        layouts: That of each network, of at most S tokens.
+        specs: The shape of each.
+    """
+    shift, scale = (
+        pad_sequence([getattr(layout, name) for layout in layouts], batch_first=True)
+        for name in ("shift", "scale")
+    )
+    raw = predicted[:, : shift.shape[1]] * scale.to(predicted) + shift.to(predicted)
+    return [layers_of(spec, content) for spec, content in zip(specs, raw, strict=True)]
+
+
+def layers_of(spec: MlpSpec, content: Tensor) -> list[LayerTensors]:
+    """Join the patches of a sequence ``(S, C)``, not standardised, to layers."""
+    patch_size = round((content.shape[-1] + 0.25) ** 0.5 - 0.5)  # C = p * p + p
+    num_weights, num_biases = count_patches(spec, patch_size)
+    first = 1 + len(spec.hidden_dims)  # architecture tokens come before
+    weights, biases = content[first : first + num_weights + num_biases].split(
+        [num_weights, num_biases]
+    )
+    grids = [patch_grid(shape, patch_size) for shape in spec.layers]
+    matrices = weights[:, : patch_size**2].unflatten(-1, (patch_size, patch_size))
+    of_layers = zip(
+        spec.layers,
+        matrices.split([grid.num_weight_patches for grid in grids]),
+        biases[:, patch_size**2 :].split([grid.rows for grid in grids]),
+        strict=True,
+    )
+    return [
+        LayerTensors(join_matrix(weight, shape), join_bias(bias, shape))
+        for shape, weight, bias in of_layers
+    ]
+
+
+def predicted_losses(
+    networks: Sequence[list[LayerTensors]],
+    data: Sequence[CloningData],
+    batch_size: int,
+    generator: torch.Generator,
+) -> Tensor:
+    """Return the cloning loss ``(B,)`` of each network on transitions of its own draw.
+
+    Args:
+        networks: B networks.
+        data: The demonstrations of the task of each.
+        batch_size: Transitions for each network.
+        generator: Draws them.
+    """
+    losses = []
+    for layers, demonstrations in zip(networks, data, strict=True):
+        rows = torch.randint(len(demonstrations), (batch_size,), generator=generator)
+        rows = rows.to(demonstrations.actions.device)
+        outputs = run_mlp(layers, demonstrations.observations[rows])
+        losses.append(demonstrations.loss(outputs, rows))
+    return torch.stack(losses)
+
+
+def relative_loss(losses: Tensor) -> Tensor:
+    """Return the mean logarithm of cloning losses ``(B,)``.
+
+    Its gradient is that of each loss relative to its own size: a small network, whose loss is large
+    at its best, weighs no more than another, nor does a task with large losses.
+    """
+    return (losses + LEAST_LOSS).log().mean()

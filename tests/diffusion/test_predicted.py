@@ -1,0 +1,119 @@
+"""The networks that the transformer predicts, held to demonstrations."""
+
+import numpy as np
+import pytest
+import torch
+from learning_examples import DEPTHS, DIMS, WIDTHS, make_demos
+
+from nnit.cloning import CloningData, cloning_data, evaluate_loss, flat_from_layers
+from nnit.diffusion.batch import collate
+from nnit.diffusion.ema import Ema
+from nnit.diffusion.predicted import (
+    PredictedCloning,
+    predicted_losses,
+    predicted_networks,
+    relative_loss,
+)
+from nnit.diffusion.training import DiffusionTrainingSettings, train_diffusion
+from nnit.diffusion.transformer import TransformerConfig, build_transformer
+from nnit.seeding import torch_generator
+from nnit.tokens.tokenizer import untokenize
+from nnit.training import build_optimizer
+
+CONFIG = TransformerConfig(4, DEPTHS, WIDTHS, width=16, depth=1, heads=2, num_branches=2)
+
+
+@pytest.fixture(scope="module")
+def specs(token_set):
+    """The shapes of the networks."""
+    return [token_set.spec(k) for k in range(len(token_set))]
+
+
+@pytest.fixture(scope="module")
+def data() -> CloningData:
+    """Demonstrations of the networks' task."""
+    return cloning_data(make_demos())
+
+
+def joined(networks, specs, content):
+    """Return the networks of a batch of content."""
+    return predicted_networks(content, [network.layout for network in networks], specs)
+
+
+def test_true_content_is_the_true_networks(token_set, networks, specs):
+    """Of all shapes in one padded batch, with patches that are cut off at the edges."""
+    found = joined(networks, specs, collate(networks).content)
+    for layers, true in zip(found, untokenize(token_set), strict=True):
+        np.testing.assert_allclose(flat_from_layers(layers), true.weights, rtol=1e-5, atol=1e-6)
+
+
+def test_padding_and_what_lies_beyond_an_edge_do_not_matter(networks, specs):
+    """Gradients reach the entries that are weights, all of them, and no others."""
+    batch = collate(networks)
+    content = batch.content.clone().requires_grad_()
+    everything = [part for layers in joined(networks, specs, content) for part in layers]
+    torch.cat([tensor.reshape(-1) for layer in everything for tensor in layer]).sum().backward()
+    assert content.grad is not None
+    assert torch.equal(content.grad != 0, batch.mask)
+
+
+def test_losses_are_those_of_the_networks_alone(networks, specs, data):
+    """With all transitions, drawn in any order, those of the naive way within its error."""
+    found = joined(networks, specs, collate(networks).content)
+    expected = [evaluate_loss(layers, data) for layers in found]
+    generator = torch_generator(0, "transitions")
+    losses = predicted_losses(found, [data] * len(found), 200_000, generator)
+    np.testing.assert_allclose(losses, expected, rtol=0.02)
+
+
+def test_every_network_is_held_to_its_own_task(networks, specs, data):
+    """Other labels for one network change its loss and no other's."""
+    found = joined(networks, specs, collate(networks).content)
+    other = CloningData(data.observations, -data.actions, data.episode_ends)
+    of_one = [other if k == 2 else data for k in range(len(found))]
+    one = predicted_losses(found, [data] * len(found), 64, torch_generator(0, "t"))
+    two = predicted_losses(found, of_one, 64, torch_generator(0, "t"))
+    assert (one != two).tolist() == [k == 2 for k in range(len(found))]
+
+
+def test_gradient_does_not_depend_on_the_size_of_a_loss():
+    """Closed form: that of a loss is one over it and over the number of networks."""
+    losses = torch.tensor([0.5, 2.0, 8.0], requires_grad=True)
+    relative_loss(losses).backward()
+    assert losses.grad is not None
+    np.testing.assert_allclose(losses.grad * losses.detach() * 3, 1, rtol=1e-5)
+    assert torch.isfinite(relative_loss(torch.zeros(2)))
+
+
+def cloning_losses(networks, specs, data, share):
+    """Train briefly; return the model and the cloning loss of each step, if there is one."""
+    model = build_transformer(CONFIG, 0)
+    cloning = share and PredictedCloning((data,), tuple(specs), share, 128)
+    steps = train_diffusion(
+        model,
+        Ema(model, 0.9),
+        build_optimizer(model, 0.0),
+        networks,
+        DIMS,
+        [k % 2 for k in range(len(DIMS))],
+        DiffusionTrainingSettings(150, 400, 5e-3, seed=0, autocast=False),
+        cloning=cloning or None,
+    )
+    return model, [step.cloning_loss for step in steps]
+
+
+def test_training_makes_predicted_networks_clone(networks, specs, data):
+    """The zoo's random networks clone nothing: with a share what is predicted does better."""
+    _, found = cloning_losses(networks, specs, data, share=1.0)
+    _, weak = cloning_losses(networks, specs, data, share=1e-9)
+    assert np.mean(found[-20:]) < 0.5 * np.mean(weak[-20:])
+
+
+def test_a_share_of_nothing_is_the_training_without(networks, specs, data):
+    """Demonstrations draw from the generator of a step last, so that nothing else changes."""
+    with_, found = cloning_losses(networks, specs, data, share=1e-12)
+    without, none = cloning_losses(networks, specs, data, share=0)
+    assert set(none) == {None}
+    assert None not in found
+    for ours, theirs in zip(with_.parameters(), without.parameters(), strict=True):
+        np.testing.assert_allclose(ours.detach(), theirs.detach(), atol=1e-4)
