@@ -23,8 +23,9 @@ the share of episodes that reach Gymnasium's threshold. PushCube-v1, PickCube-v1
 are above. Made by `python -m benchmarks.tasks TASK` and the words of the last column, with the
 parameters of [profiles/tasks.yaml](../profiles/tasks.yaml) where no profile is named.
 """
-TOGETHER_HEAD = """One generator for all of these tasks, beside one generator for each. Made by
-`python -m benchmarks.together TASK ...`.
+TOGETHER_HEAD = """One generator for all of these tasks, beside one generator for each. Where one
+task has been added, the generator was trained on the others and went on with all of them: *before*
+is what it did until then. Made by `{command}`.
 """
 NEW_SHAPES_HEAD = """The shapes above were looked at while the method was being made. These were
 drawn by a seed, four of each kind and none that a training had, and nothing was chosen by them
@@ -116,13 +117,14 @@ def together_table(report: dict[str, Any]) -> str:
     rows = [
         [
             task,
+            write_success(one["before"]) if task not in report["added"] else "added",
             write_success(one["together"]),
             write_success(one["alone"]),
             write_number(one["of_alone"]),
         ]
         for task, one in report["tasks"].items()
     ]
-    return markdown_table(["task", "one generator for all", "its own", "all / own"], rows)
+    return markdown_table(["task", "before", "one generator for all", "its own", "all / own"], rows)
 
 
 def reinforcement_table(reports: list[dict[str, Any]]) -> str:
@@ -169,6 +171,10 @@ def target_rows(
     for task, one in (together or {"tasks": {}})["tasks"].items():
         text = f"{task}: one generator for several tasks, as a share of its own"
         rows.append(judged(text, one["of_alone"], least=0.97, most=None))
+        if one["before"]:
+            kept = one["together"]["success_once"] / one["before"]["success_once"]
+            text = f"{task}: with a task added, as a share of before"
+            rows.append(judged(text, kept, least=0.97, most=None))
     for report in learned:
         task, measured = report["task"], report["shapes"]["all"]["return_mean"]
         if task in RETURNS:
@@ -226,7 +232,8 @@ def other_tasks(results: Path) -> list[str]:
     if reports:
         parts += ["## Further tasks\n", TASKS_HEAD, tasks_table(reports, experts)]
     if together:
-        parts += ["## One generator, several tasks\n", TOGETHER_HEAD, together_table(together)]
+        parts += ["## One generator, several tasks\n", TOGETHER_HEAD.format(**together)]
+        parts += [together_table(together)]
     if many:
         parts += ["## Many networks at once\n", MANY_HEAD, many_table(many)]
     if learned:

@@ -1,15 +1,16 @@
 """Train one generator on the zoos of several tasks, and hold it against one of each task alone.
 
-    python -m benchmarks.together PushCube-v1 PullCube-v1 PickCube-v1 LiftPegUpright-v1 [--steps N]
+    python -m benchmarks.together PullCube-v1 PokeCube-v1 digits --add PlaceSphere-v1
 
-The zoos are those of ``python -m benchmarks.tasks TASK ...``, which has to run before. The common
-generator is trained for as many steps as all of theirs together, if ``--steps`` doesn't say
-otherwise; then it is asked for the same shapes as theirs, which run in the same episodes. Writes
-``results/tasks/together.json``.
+The zoos are those of ``python -m benchmarks.tasks TASK``, which has to run before. The common
+generator is trained on the tasks together, then goes on with those that are added, and is asked for
+the same shapes as the task's own before and after, which run in the same episodes: what it knew
+before, and whether it has forgotten it. Writes ``results/tasks/together.json``.
 """
 
 import argparse
 import json
+from typing import Any, NamedTuple
 
 from benchmarks.tasks import (
     ARTIFACTS,
@@ -24,22 +25,70 @@ from nnit.artifacts.rollouts import read_rollouts
 from stages.params_file import load_params
 
 FOLDER = ARTIFACTS / "together"
+ADDED = "-added"  # behind the names of what is made with the added tasks
 
 
-def commands(tasks: list[str], steps: int, flags: list[str]) -> dict[str, list[str]]:
-    """Return the command that makes each artifact, in order."""
-    tokens, generator = str(FOLDER / "tokens"), str(FOLDER / "generator")
-    zoos = [str(ARTIFACTS / file_name(task) / "zoo") for task in tasks]
-    demos = [str(ARTIFACTS / file_name(task) / "demos") for task in tasks]
-    cloning = [word for one in demos for word in ("--demos", one)]
-    train = ["diffuse-train", tokens, *cloning, "--steps", str(steps), "--resume"]
-    parts = {"tokens": ["tokenize", *zoos], "generator": train}
+class Recipe(NamedTuple):
+    """What the common generator is trained on, and for how long."""
+
+    tasks: tuple[str, ...]
+    steps: int
+    added: tuple[str, ...] = ()  # tasks that it goes on with afterwards
+    added_steps: int = 0
+
+
+def folders(tasks: tuple[str, ...], kind: str) -> list[str]:
+    """Return where an artifact of each task lies."""
+    return [str(ARTIFACTS / file_name(task) / kind) for task in tasks]
+
+
+def training(
+    tasks: tuple[str, ...], steps: int, suffix: str, flags: list[str]
+) -> dict[str, list[str]]:
+    """Return the commands that train a generator on tasks and ask it for networks of each."""
+    tokens, generator = str(FOLDER / f"tokens{suffix}"), str(FOLDER / f"generator{suffix}")
+    demos = [word for one in folders(tasks, "demos") for word in ("--demos", one)]
+    parts = {
+        f"tokens{suffix}": ["tokenize", *folders(tasks, "zoo")],
+        f"generator{suffix}": ["diffuse-train", tokens, *demos, "--steps", str(steps), "--resume"],
+    }
     for task in tasks:
-        name = file_name(task)
-        samples = f"{name}/samples"
-        parts[samples] = ["sample", "--model", generator, "--task", task, *flags]
-        parts[f"{name}/rollouts"] = ["rollout", str(FOLDER / samples), "--task", task, "--resume"]
+        name = f"{file_name(task)}/samples{suffix}"
+        parts[name] = ["sample", "--model", generator, "--task", task, *flags]
+        run = ["rollout", str(FOLDER / name), "--task", task, "--resume"]
+        parts[f"{file_name(task)}/rollouts{suffix}"] = run
     return parts
+
+
+def commands(recipe: Recipe, flags: list[str]) -> dict[str, list[str]]:
+    """Return the command that makes each artifact, in order."""
+    parts = training(recipe.tasks, recipe.steps, "", flags)
+    if recipe.added:
+        everything = (*recipe.tasks, *recipe.added)
+        further = training(everything, recipe.added_steps, ADDED, flags)
+        further[f"generator{ADDED}"] += ["--from", str(FOLDER / "generator")]
+        parts |= further
+    return parts
+
+
+def found(task: str, suffix: str) -> dict[str, Any] | None:
+    """Return the success of a common generator's networks of a task, if it knows the task."""
+    path = FOLDER / file_name(task) / f"rollouts{suffix}"
+    return success_of(list(read_rollouts(path)[0].evaluations)) if path.exists() else None
+
+
+def compare(task: str, recipe: Recipe) -> dict[str, Any]:
+    """Hold the common generator against the task's own, and against itself with further tasks."""
+    alone = json.loads((RESULTS / f"{file_name(task)}.json").read_text())["sources"]["sample"]
+    first = found(task, "") if task in recipe.tasks else None
+    last = found(task, ADDED) if recipe.added else first
+    assert last is not None
+    return {
+        "alone": alone,
+        "before": first if recipe.added else None,
+        "together": last,
+        "of_alone": last["success_once"] / alone["success_once"],
+    }
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -47,30 +96,40 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tasks", nargs="+", help="such as PullCube-v1")
     parser.add_argument("--steps", type=int, help="of the common generator")
+    parser.add_argument("--add", nargs="+", default=[], help="tasks that it goes on with")
+    parser.add_argument("--added-steps", type=int, help="of going on")
     return parser.parse_args()
+
+
+def recipe_of(arguments: argparse.Namespace, steps_of_one: int) -> Recipe:
+    """Return what is trained: by default as many steps as a generator of each task has."""
+    steps = arguments.steps or steps_of_one * len(arguments.tasks)
+    added_steps = (arguments.added_steps or steps_of_one) if arguments.add else 0
+    return Recipe(tuple(arguments.tasks), steps, tuple(arguments.add), added_steps)
+
+
+def command_of(recipe: Recipe) -> str:
+    """Return the command that writes the result."""
+    words = ["python -m benchmarks.together", *recipe.tasks, f"--steps {recipe.steps}"]
+    if recipe.added:
+        words += ["--add", *recipe.added, f"--added-steps {recipe.added_steps}"]
+    return " ".join(words)
 
 
 def main() -> None:
     """Train, ask, run and compare."""
-    arguments = parse_arguments()
     params = load_params(PROFILE)
-    steps = arguments.steps or params.diffuse_train.steps * len(arguments.tasks)
-    seconds = run_missing(commands(arguments.tasks, steps, held_out_flags(params)), FOLDER, PROFILE)
-    tasks = {}
-    for task in arguments.tasks:
-        alone = json.loads((RESULTS / f"{file_name(task)}.json").read_text())["sources"]["sample"]
-        found, _ = read_rollouts(FOLDER / file_name(task) / "rollouts")
-        together = success_of(list(found.evaluations))
-        tasks[task] = {
-            "together": together,
-            "alone": alone,
-            "of_alone": together["success_once"] / alone["success_once"],
-        }
-        print(f"{task}: {tasks[task]['of_alone']:.3f} of its own generator", flush=True)
+    recipe = recipe_of(parse_arguments(), params.diffuse_train.steps)
+    for task in (*recipe.tasks, *recipe.added):
+        (FOLDER / file_name(task)).mkdir(parents=True, exist_ok=True)
+    seconds = run_missing(commands(recipe, held_out_flags(params)), FOLDER, PROFILE)
+    tasks = {task: compare(task, recipe) for task in (*recipe.tasks, *recipe.added)}
+    for task, one in tasks.items():
+        print(f"{task}: {one['of_alone']:.3f} of its own generator", flush=True)
     figures = {
-        "command": f"python -m benchmarks.together {' '.join(arguments.tasks)} --steps {steps}",
-        "steps": steps,
-        "training_s": seconds["generator"],
+        "command": command_of(recipe),
+        **recipe._asdict(),
+        "seconds": {k: v for k, v in seconds.items() if k.startswith("generator")},
         "tasks": tasks,
     }
     RESULTS.mkdir(parents=True, exist_ok=True)

@@ -308,7 +308,7 @@ def test_further_tasks_are_read_where_they_are(tmp_path):
         "sources": {"sample": success},
         "of_cloned": None,
     }
-    both = {"together": success, "alone": success, "of_alone": 1.0}
+    both = {"together": success, "before": success, "alone": success, "of_alone": 1.0}
     learned = {
         "task": "gym:Pendulum-v1",
         "shapes": dict.fromkeys(("trained", "held_out", "all"), success),
@@ -330,7 +330,11 @@ def test_further_tasks_are_read_where_they_are(tmp_path):
         "experts.json": expert,
         "many_networks.json": many,
         "tasks/PullCube-v1.json": report,
-        "tasks/together.json": {"tasks": {"PullCube-v1": both}},
+        "tasks/together.json": {
+            "command": "python -m benchmarks.together PullCube-v1",
+            "added": ["PokeCube-v1"],
+            "tasks": {"PullCube-v1": both, "PokeCube-v1": {**both, "before": None}},
+        },
         "new_shapes/PushCube-v1.json": {"by_source": {"sample": {"wider": group}}},
         "reinforcement/gym-Pendulum-v1.json": learned,
     }
@@ -353,7 +357,9 @@ def test_further_tasks_are_read_where_they_are(tmp_path):
         f"| PullCube-v1 | 0.997 | {cell} | {missing} | {missing} | 0.50 (64,96) | {missing} | "
         "`--rounds 2` |" in text
     )
-    assert f"| PullCube-v1 | {cell} | {cell} | 1.000 |" in text
+    assert f"| PullCube-v1 | {cell} | {cell} | {cell} | 1.000 |" in text
+    assert f"| PokeCube-v1 | added | {cell} | {cell} | 1.000 |" in text
+    assert "PullCube-v1: with a task added, as a share of before | at least 0.97 | 1 met |" in text
     row = f"| gym:Pendulum-v1 | -123.2 | -123.2 | -123.2 | {cell} | -1500.0 to -200.0 | 61 |"
     assert row in text
     row = "| PushCube-v1 | 64 of 60 shapes, 8 episodes each | 2 | 11.0 | 10.0 | 1.100 |"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import together
 from benchmarks.tasks import PROFILE as TASKS_PROFILE
 from benchmarks.tasks import commands, run_missing, with_dagger
 from stages.params import Params
@@ -104,6 +105,26 @@ def test_a_round_goes_on_from_the_one_before():
     assert thrice["zoo-2"][:2] == ["zoo-refine", str(folder / "generator")]
     assert thrice["samples-3"][2] == str(folder / "generator-3")
     assert thrice["zoo-2"] == twice["zoo-2"]
+
+
+def test_a_task_is_added_to_a_common_generator():
+    """It goes on with all tasks from the one that was trained without, and all are asked again."""
+    recipe = together.Recipe(("digits", "gym:CartPole-v1"), 100, ("PullCube-v1",), 50)
+    parts = together.commands(recipe, ["--arch", "64"])
+    first, second = parts["generator"], parts["generator-added"]
+    assert [first.count("--demos"), second.count("--demos")] == [2, 3]
+    assert second[second.index("--from") + 1] == str(together.FOLDER / "generator")
+    assert second[second.index("--steps") + 1] == "50"
+    assert "--from" not in first
+    rollouts = [name for name in parts if "rollouts" in name]
+    assert rollouts == [
+        *("digits/rollouts", "gym-CartPole-v1/rollouts", "digits/rollouts-added"),
+        *("gym-CartPole-v1/rollouts-added", "PullCube-v1/rollouts-added"),
+    ]
+    assert together.command_of(recipe) == (
+        "python -m benchmarks.together digits gym:CartPole-v1 --steps 100 "
+        "--add PullCube-v1 --added-steps 50"
+    )
 
 
 def test_what_was_made_in_another_way_is_not_taken(tmp_path):
