@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 from nnit.cloning import CloningData, LayerTensors, run_mlp
 from nnit.mlp import MlpSpec
 from nnit.tokens.patches import count_patches, join_bias, join_matrix, patch_grid
-from nnit.tokens.sequence import SequenceLayout
+from nnit.tokens.sequence import SequenceLayout, patch_size_of
 
 LEAST_LOSS = 1e-6  # is added: a loss of zero has no logarithm
 
@@ -51,7 +51,7 @@ def predicted_networks(
 
 def layers_of(spec: MlpSpec, content: Tensor) -> list[LayerTensors]:
     """Join the patches of a sequence ``(S, C)``, not standardised, to layers."""
-    patch_size = round((content.shape[-1] + 0.25) ** 0.5 - 0.5)  # C = p * p + p
+    patch_size = patch_size_of(content.shape[-1])
     num_weights, num_biases = count_patches(spec, patch_size)
     first = 1 + len(spec.hidden_dims)  # architecture tokens come before
     weights, biases = content[first : first + num_weights + num_biases].split(

@@ -22,7 +22,7 @@ from nnit.diffusion.predicted import (
 from nnit.diffusion.transformer import DiffusionTransformer, places_of_tasks
 from nnit.mlp import Architecture
 from nnit.seeding import torch_generator
-from nnit.tokens.sequence import NetworkTokens, build_layout, raw_to_tokens
+from nnit.tokens.sequence import NetworkTokens, build_layout, patch_size_of, raw_to_tokens
 from nnit.tokens.token_set import TokenSet
 from nnit.training import one_cycle, optimise
 
@@ -122,7 +122,7 @@ def diffusion_loss(predicted: Tensor, clean: TokenBatch, t: Tensor) -> LossBreak
     depths = clean.layer.amax(dim=1) + 1  # (B,) layers of each network
     error = (predicted - clean.content).square() * clean.mask
     entries = error.shape[-1]
-    patch_size = round((entries + 0.25) ** 0.5 - 0.5)  # C = p * p + p
+    patch_size = patch_size_of(entries)
     parts = [
         mean_by_layer(error[..., part], clean.mask[..., part], group, layers * num_networks)
         .view(num_networks, layers)

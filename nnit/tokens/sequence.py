@@ -73,6 +73,11 @@ class NetworkTokens(NamedTuple):
     content: Tensor  # (S, C), standardised, 0 where the mask is False
 
 
+def patch_size_of(entries: int) -> int:
+    """Return the patch size p of content of ``p * p + p`` entries."""
+    return round((entries + 0.25) ** 0.5 - 0.5)
+
+
 def index_features(count: int, size: int, patch_size: int) -> Tensor:
     """Describe the rows or columns of patches of a matrix side: ``(count, INDEX_FEATURES)``.
 
