@@ -25,6 +25,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.rollouts import read_rollouts
 from nnit.mlp import Architecture, format_architecture
 from nnit.rollout.metrics import Evaluation, comparison_interval
@@ -36,6 +37,7 @@ ARTIFACTS = Path("build/tasks")
 RESULTS = Path("results/tasks")
 ROUND_SHARE = 0.4  # of the first generator's steps, in every further round
 ROUND_LEARNING_RATE = "5e-4"
+LEARNT_BY = ("steps", "tokens_per_batch", "learning_rate", "cloning_share")
 DAGGER_SHAPES = ((64, 64), (128, 48), (96, 32, 64))
 
 
@@ -189,10 +191,15 @@ def result_of(task: str, folder: Path, rounds: int) -> dict[str, Any]:
             by_source.setdefault(one.source, []).append(one)
     refuse_different_episodes(by_source)
     found = {source: success_of(group) for source, group in by_source.items()}
+    trained = open_artifact(folder / of_round("generator", rounds)).manifest
     cloned = found["cloned"]["success_once"]
     return {
         "task": task,
         "digests": digests,
+        "generator": {
+            "inputs": sorted(trained.parents),
+            **{name: trained.params[name] for name in LEARNT_BY if name in trained.params},
+        },
         "sources": found,
         "of_cloned": found["sample"]["success_once"] / cloned if cloned else None,
     }

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.collect import collect
-from benchmarks.other_tasks import other_tasks, short_tasks_table
+from benchmarks.other_tasks import how_trained, other_tasks, short_tasks_table
 from benchmarks.results import (
     TaskResults,
     expanded_tail,
@@ -344,6 +344,7 @@ def test_further_tasks_are_read_where_they_are(tmp_path):
     text = "\n".join(other_tasks(tmp_path))
     report["sources"] = dict.fromkeys(("sample", "ghn", "cloned"), success)
     (tmp_path / "tasks" / "PullCube-v1.json").write_text(json.dumps(report))
+    assert how_trained({"generator": {"inputs": ["demos", "tokens"]}}).endswith("demonstrations")
     second = "| PushCube-v1 | wider | 0.990 [0.980, 0.995], lowest 0.97 | - | - | - |"
     assert second in text
     short = short_tasks_table(tmp_path)
@@ -355,7 +356,7 @@ def test_further_tasks_are_read_where_they_are(tmp_path):
     missing = "not measured"
     assert (
         f"| PullCube-v1 | 0.997 | {cell} | {missing} | {missing} | 0.50 (64,96) | {missing} | "
-        "`--rounds 2` |" in text
+        "weights alone | `--rounds 2` |" in text
     )
     assert f"| PullCube-v1 | {cell} | {cell} | {cell} | 1.000 |" in text
     assert f"| PokeCube-v1 | added | {cell} | {cell} | 1.000 |" in text
