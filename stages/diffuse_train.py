@@ -25,7 +25,7 @@ from nnit.demos import Demos
 from nnit.diffusion.architecture import values_of
 from nnit.diffusion.continuation import KnownTask, different_sizes, go_on_from
 from nnit.diffusion.ema import Ema
-from nnit.diffusion.predicted import PredictedCloning
+from nnit.diffusion.predicted import PredictedCloning, smoothed
 from nnit.diffusion.training import (
     DiffusionTrainingSettings,
     branch_rows,
@@ -249,8 +249,9 @@ def held_to(
     if not demos:
         return None
     return PredictedCloning(
-        tuple(cloning_data(one, device) for one in demos),
+        tuple(smoothed(cloning_data(one, device)) for one in demos),
         tuple(tokens.spec(k) for k in range(len(tokens))),
+        torch.from_numpy(tokens.losses),
         params.diffuse_train.cloning_share,
         params.diffuse_train.cloning_batch_size,
     )

@@ -216,7 +216,8 @@ def train_diffusion(
                 cloning.batch_size,
                 generator,
             )
-            minimised = total + cloning.share * relative_loss(losses)
+            own = cloning.losses[members].to(losses)
+            minimised = total + cloning.share * relative_loss(losses, own)
             cloning_loss = losses.mean().item()
         optimise(optimizer, minimised, one_cycle(step, settings.steps, settings.learning_rate))
         ema.update(model, step)

@@ -13,6 +13,7 @@ from nnit.diffusion.predicted import (
     predicted_losses,
     predicted_networks,
     relative_loss,
+    smoothed,
 )
 from nnit.diffusion.training import DiffusionTrainingSettings, train_diffusion
 from nnit.diffusion.transformer import TransformerConfig, build_transformer
@@ -76,19 +77,34 @@ def test_every_network_is_held_to_its_own_task(networks, specs, data):
     assert (one != two).tolist() == [k == 2 for k in range(len(found))]
 
 
-def test_gradient_does_not_depend_on_the_size_of_a_loss():
-    """Closed form: that of a loss is one over it and over the number of networks."""
-    losses = torch.tensor([0.5, 2.0, 8.0], requires_grad=True)
-    relative_loss(losses).backward()
-    assert losses.grad is not None
-    np.testing.assert_allclose(losses.grad * losses.detach() * 3, 1, rtol=1e-5)
-    assert torch.isfinite(relative_loss(torch.zeros(2)))
+def test_gradient_is_relative_above_the_own_loss_and_fades_below():
+    """Closed form: one over the loss and the training network's own, over the number of both."""
+    losses = torch.tensor([0.5, 2.0, 8.0, 0.0], requires_grad=True)
+    own = torch.tensor([1e-3, 2.0, 1e-3, 4.0])
+    relative_loss(losses, own).backward()
+    expected = 1 / (torch.tensor([0.501, 4.0, 8.001, 4.0]) * 4)
+    np.testing.assert_allclose(losses.grad, expected, rtol=1e-5)
+    assert relative_loss(torch.zeros(2), torch.zeros(2)) == 0
+
+
+def test_smoothed_labels_want_outputs_of_a_certain_size(data):
+    """By hand: nine tenths and a share of one; the best outputs are finite. Actions stay."""
+    assert smoothed(data) is data
+    labels = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    soft = smoothed(CloningData(torch.zeros(2, 1), labels, np.array([2]), "class"))
+    np.testing.assert_allclose(soft.actions, [[0.95, 0.05], [0.05, 0.95]])
+    best = float(np.log(0.95 / 0.05))
+    losses = [float(soft.loss(size * labels)) for size in (best - 1, best, best + 1, 100.0)]
+    assert np.argmin(losses) == 1
+    assert losses[3] == pytest.approx(5.0, rel=1e-3)
 
 
 def cloning_losses(networks, specs, data, share):
     """Train briefly; return the model and the cloning loss of each step, if there is one."""
     model = build_transformer(CONFIG, 0)
-    cloning = share and PredictedCloning((data,), tuple(specs), share, 128)
+    cloning = share and PredictedCloning(
+        (data,), tuple(specs), torch.full((len(specs),), 0.01), share, 128
+    )
     steps = train_diffusion(
         model,
         Ema(model, 0.9),
