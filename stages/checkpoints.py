@@ -105,7 +105,7 @@ def follow(
         arrays: Returns what the next step depends on.
         state: Where the training was resumed, if it was.
         shown: What the curve is called on the terminal. All but a loss may be missing at a step.
-        beside: Further figures of a step that the terminal shows.
+        beside: Further figures of a step that the terminal shows where there are any.
 
     Returns:
         The loss curve: (steps done, mean loss since the point before).
@@ -129,7 +129,8 @@ def follow(
         if step.step % interval == 0 and pending:
             curve.append([step.step, float(np.mean(pending))])
             pending = []
-        further = {name: getattr(step, name) for name in beside}
+        figures = {name: getattr(step, name) for name in beside}
+        further = {name: figure for name, figure in figures.items() if figure is not None}
         progress.advance(1, **{shown: step.loss}, **further)
         stop = progress.stop_signal()
         if step.step < total and (stop or step.step % every == 0):

@@ -25,7 +25,7 @@ from nnit.demos import Demos
 from nnit.diffusion.architecture import values_of
 from nnit.diffusion.continuation import KnownTask, different_sizes, go_on_from
 from nnit.diffusion.ema import Ema
-from nnit.diffusion.predicted import PredictedCloning, smoothed
+from nnit.diffusion.predicted import PredictedCloning
 from nnit.diffusion.training import (
     DiffusionTrainingSettings,
     branch_rows,
@@ -39,6 +39,7 @@ from nnit.diffusion.transformer import (
     places_of_tasks,
 )
 from nnit.errors import UsageError
+from nnit.mlp import ACTION
 from nnit.progress import Progress, silent
 from nnit.seeding import derive_seed
 from nnit.tokens.token_set import TokenSet
@@ -117,9 +118,9 @@ def run(
     training_range = params.architectures.training_range()
     refuse_held_out(tokens.architectures, training_range, str(inputs.tokens))
     section = params.diffuse_train
-    undecided = {"checkpoint_every"} | (set() if inputs.demos else CLONING)
+    demos, digests = read_demos_of(inputs, tokens, progress)
+    undecided = {"checkpoint_every"} | (set() if digests else CLONING)
     decides = section.model_dump(mode="json", exclude=undecided)
-    demos, digests = read_demos_of(inputs, tokens)
     parents = {"tokens": parent.digest, **digests}
     old = None if inputs.parent is None else read_generator(inputs.parent)
     if old is not None:
@@ -180,7 +181,7 @@ def run(
         every=section.checkpoint_every,
         arrays=lambda: {**training_arrays(model, optimizer), **ema.arrays(EMA_PREFIX)},
         state=state,
-        beside=("cloning_loss",) if demos else (),
+        beside=("cloning_loss",) if digests else (),
     )
 
     attributes = {
@@ -213,8 +214,13 @@ def recorded_params(decides: Mapping[str, Any], params: Params) -> dict[str, Any
     return {**decides, "architectures": params.architectures.model_dump(mode="json")}
 
 
-def read_demos_of(inputs: Inputs, tokens: TokenSet) -> tuple[list[Demos], dict[str, str]]:
+def read_demos_of(
+    inputs: Inputs, tokens: TokenSet, progress: Progress
+) -> tuple[list[Demos | None], dict[str, str]]:
     """Read the demonstrations of each task of the tokens, in their order, and their digests.
+
+    Those of classes are left out: held to them, the cross-entropy of trained shapes goes to zero
+    and that of some other shapes far up, by labels as by the training network's own outputs.
 
     Raises:
         UsageError: two of one task, or some tasks have none.
@@ -239,17 +245,24 @@ def read_demos_of(inputs: Inputs, tokens: TokenSet) -> tuple[list[Demos], dict[s
             f"--demos: none is of {', '.join(missing)}; give demonstrations of each task of "
             f"{inputs.tokens}, or none"
         )
-    return [found[place] for place in sorted(found)], digests
+    for place, task in enumerate(places):
+        if place in found and found[place].interface.output != ACTION:
+            progress.note(
+                f"diffuse-train: {task} has classes, not actions: what is predicted of it is held "
+                "to its weights alone"
+            )
+            del found[place], digests["demos" if len(places) == 1 else f"demos {task}"]
+    return [found.get(place) for place in range(len(places))], digests
 
 
 def held_to(
-    demos: list[Demos], tokens: TokenSet, params: Params, device: str
+    demos: list[Demos | None], tokens: TokenSet, params: Params, device: str
 ) -> PredictedCloning | None:
     """Return what predicted networks are held to, if there are demonstrations."""
-    if not demos:
+    if not any(demos):
         return None
     return PredictedCloning(
-        tuple(smoothed(cloning_data(one, device)) for one in demos),
+        tuple(one and cloning_data(one, device) for one in demos),
         tuple(tokens.spec(k) for k in range(len(tokens))),
         torch.from_numpy(tokens.losses),
         params.diffuse_train.cloning_share,

@@ -72,7 +72,7 @@ def test_a_task_is_made_part_by_part(tmp_path, repository):
         "ghn": 2,
         "cloned": 2,
     }
-    assert found["generator"]["inputs"] == ["demos", "tokens"]
+    assert found["generator"]["inputs"] == ["tokens"]  # it has classes
     assert found["generator"]["steps"] == 4
     assert found["seconds"]["demos"] == made["demos"]
     assert list(found["seconds"])[-2:] == ["rollouts", "baselines"]

@@ -7,26 +7,25 @@ the many networks that act alike is meant.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from nnit.cloning import CloningData, LayerTensors, run_mlp
-from nnit.mlp import ACTION, MlpSpec
+from nnit.mlp import MlpSpec
 from nnit.tokens.patches import count_patches, join_bias, join_matrix, patch_grid
 from nnit.tokens.sequence import SequenceLayout, patch_size_of
 
 LEAST_LOSS = 1e-6  # that a training network is taken to have
-SMOOTHING = 0.1  # of labels that are classes
 
 
 @dataclass(frozen=True)
 class PredictedCloning:
     """How predicted networks are held to demonstrations."""
 
-    data: tuple[CloningData, ...]  # one of each task; see ``smoothed``
+    data: tuple[CloningData | None, ...]  # one of each task; None: its weights are all that matters
     specs: tuple[MlpSpec, ...]  # the shape of each training network
     losses: Tensor  # (N,) the cloning loss of each training network
     share: float  # weight of the relative loss beside the error of weights
@@ -73,20 +72,6 @@ def layers_of(spec: MlpSpec, content: Tensor) -> list[LayerTensors]:
     ]
 
 
-def smoothed(data: CloningData) -> CloningData:
-    """Return the data with smoothed labels where these are classes, as it is where actions.
-
-    The cross-entropy of hard labels is the smaller the larger the outputs are, without end: weights
-    that are right for the trained shapes then grow until those of other shapes are wrong.
-
-    Source: Szegedy et al. 2016, "Rethinking the Inception Architecture" (arXiv:1512.00567), Sec. 7.
-    """
-    if data.output == ACTION:
-        return data
-    uniform = 1 / data.actions.shape[-1]
-    return replace(data, actions=(1 - SMOOTHING) * data.actions + SMOOTHING * uniform)
-
-
 def predicted_losses(
     networks: Sequence[list[LayerTensors]],
     data: Sequence[CloningData],
@@ -115,8 +100,7 @@ def relative_loss(losses: Tensor, own: Tensor) -> Tensor:
 
     Far above the loss of the training network that was to be predicted, the gradient is relative to
     the loss itself: a small network, whose loss is large at its best, weighs no more than another,
-    nor does a task with large losses. Far below, it fades: a cross-entropy, which only grows
-    smaller as a network's outputs grow, is not followed to zero.
+    nor does a task with large losses. Far below, it fades, and the error of weights decides.
 
     Args:
         losses: Of the predicted networks ``(B,)``.

@@ -205,19 +205,23 @@ def train_diffusion(
         arch_loss = architecture_loss(logits, masked.targets.to(device))
         total = minimised = loss.total + ARCH_SHARE * arch_loss
         cloning_loss = None
-        if cloning is not None:
+        data = {i: cloning.data[tasks[k]] for i, k in enumerate(members)} if cloning else {}
+        held = {i: found for i, found in data.items() if found is not None}
+        if cloning and held:
+            chosen = [int(members[i]) for i in held]
             losses = predicted_losses(
                 predicted_networks(
-                    predicted.float(),
-                    [networks[k].layout for k in members],
-                    [cloning.specs[k] for k in members],
+                    predicted.float()[list(held)],
+                    [networks[k].layout for k in chosen],
+                    [cloning.specs[k] for k in chosen],
                 ),
-                [cloning.data[tasks[k]] for k in members],
+                list(held.values()),
                 cloning.batch_size,
                 generator,
             )
-            own = cloning.losses[members].to(losses)
-            minimised = total + cloning.share * relative_loss(losses, own)
+            own = cloning.losses[chosen].to(losses)
+            share = cloning.share * len(held) / len(members)
+            minimised = total + share * relative_loss(losses, own)
             cloning_loss = losses.mean().item()
         optimise(optimizer, minimised, one_cycle(step, settings.steps, settings.learning_rate))
         ema.update(model, step)

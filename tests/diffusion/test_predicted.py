@@ -13,7 +13,6 @@ from nnit.diffusion.predicted import (
     predicted_losses,
     predicted_networks,
     relative_loss,
-    smoothed,
 )
 from nnit.diffusion.training import DiffusionTrainingSettings, train_diffusion
 from nnit.diffusion.transformer import TransformerConfig, build_transformer
@@ -87,23 +86,11 @@ def test_gradient_is_relative_above_the_own_loss_and_fades_below():
     assert relative_loss(torch.zeros(2), torch.zeros(2)) == 0
 
 
-def test_smoothed_labels_want_outputs_of_a_certain_size(data):
-    """By hand: nine tenths and a share of one; the best outputs are finite. Actions stay."""
-    assert smoothed(data) is data
-    labels = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    soft = smoothed(CloningData(torch.zeros(2, 1), labels, np.array([2]), "class"))
-    np.testing.assert_allclose(soft.actions, [[0.95, 0.05], [0.05, 0.95]])
-    best = float(np.log(0.95 / 0.05))
-    losses = [float(soft.loss(size * labels)) for size in (best - 1, best, best + 1, 100.0)]
-    assert np.argmin(losses) == 1
-    assert losses[3] == pytest.approx(5.0, rel=1e-3)
-
-
-def cloning_losses(networks, specs, data, share):
+def cloning_losses(networks, specs, data, share, tasks=None):
     """Train briefly; return the model and the cloning loss of each step, if there is one."""
     model = build_transformer(CONFIG, 0)
     cloning = share and PredictedCloning(
-        (data,), tuple(specs), torch.full((len(specs),), 0.01), share, 128
+        (data, None), tuple(specs), torch.full((len(specs),), 0.01), share, 128
     )
     steps = train_diffusion(
         model,
@@ -113,6 +100,7 @@ def cloning_losses(networks, specs, data, share):
         DIMS,
         [k % 2 for k in range(len(DIMS))],
         DiffusionTrainingSettings(150, 400, 5e-3, seed=0, autocast=False),
+        tasks=tasks,
         cloning=cloning or None,
     )
     return model, [step.cloning_loss for step in steps]
@@ -133,3 +121,13 @@ def test_a_share_of_nothing_is_the_training_without(networks, specs, data):
     assert None not in found
     for ours, theirs in zip(with_.parameters(), without.parameters(), strict=True):
         np.testing.assert_allclose(ours.detach(), theirs.detach(), atol=1e-4)
+
+
+def test_a_task_without_demonstrations_has_no_cloning_loss(networks, specs, data):
+    """Its networks are trained on all the same, with others in a batch or alone."""
+    tasks = [k % 2 for k in range(len(networks))]
+    _, mixed = cloning_losses(networks, specs, data, 1.0, tasks)
+    assert None in mixed
+    assert any(loss is not None for loss in mixed)
+    _, none = cloning_losses(networks, specs, data, 1.0, [1] * len(networks))
+    assert set(none) == {None}

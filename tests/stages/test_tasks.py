@@ -248,6 +248,22 @@ def test_predicted_networks_clone_the_demonstrations_of_their_tasks(several, tmp
     assert "cloning_share" not in open_artifact(tmp_path / "without").manifest.params
 
 
+def test_classes_are_held_to_their_weights_alone(tmp_path):
+    """A line says so, and the generator is the one without demonstrations."""
+    classes = INTERFACE._replace(task="digits", output="class")
+    write_zoo(tmp_path / "zoo", make_zoo(FURTHER_SHAPES, interface=classes), ORIGIN)
+    cut(tmp_path, "tokens", "zoo")
+    demos = write_demonstrations(tmp_path / "demos", classes)
+    progress = Recorder()
+    train(tmp_path / "tokens", tmp_path / "with", progress=progress, demos=(demos,))
+    assert progress.notes == [
+        "diffuse-train: digits has classes, not actions: what is predicted of it is held to its "
+        "weights alone"
+    ]
+    train(tmp_path / "tokens", tmp_path / "without")
+    assert tree(tmp_path / "with") == tree(tmp_path / "without")
+
+
 def test_demonstrations_that_do_not_fit_are_one_line(several, tmp_path):
     """Of some tasks, of one task twice, of a task without networks, scaled in another way."""
     push, pick = (write_demonstrations(tmp_path / i.task, i) for i in (INTERFACE, OTHER))
