@@ -25,6 +25,7 @@ READS = [
     ("zoo-export", "demos"),
     ("tokenize", "zoo"),
     ("diffuse-train", "tokens"),
+    ("diffuse-train", "demos"),
     ("flat-train", "zoo"),
     ("sample", "generator"),
     ("rollout", "samples"),
