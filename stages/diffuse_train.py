@@ -219,8 +219,7 @@ def read_demos_of(
 ) -> tuple[list[Demos | None], dict[str, str]]:
     """Read the demonstrations of each task of the tokens, in their order, and their digests.
 
-    Those of classes are left out: held to them, the cross-entropy of trained shapes goes to zero
-    and that of some other shapes far up, by labels as by the training network's own outputs.
+    Those of classes are left out: a cross-entropy only falls as outputs grow, without end.
 
     Raises:
         UsageError: two of one task, or some tasks have none.

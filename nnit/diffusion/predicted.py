@@ -1,7 +1,7 @@
 """The networks that the transformer predicts, and how well they clone demonstrations.
 
-A squared error of weights says little of what a network does: an error that is small beside the
-spread of a layer's weights may double its cloning loss. The predicted networks themselves may be
+A squared error of weights says little of what a network does: one that is small beside the spread of
+a layer's weights need not be small in its outputs. The predicted networks themselves may be
 held to the demonstrations, as those of a hypernetwork are; the error of weights then says which of
 the many networks that act alike is meant.
 """
