@@ -260,8 +260,9 @@ def held_to(
     """Return what predicted networks are held to, if there are demonstrations."""
     if not any(demos):
         return None
+    data = [one and cloning_data(one, device) for one in demos]
     return PredictedCloning(
-        tuple(one and cloning_data(one, device) for one in demos),
+        tuple(data[task] for task in tokens.tasks),
         tuple(tokens.spec(k) for k in range(len(tokens))),
         torch.from_numpy(tokens.losses),
         params.diffuse_train.cloning_share,

@@ -1,13 +1,14 @@
 """The networks that the transformer predicts, and how well they clone demonstrations.
 
-A squared error of weights says little of what a network does: one that is small beside the spread of
-a layer's weights need not be small in its outputs. The predicted networks themselves may be
-held to the demonstrations, as those of a hypernetwork are; the error of weights then says which of
-the many networks that act alike is meant.
+A squared error of weights says little of what a network does: one that is small beside the spread
+of a layer's weights need not be small in its outputs. The predicted networks themselves may be held
+to the demonstrations, as those of a hypernetwork are; the error of weights then says which of the
+many networks that act alike is meant.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,13 +24,20 @@ LEAST_LOSS = 1e-6  # that a training network is taken to have
 
 @dataclass(frozen=True)
 class PredictedCloning:
-    """How predicted networks are held to demonstrations."""
+    """How the predictions of N training networks are held to demonstrations."""
 
-    data: tuple[CloningData | None, ...]  # one of each task; None: its weights are all that matters
-    specs: tuple[MlpSpec, ...]  # the shape of each training network
-    losses: Tensor  # (N,) the cloning loss of each training network
+    data: tuple[CloningData | None, ...]  # for each; None: its weights are all that matters
+    specs: tuple[MlpSpec, ...]  # the shape of each
+    losses: Tensor  # (N,) the cloning loss of each
     share: float  # weight of the relative loss beside the error of weights
     batch_size: int  # transitions for each network
+
+
+class HeldLosses(NamedTuple):
+    """What holding a batch to demonstrations gives."""
+
+    losses: Tensor  # the cloning loss of each network that has demonstrations
+    minimised: Tensor  # what is added to the error of weights
 
 
 def predicted_networks(
@@ -107,3 +115,31 @@ def relative_loss(losses: Tensor, own: Tensor) -> Tensor:
         own: Of the training networks that they should be ``(B,)``.
     """
     return (losses / own.clamp(min=LEAST_LOSS)).log1p().mean()
+
+
+def held_losses(
+    predicted: Tensor,
+    members: Sequence[int],
+    layouts: Sequence[SequenceLayout],
+    cloning: PredictedCloning,
+    generator: torch.Generator,
+) -> HeldLosses | None:
+    """Hold a batch of predicted content to demonstrations; None where none of it has any.
+
+    Args:
+        predicted: Standardised content ``(B, S, C)``.
+        members: Which training network each should be.
+        layouts: That of each.
+        cloning: The demonstrations.
+        generator: Draws transitions.
+    """
+    data = {i: found for i, k in enumerate(members) if (found := cloning.data[k]) is not None}
+    if not data:
+        return None
+    chosen = [members[i] for i in data]
+    networks = predicted_networks(
+        predicted[list(data)], [layouts[i] for i in data], [cloning.specs[k] for k in chosen]
+    )
+    losses = predicted_losses(networks, list(data.values()), cloning.batch_size, generator)
+    share = cloning.share * len(data) / len(members)
+    return HeldLosses(losses, share * relative_loss(losses, cloning.losses[chosen].to(losses)))

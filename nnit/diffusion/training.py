@@ -13,12 +13,7 @@ from nnit.diffusion.architecture import architecture_loss, mask_batch
 from nnit.diffusion.batch import UNKNOWN_BRANCH, TokenBatch, collate, epoch_batches
 from nnit.diffusion.ema import Ema
 from nnit.diffusion.path import interpolate, loss_weight, sample_times
-from nnit.diffusion.predicted import (
-    PredictedCloning,
-    predicted_losses,
-    predicted_networks,
-    relative_loss,
-)
+from nnit.diffusion.predicted import PredictedCloning, held_losses
 from nnit.diffusion.transformer import DiffusionTransformer, places_of_tasks
 from nnit.mlp import Architecture
 from nnit.seeding import torch_generator
@@ -203,27 +198,19 @@ def train_diffusion(
             logits = model.architecture_logits(masked.batch.to(device), masked.t_arch.to(device))
         loss = diffusion_loss(predicted, clean, t)
         arch_loss = architecture_loss(logits, masked.targets.to(device))
-        total = minimised = loss.total + ARCH_SHARE * arch_loss
-        cloning_loss = None
-        data = {i: cloning.data[tasks[k]] for i, k in enumerate(members)} if cloning else {}
-        held = {i: found for i, found in data.items() if found is not None}
-        if cloning and held:
-            chosen = [int(members[i]) for i in held]
-            losses = predicted_losses(
-                predicted_networks(
-                    predicted.float()[list(held)],
-                    [networks[k].layout for k in chosen],
-                    [cloning.specs[k] for k in chosen],
-                ),
-                list(held.values()),
-                cloning.batch_size,
-                generator,
-            )
-            own = cloning.losses[chosen].to(losses)
-            share = cloning.share * len(held) / len(members)
-            minimised = total + share * relative_loss(losses, own)
-            cloning_loss = losses.mean().item()
+        total = loss.total + ARCH_SHARE * arch_loss
+        layouts = [networks[k].layout for k in members]
+        held = cloning and held_losses(
+            predicted.float(), members.tolist(), layouts, cloning, generator
+        )
+        minimised = total + held.minimised if held else total
         optimise(optimizer, minimised, one_cycle(step, settings.steps, settings.learning_rate))
         ema.update(model, step)
         shown = total.item() if math.isfinite(minimised.item()) else math.nan
-        yield DiffusionStep(step + 1, shown, loss.weights.item(), arch_loss.item(), cloning_loss)
+        yield DiffusionStep(
+            step + 1,
+            shown,
+            loss.weights.item(),
+            arch_loss.item(),
+            held and held.losses.mean().item(),
+        )

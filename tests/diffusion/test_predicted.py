@@ -89,8 +89,9 @@ def test_gradient_is_relative_above_the_own_loss_and_fades_below():
 def cloning_losses(networks, specs, data, share, tasks=None):
     """Train briefly; return the model and the cloning loss of each step, if there is one."""
     model = build_transformer(CONFIG, 0)
+    of_each = tuple(None if task else data for task in tasks or [0] * len(specs))
     cloning = share and PredictedCloning(
-        (data, None), tuple(specs), torch.full((len(specs),), 0.01), share, 128
+        of_each, tuple(specs), torch.full((len(specs),), 0.01), share, 128
     )
     steps = train_diffusion(
         model,
