@@ -111,6 +111,26 @@ def with_dagger(parts: dict[str, list[str]], folder: Path) -> dict[str, list[str
     }
 
 
+def recipe_of(words: list[str], params: Params) -> dict[str, Any]:
+    """Return what a command's output depends on: its words, and the parameters that it reads."""
+    sections = {"architectures", words[0].replace("-", "_"), *({"ppo"} & set(words))}
+    read = params.model_dump(mode="json", include=sections)
+    values = {f"{section}.{key}": v for section in read for key, v in read[section].items()}
+    return {"words": words, "seed": params.seed, **values}
+
+
+def refuse_other_recipe(out: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Make sure that what is there is what would be made.
+
+    Raises:
+        ValueError: it was made by other words, or with other parameters.
+    """
+    changed = [key for key in now if before.get(key) != now[key]]
+    if changed:
+        found = "; ".join(f"{key} was {before.get(key)}, is {now[key]}" for key in changed)
+        raise ValueError(f"{out}: was made in another way: {found}. Remove it to make it again")
+
+
 def run_missing(parts: dict[str, list[str]], folder: Path, profile: Path) -> dict[str, float]:
     """Make what is not there yet; returns the seconds of each part, also of earlier runs.
 
@@ -124,11 +144,11 @@ def run_missing(parts: dict[str, list[str]], folder: Path, profile: Path) -> dic
     """
     kept, made = folder / "seconds.json", folder / "made.json"
     seconds, recipes = (json.loads(f.read_text()) if f.exists() else {} for f in (kept, made))
+    params = load_params(profile)
     for name, words in parts.items():
-        out, recipe = folder / name, [*words, str(load_params(profile))]
+        out, recipe = folder / name, recipe_of(words, params)
         if out.exists():
-            if recipes.get(name, recipe) != recipe:
-                raise ValueError(f"{out}: was made in another way ({made} says how); remove it")
+            refuse_other_recipe(out, recipes.get(name, recipe), recipe)
             continue
         started = time.monotonic()
         own = ["--out", str(out), "--params", str(profile)]

@@ -5,13 +5,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks import together
 from benchmarks.tasks import PROFILE as TASKS_PROFILE
-from benchmarks.tasks import commands, run_missing, with_dagger
+from benchmarks.tasks import commands, recipe_of, run_missing, with_dagger
 from stages.params import Params
+from stages.params_file import load_params
 
 PROFILE = """
 architectures:
@@ -129,9 +131,26 @@ def test_a_task_is_added_to_a_common_generator():
     )
 
 
+def made_before(folder: Path, recipe: dict[str, Any]) -> None:
+    """Leave demonstrations, and how they were made."""
+    (folder / "demos").mkdir(exist_ok=True)
+    (folder / "made.json").write_text(json.dumps({"demos": recipe}))
+
+
 def test_what_was_made_in_another_way_is_not_taken(tmp_path):
     """The same name with other words is refused, and nothing is run."""
-    (tmp_path / "demos").mkdir()
-    (tmp_path / "made.json").write_text(json.dumps({"demos": ["demos", "--task", "x", "..."]}))
-    with pytest.raises(ValueError, match="was made in another way"):
+    made_before(tmp_path, recipe_of(["demos", "--task", "x"], load_params(TASKS_PROFILE)))
+    with pytest.raises(ValueError, match="was made in another way: words was"):
         run_missing({"demos": ["demos", "--task", "x", "--dagger"]}, tmp_path, TASKS_PROFILE)
+
+
+def test_only_parameters_that_a_command_reads_make_its_output_another(tmp_path):
+    """Demonstrations stay with another number of generator steps, not with other noise."""
+    words, params = ["demos", "--task", "x"], load_params(TASKS_PROFILE)
+    other = params.diffuse_train.model_copy(update={"steps": 7})
+    made_before(tmp_path, recipe_of(words, params.model_copy(update={"diffuse_train": other})))
+    assert run_missing({"demos": words}, tmp_path, TASKS_PROFILE) == {}
+    noisier = params.demos.model_copy(update={"noise": 7.0})
+    made_before(tmp_path, recipe_of(words, params.model_copy(update={"demos": noisier})))
+    with pytest.raises(ValueError, match=r"demos.noise was 7.0, is None"):
+        run_missing({"demos": words}, tmp_path, TASKS_PROFILE)
