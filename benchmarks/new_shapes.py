@@ -9,7 +9,8 @@ kind, and nothing is chosen by them. On the artifacts of ``make compare``:
         --model comparison/artifacts/TASK/seed-0/generator --out build/new_shapes/TASK/samples
     nnit rollout build/new_shapes/TASK/samples --task TASK --params profiles/new_shapes.yaml \
         --ghn comparison/artifacts/TASK/seed-0/ghn --demos comparison/artifacts/TASK/demos \
-        --out build/new_shapes/TASK/rollouts --metrics results/new_shapes/TASK.json
+        --out build/new_shapes/TASK/rollouts
+    python -m benchmarks.collect build/new_shapes/TASK results/new_shapes/TASK
 
 Tuples of trained widths are checked against every architecture that the trainings drew, by drawing
 all of them again.

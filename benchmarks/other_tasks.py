@@ -9,7 +9,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.results_tables import MISSING, Row, markdown_table, method_name, write_number
+from benchmarks.results import GROUPS, Share, read_task
+from benchmarks.results_tables import (
+    MISSING,
+    Row,
+    markdown_table,
+    method_name,
+    write_number,
+    write_share,
+)
 from benchmarks.targets import Target
 
 OF_CLONED = {"PegInsertionSide-v1": 0.9, "mnist": 0.99}  # of direct cloning's success
@@ -105,22 +113,18 @@ def further_words(report: dict[str, Any]) -> str:
 def new_shapes_table(results: Path) -> str:
     """Write success on shapes that were drawn for a second look; empty where nothing was run."""
     rows = []
-    for file in sorted(results.glob("*.json")):
-        sources = json.loads(file.read_text())["by_source"]
-        for kind in sources["sample"]:
-            groups = [sources.get(name, {}).get(kind) for name in NEW_SHAPES_SOURCES]
-            rows.append([file.stem, kind, *map(write_group, groups)])
+    for folder in sorted(results.glob("*")):
+        task = read_task(folder)
+        for group in (group for group in GROUPS if task.select("sample", group)):
+            shares = [task.share(source, group) for source in NEW_SHAPES_SOURCES]
+            rows.append([task.task, GROUPS[group], *map(write_lowest, shares)])
     head = ["task", "held out as", *map(method_name, NEW_SHAPES_SOURCES)]
     return markdown_table(head, rows) if rows else ""
 
 
-def write_group(group: dict[str, Any] | None) -> str:
-    """Write the success of the networks of one kind, with Wilson's interval and the lowest."""
-    if group is None:
-        return "-"
-    low, high = group["wilson_95"]
-    share, lowest = group["success_once"], group["success_once_min"]
-    return f"{share:.3f} [{low:.3f}, {high:.3f}], lowest {lowest:.2f}"
+def write_lowest(share: Share | None) -> str:
+    """Write a share with its interval and the lowest shape's."""
+    return f"{write_share(share, 1)}, lowest {share.lowest:.2f}" if share else "-"
 
 
 def together_table(report: dict[str, Any]) -> str:

@@ -4,7 +4,6 @@ Everything may be missing: a figure that was not measured is None.
 """
 
 import json
-import math
 import re
 import statistics
 from collections.abc import Sequence
@@ -12,16 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scipy.special import ndtr, stdtrit
-
-from nnit.rollout.metrics import (
-    TAIL,
-    Interval,
-    Tally,
-    bootstrap_interval,
-    wider,
-    wilson_interval,
-)
+from nnit.rollout.metrics import Interval, Tally, interval_over_architectures
 
 GROUPS = {  # what the page calls a group of held-out shapes
     "unseen_combo": "unseen combination",
@@ -145,20 +135,6 @@ def by_shape(networks: Sequence[Network]) -> dict[tuple[int, ...], list[Network]
     return shapes
 
 
-def expanded_tail(count: int) -> float:
-    """Return the tail of a percentile bootstrap of ``count`` shapes that is 95 % in truth.
-
-    Of few values the plain one is too narrow: a resample varies less than a new sample would, and a
-    normal quantile stands where Student's belongs.
-
-    Source: Hesterberg 2015, "What Teachers Should Know About the Bootstrap", section 5.3.
-    """
-    if count < 2:
-        return TAIL
-    student = stdtrit(count - 1, 1 - TAIL)
-    return float(ndtr(-math.sqrt(count / (count - 1)) * student))
-
-
 def share_of(networks: Sequence[Network]) -> Share | None:
     """Return the success of networks, with the wider of Wilson's and the bootstrap's interval."""
     if not networks:
@@ -167,12 +143,10 @@ def share_of(networks: Sequence[Network]) -> Share | None:
         dims: Tally(sum(n.successes for n in same), sum(n.episodes for n in same))
         for dims, same in by_shape(networks).items()
     }
-    total = Tally(*map(sum, zip(*tallies.values(), strict=True)))
     shares = {dims: tally.successes / tally.trials for dims, tally in tallies.items()}
     lowest = min(shares, key=shares.__getitem__)
-    bootstrap = bootstrap_interval(list(tallies.values()), expanded_tail(len(tallies)))
-    interval = wider(wilson_interval(*total), bootstrap)
-    mean = total.successes / total.trials
+    interval = interval_over_architectures(list(tallies.values()))
+    mean = sum(t.successes for t in tallies.values()) / sum(t.trials for t in tallies.values())
     return Share(mean, interval, len(tallies), shares[lowest], lowest)
 
 

@@ -25,6 +25,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from nnit.artifacts.manifest import MANIFEST_NAME
 from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.rollouts import read_rollouts
 from nnit.mlp import Architecture, format_architecture
@@ -112,18 +113,20 @@ def with_dagger(parts: dict[str, list[str]], folder: Path) -> dict[str, list[str
 
 
 def recipe_of(words: list[str], params: Params) -> dict[str, Any]:
-    """Return what a command's output depends on: its words, and the parameters that it reads."""
+    """Return what a command's output depends on: words, inputs, and parameters that it reads."""
+    paths = [Path(word) for word in words]
+    inputs = {str(p): open_artifact(p).digest for p in paths if (p / MANIFEST_NAME).is_file()}
     sections = {"architectures", words[0].replace("-", "_"), *({"ppo"} & set(words))}
     read = params.model_dump(mode="json", include=sections)
     values = {f"{section}.{key}": v for section in read for key, v in read[section].items()}
-    return {"words": words, "seed": params.seed, **values}
+    return {"words": words, "inputs": inputs, "seed": params.seed, **values}
 
 
 def refuse_other_recipe(out: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
     """Make sure that what is there is what would be made.
 
     Raises:
-        ValueError: it was made by other words, or with other parameters.
+        ValueError: it was made by other words, from other inputs, or with other parameters.
     """
     changed = [key for key in now if before.get(key) != now[key]]
     if changed:
@@ -140,7 +143,7 @@ def run_missing(parts: dict[str, list[str]], folder: Path, profile: Path) -> dic
         profile: The parameters.
 
     Raises:
-        ValueError: an artifact was made by other words, or with other parameters.
+        ValueError: an artifact was made in another way.
     """
     kept, made = folder / "seconds.json", folder / "made.json"
     seconds, recipes = (json.loads(f.read_text()) if f.exists() else {} for f in (kept, made))

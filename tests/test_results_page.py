@@ -3,14 +3,12 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from benchmarks.collect import collect
 from benchmarks.other_tasks import how_trained, other_tasks, short_tasks_table
 from benchmarks.results import (
     TaskResults,
-    expanded_tail,
     group_of,
     parse_table,
     read_task,
@@ -30,7 +28,12 @@ from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.rollouts import Rollouts, write_rollouts
 from nnit.errors import WrongKindError
 from nnit.mlp import PolicyInterface
-from nnit.rollout.metrics import Evaluation, Tally, bootstrap_interval, summarise_episode
+from nnit.rollout.metrics import (
+    Evaluation,
+    Tally,
+    interval_over_architectures,
+    summarise_episode,
+)
 
 KINDS = ("unseen_combo", "unseen_width", "wider", "deeper")
 
@@ -122,29 +125,6 @@ def test_losses_are_compared_shape_by_shape():
     text = "shapes with a loss below the GHN's, unseen width"
     assert verdict(task, text) == "**0.5 missed**"
     assert "| unseen width | 0.35000 | 0.30500 | not measured | 50 % |" in page([task])
-
-
-def test_the_interval_of_few_shapes_covers_their_mean():
-    """Of six shapes, drawn 400 times: more often than the plain percentiles."""
-    rng = np.random.default_rng(0)
-    covered = {"plain": 0, "expanded": 0}
-    for _ in range(400):
-        tallies = [Tally(round(1000 * p), 1000) for p in rng.beta(9, 1, 6)]
-        intervals = {
-            "plain": bootstrap_interval(tallies),
-            "expanded": bootstrap_interval(tallies, expanded_tail(6)),
-        }
-        for name, (low, high) in intervals.items():
-            covered[name] += low <= 0.9 <= high
-    assert covered["plain"] / 400 < 0.86
-    assert covered["expanded"] / 400 > 0.88
-
-
-def test_the_tail_of_many_shapes_is_the_plain_one():
-    """And that of fewer is smaller."""
-    tails = [expanded_tail(count) for count in (2, 6, 24, 10_000)]
-    assert tails == sorted(tails)
-    assert tails[-1] == pytest.approx(0.025, abs=1e-4)
 
 
 def test_a_baseline_counts_as_beaten_by_disjoint_intervals_alone():
@@ -315,7 +295,8 @@ def test_further_tasks_are_read_where_they_are(tmp_path):
         "curve": [[1, -1500.0], [2, -200.0]],
         "seconds": {"ghn": 61.4},
     }
-    group = {"success_once": 0.99, "success_once_min": 0.97, "wilson_95": [0.98, 0.995]}
+    drawn = {"source": "sample", "kind": "wider", "episodes": 100, "loss": None}
+    drawn = [{**drawn, "hidden_dims": [300 + k], "successes": 100 - 20 * k} for k in range(4)]
     expert = {"tasks": {"PullCube-v1": {"success_once": {"share": 0.997}}}}
     many = {
         "task": "PushCube-v1",
@@ -335,17 +316,18 @@ def test_further_tasks_are_read_where_they_are(tmp_path):
             "added": ["PokeCube-v1"],
             "tasks": {"PullCube-v1": both, "PokeCube-v1": {**both, "before": None}},
         },
-        "new_shapes/PushCube-v1.json": {"by_source": {"sample": {"wider": group}}},
+        "new_shapes/PushCube-v1/networks-0.json": {"widths_max": 256, "networks": drawn},
         "reinforcement/gym-Pendulum-v1.json": learned,
     }
     for name, content in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(json.dumps(content))
     text = "\n".join(other_tasks(tmp_path))
     report["sources"] = dict.fromkeys(("sample", "ghn", "cloned"), success)
     (tmp_path / "tasks" / "PullCube-v1.json").write_text(json.dumps(report))
     assert how_trained({"generator": {"inputs": ["demos", "tokens"]}}).endswith("demonstrations")
-    second = "| PushCube-v1 | wider | 0.990 [0.980, 0.995], lowest 0.97 | - | - | - |"
+    low, high = interval_over_architectures([Tally(100 - 20 * k, 100) for k in range(4)])
+    second = f"wider, to 1.5 x | 0.700 [{low:.3f}, {high:.3f}], lowest 0.40 | - | - | - |"
     assert second in text
     short = short_tasks_table(tmp_path)
     assert "| PullCube-v1 | 0.950 [0.900, 0.975] |" in short

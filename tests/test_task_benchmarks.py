@@ -60,8 +60,11 @@ def test_reinforcement_learning_keeps_its_curve(tmp_path, repository):
     assert json.loads(file.read_text()) == first
 
 
-def test_a_task_is_made_part_by_part(tmp_path, repository):
-    """Up to a part first; then the rest, with all sources in the same episodes."""
+def test_a_task_is_made_part_by_part(tmp_path, repository, monkeypatch):
+    """Up to a part first; then the rest, with all sources in the same episodes.
+
+    What was made from other demonstrations than those that are there is not taken.
+    """
     run("tasks", tmp_path, repository, "digits", "--until", "demos")
     folder = tmp_path / "build" / "tasks" / "digits"
     made = json.loads((folder / "seconds.json").read_text())
@@ -78,6 +81,15 @@ def test_a_task_is_made_part_by_part(tmp_path, repository):
     assert found["generator"]["steps"] == 4
     assert found["seconds"]["demos"] == made["demos"]
     assert list(found["seconds"])[-2:] == ["rollouts", "baselines"]
+    monkeypatch.chdir(tmp_path)
+    folder, profile = Path("build/tasks/digits"), Path("small.yaml")
+    parts = commands("digits", None, folder, load_params(profile))
+    assert run_missing(parts, folder, profile) == found["seconds"]
+    recipes = json.loads((folder / "made.json").read_text())
+    recipes["ghn"]["inputs"][str(folder / "demos")] = "another"
+    (folder / "made.json").write_text(json.dumps(recipes))
+    with pytest.raises(ValueError, match="ghn: was made in another way: inputs was"):
+        run_missing(parts, folder, profile)
 
 
 def test_dagger_corrects_a_first_hypernetwork():

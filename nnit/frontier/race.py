@@ -186,6 +186,8 @@ def chance_of_at_most(successes: int, trials: int, rate: float) -> float:
 def _take_turns(
     standings: list[Standing], turns: list[Turn]
 ) -> Generator[list[Turn], Outcomes, None]:
+    if not turns:  # everybody has left
+        return
     outcomes = yield turns
     for turn, found in zip(turns, outcomes, strict=True):
         standing = standings[turn.candidate]

@@ -46,6 +46,17 @@ def held(sizes, table, rules=RULES):
     return finish(race(sizes, rules), table)
 
 
+def test_where_nothing_works_all_leave_and_no_empty_round_is_asked_for():
+    """Without a success in the first round nobody runs on, and the front is empty."""
+    contest = race(range(1, 6), RULES)
+    assert [turn.candidate for turn in next(contest)] == list(range(5))
+    with pytest.raises(StopIteration) as ended:
+        contest.send([[False] * RULES.first_episodes] * 5)
+    standings = ended.value.value
+    assert {(one.left_as, one.round_left) for one in standings} == {(BELOW_FLOOR, 1)}
+    assert find_front(range(1, 6), standings, RULES) == []
+
+
 @pytest.mark.parametrize("shared", [0.0, 0.7])
 @pytest.mark.parametrize(
     "rates",

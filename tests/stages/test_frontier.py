@@ -113,6 +113,17 @@ def test_generated_shapes_are_within_bounds(pipeline, tmp_path):
     assert all(bounds.admit(spec) for spec in specs)
 
 
+def test_a_generator_of_useless_networks_has_an_empty_front(pipeline, tmp_path):
+    """Where every shape fails in the first round, the answer is that none will do."""
+    rules = {"first_episodes": 10, "race_episodes": 30, "episodes": 40, "floor": 0.5}
+    params = with_section(PARAMS, "frontier", shapes=2, steps=2, min_success=0.9, **rules)
+    summary = run(pipeline, tmp_path / "out", params)
+    stored, _ = read_frontier(tmp_path / "out", check="all")
+    assert (summary.front, summary.met) == (0, False)
+    assert [len(one.standing.outcomes) for one in stored.frontier.candidates] == [10, 10]
+    assert summary.answer.endswith("none of 2")
+
+
 def test_impossible_requests_are_refused(pipeline, tmp_path):
     """Bounds that nothing meets, and reset seeds of the demonstrations: before any work."""
     with pytest.raises(UsageError, match="no architecture is within --max-params 9"):
