@@ -21,6 +21,7 @@ from nnit.progress import Progress, silent
 from nnit.seeding import numpy_generator
 from nnit.zoo.members import ModelZoo
 from nnit.zoo.neighbours import add_noise, average, nearest_networks
+from stages.lineage import refuse_trained_on_held_out
 from stages.params import BaselineParams, Params, RunOptions
 
 
@@ -63,7 +64,8 @@ def run(
 
     Raises:
         UsageError: an unknown method, or no architecture.
-        LeakError: a network of the zoo has a held-out architecture.
+        LeakError: a network of the zoo has a held-out architecture, or one may have been trained on
+            by what wrote it.
         NnitError: a missing or damaged input, or an output that can't be written.
     """
     check_output_free(outputs.samples, force=options.force, kind="samples")
@@ -71,6 +73,8 @@ def run(
     zoo, parent = read_zoo(inputs.zoo)
     trained = [member.hidden_dims for member in zoo.members]
     refuse_held_out(trained, params.architectures.training_range(), str(inputs.zoo))
+    made_with = parent.manifest.params
+    refuse_trained_on_held_out(inputs.zoo, made_with, params.architectures, "nnit zoo-export")
 
     progress.start(inputs.method, len(inputs.architectures))
     started = time.perf_counter()

@@ -6,10 +6,8 @@ Reads:   tokens      kind "tokens",    schema 1 or 2
 Writes:  generator   kind "generator", schema 1; 2 of several tasks
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -53,7 +51,7 @@ from nnit.training import (
 from stages.checkpoints import Run, find_state, follow, run_key
 from stages.curves import write_curve
 from stages.generator import TrainedGenerator, read_generator, tasks_attributes
-from stages.lineage import refuse_trained_on_held_out, require_same_task
+from stages.lineage import refuse_trained_on_held_out, require_same_task, trained_on
 from stages.params import Params, RunOptions
 
 EMA_PREFIX = "ema/"
@@ -105,8 +103,8 @@ def run(
     task too.
 
     Raises:
-        LeakError: a training network has a held-out architecture, or the generator to go on from
-            may have been trained on one.
+        LeakError: a training network has a held-out architecture, or one may have been trained on
+            by what wrote it, or by the generator to go on from.
         UsageError: a generator to go on from of other sizes; demonstrations of some of the tasks.
         WrongKindError: a generator that knows a task of the tokens with another interface;
             demonstrations of another task, or other ones than the zoo's.
@@ -117,6 +115,9 @@ def run(
     tokens, parent = read_tokens(inputs.tokens)
     training_range = params.architectures.training_range()
     refuse_held_out(tokens.architectures, training_range, str(inputs.tokens))
+    made_with = parent.manifest.params
+    refuse_trained_on_held_out(inputs.tokens, made_with, params.architectures, "nnit tokenize")
+    trainable = [made_with["architectures"]]
     section = params.diffuse_train
     demos, digests = read_demos_of(inputs, tokens, progress)
     undecided = {"checkpoint_every"} | (set() if digests else CLONING)
@@ -129,6 +130,7 @@ def run(
             inputs.parent, old.params, params.architectures, "nnit diffuse-train"
         )
         parents["generator"] = old.digest
+        trainable.append(old.params["architectures"])
     key = run_key("diffuse-train", decides, options.seed, parents)
     run_ = Run(outputs.generator, key, options)
     state = find_state(run_, progress)
@@ -196,7 +198,7 @@ def run(
         ema.arrays(),
         tokens.interfaces,
         attributes,
-        Provenance("diffuse-train", recorded_params(decides, params), options.seed, parents),
+        Provenance("diffuse-train", {**decides, **trained_on(*trainable)}, options.seed, parents),
         force=options.force,
     )
     clear_state(outputs.generator)
@@ -207,11 +209,6 @@ def run(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         networks=len(tokens),
     )
-
-
-def recorded_params(decides: Mapping[str, Any], params: Params) -> dict[str, Any]:
-    """Return what the manifest says of the parameters: also which architectures were trainable."""
-    return {**decides, "architectures": params.architectures.model_dump(mode="json")}
 
 
 def read_demos_of(

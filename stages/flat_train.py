@@ -41,6 +41,7 @@ from nnit.training import (
 from nnit.zoo.members import ModelZoo
 from stages.checkpoints import Run, find_state, follow, run_key
 from stages.curves import write_curve
+from stages.lineage import refuse_trained_on_held_out
 from stages.params import FlatTrainParams, Params, RunOptions
 
 AUTOENCODER_PREFIX, DENOISER_PREFIX, EMA_PREFIX = "autoencoder/", "denoiser/", "ema/"
@@ -122,7 +123,8 @@ def run(
     """Train the autoencoder, then the diffusion of its latents; both count as steps of one run.
 
     Raises:
-        LeakError: a training network has a held-out architecture.
+        LeakError: a training network has a held-out architecture, or one may have been trained on
+            by what wrote it.
         NnitError: a missing or damaged input, an output that can't be written, or the run was
             stopped (its state is saved).
     """
@@ -131,6 +133,8 @@ def run(
     trained = [k for k, member in enumerate(zoo.members) if member.split == "train"]
     architectures = [zoo.members[k].hidden_dims for k in trained]
     refuse_held_out(architectures, params.architectures.training_range(), str(inputs.zoo))
+    made_with = parent.manifest.params
+    refuse_trained_on_held_out(inputs.zoo, made_with, params.architectures, "nnit zoo-export")
     section = params.flat_train
     decides = section.model_dump(mode="json", exclude={"checkpoint_every"})
     parents = {"zoo": parent.digest}

@@ -64,30 +64,56 @@ def on_other_demonstrations(
     return replace(demos, interface=interface)
 
 
+def trained_on(*found: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return the parameter of a manifest that says which architectures were trainable.
+
+    Args:
+        found: The ``architectures`` of what something was made from, and those that it was trained
+            with itself: a section of parameters, or a list of them.
+
+    Returns:
+        The section where all are the same, as they are in a pipeline with one parameter file; else
+        a list of those that differ.
+    """
+    different: list[Any] = []
+    for one in found:
+        for section in one if isinstance(one, list) else [one]:
+            if section not in different:
+                different.append(section)
+    return {"architectures": different[0] if len(different) == 1 else different}
+
+
 def refuse_trained_on_held_out(
     path: Path, trained: Mapping[str, Any], architectures: ArchitecturesParams, command: str
 ) -> None:
-    """Make sure that what is held out now was held out when a model was trained.
+    """Make sure that what is held out now was held out in every training that led to an artifact.
 
     Args:
-        path: The model, for messages.
-        trained: The parameters that it was trained with, from its manifest.
+        path: The artifact, for messages.
+        trained: The parameters in its manifest.
         architectures: What is held out now.
-        command: What trains such a model.
+        command: What makes such an artifact.
 
     Raises:
-        LeakError: it may have been trained on an architecture that is held out.
-        DamagedArtifactError: the manifest does not say what it was trained on.
+        LeakError: an architecture that is held out may have been trained on.
+        DamagedArtifactError: the manifest does not say what was trained on.
     """
+    found = trained.get("architectures")
     try:
-        then = ArchitecturesParams.model_validate(trained.get("architectures"))
+        then = [
+            ArchitecturesParams.model_validate(section).training_range()
+            for section in (found if isinstance(found, list) else [found])
+        ]
     except ValidationError:
         raise DamagedArtifactError(
             f"{path}: does not say which architectures it was trained on; make it again with "
             f"`{command}`"
         ) from None
-    training_range = then.training_range()
-    leaks = [dims for dims in architectures.held_out.listed() if training_range.is_trainable(dims)]
+    leaks = [
+        dims
+        for dims in architectures.held_out.listed()
+        if any(training_range.is_trainable(dims) for training_range in then)
+    ]
     if leaks:
         named = "; ".join(map(format_architecture, leaks))
         raise LeakError(

@@ -17,6 +17,7 @@ from nnit.errors import UsageError
 from nnit.mlp import PolicyInterface
 from nnit.progress import Progress, silent
 from nnit.tokens.tokenizer import join_tokens, sequence_lengths, tokenize_zoo
+from stages.lineage import refuse_trained_on_held_out, trained_on
 from stages.params import Params, RunOptions
 
 
@@ -57,17 +58,20 @@ def run(
 
     Raises:
         UsageError: two zoos of one task.
-        LeakError: a training network has a held-out architecture.
+        LeakError: a training network has a held-out architecture, or one may have been trained on
+            by what wrote it.
         NnitError: a missing or damaged input, or an output that can't be written.
     """
     check_output_free(outputs.tokens, force=options.force, kind="tokens")
-    paths, zoos, digests = (inputs.zoo, *inputs.further), [], []
+    paths, zoos, artifacts = (inputs.zoo, *inputs.further), [], []
     for path in paths:
         zoo, artifact = read_zoo(path)
         trained = [member.hidden_dims for member in zoo.members if member.split == "train"]
         refuse_held_out(trained, params.architectures.training_range(), str(path))
+        made_with = artifact.manifest.params
+        refuse_trained_on_held_out(path, made_with, params.architectures, "nnit zoo-export")
         zoos.append(zoo)
-        digests.append(artifact.digest)
+        artifacts.append(artifact)
     refuse_same_task(paths, [zoo.interface for zoo in zoos])
 
     progress.start("tokenize", sum(map(len, zoos)))
@@ -77,9 +81,10 @@ def run(
         progress.advance(len(zoo))
     tokens = join_tokens(parts)
 
-    decides = params.tokenize.model_dump(mode="json")
+    trained_with = trained_on(*(one.manifest.params["architectures"] for one in artifacts))
+    decides = {**params.tokenize.model_dump(mode="json"), **trained_with}
     named = ["zoo"] if len(zoos) == 1 else [f"zoo {zoo.interface.task}" for zoo in zoos]
-    parents = dict(zip(named, digests, strict=True))
+    parents = {name: one.digest for name, one in zip(named, artifacts, strict=True)}
     provenance = Provenance("tokenize", decides, options.seed, parents)
     write_tokens(outputs.tokens, tokens, provenance, force=options.force)
     lengths = sequence_lengths(tokens)

@@ -35,7 +35,7 @@ from nnit.zoo.export import (
 from nnit.zoo.members import ModelZoo, ZooMember, build_zoo
 from stages.checkpoints import naming_the_way_on, run_key
 from stages.hypernetwork import load_hypernetwork
-from stages.lineage import refuse_trained_on_held_out, require_same_task
+from stages.lineage import refuse_trained_on_held_out, require_same_task, trained_on
 from stages.params import Params, RunOptions
 
 Unit = TypeVar("Unit")
@@ -120,7 +120,8 @@ def run(
         )
 
     zoo = assemble(member_units, written, demos, settings)
-    provenance = Provenance("zoo-export", decides, options.seed, parents)
+    trained_with = trained_on(decides["architectures"], ghn.params["architectures"])
+    provenance = Provenance("zoo-export", {**decides, **trained_with}, options.seed, parents)
     write_zoo(outputs.zoo, zoo, provenance, force=options.force)
     clear_state(outputs.zoo)
     return summarise(zoo)

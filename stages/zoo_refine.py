@@ -27,7 +27,7 @@ from nnit.zoo.export import member_architectures
 from nnit.zoo.refine import Draft, RefineSettings, plan_refining, refine_members
 from stages.checkpoints import naming_the_way_on, run_key
 from stages.generator import Generator, choose_task, generator_of, read_generator
-from stages.lineage import refuse_trained_on_held_out, require_same_task
+from stages.lineage import refuse_trained_on_held_out, require_same_task, trained_on
 from stages.params import Params, RunOptions
 from stages.zoo_export import Summary, fan_out, pack_networks, summarise, zoo_in_order
 
@@ -105,7 +105,8 @@ def run(
         written,
         demos,
     )
-    provenance = Provenance("zoo-refine", decides, options.seed, parents)
+    trained_with = trained_on(decides["architectures"], trained.params["architectures"])
+    provenance = Provenance("zoo-refine", {**decides, **trained_with}, options.seed, parents)
     write_zoo(outputs.zoo, zoo, provenance, force=options.force)
     clear_state(outputs.zoo)
     return summarise(zoo)

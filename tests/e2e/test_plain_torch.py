@@ -64,7 +64,8 @@ def samples(tmp_path_factory) -> Path:
         for member in members
     ]
     zoo = build_zoo(members, [flat.astype(np.float32) for flat in weights], INTERFACE)
-    write_zoo(folder / "zoo", zoo, Provenance("random", {}, 0))
+    trained_with = {"architectures": PARAMS.architectures.model_dump(mode="json")}
+    write_zoo(folder / "zoo", zoo, Provenance("random", trained_with, 0))
     inputs = tokenize.Inputs(folder / "zoo")
     tokenize.run(PARAMS, inputs, tokenize.Outputs(folder / "tokens"), options=CPU)
     outputs = diffuse_train.Outputs(folder / "generator")

@@ -6,14 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_pipeline import PARAMS, PARAMS_NAME, digest, names, tree, with_section
+from tiny_pipeline import (
+    ORIGIN,
+    PARAMS,
+    PARAMS_NAME,
+    digest,
+    names,
+    tree,
+    with_section,
+)
 
 from nnit.alignment.measure import layers_of
 from nnit.alignment.smoothness import shuffle_units
 from nnit.artifacts.alignment import read_alignment
 from nnit.artifacts.audit import read_audit
 from nnit.artifacts.demos import read_demos, write_demos
-from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.samples import Sample, SampleSet, read_samples, write_samples
 from nnit.artifacts.zoo import read_zoo, write_zoo
 from nnit.mlp import join_layers
@@ -23,7 +30,6 @@ from nnit_cli.main import main
 from stages import align_report, audit
 from stages.params import RunOptions
 
-ORIGIN = Provenance("crafted", {}, 0)
 SMALL = with_section(PARAMS, "audit", repeats=4, states=20)
 SMALL = with_section(SMALL, "align-report", repeats=4, states=20, pairs=2)
 

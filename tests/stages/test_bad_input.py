@@ -10,11 +10,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tiny_pipeline import COMMANDS, PARAMS_NAME, command_line, digest, names, tree
+from tiny_pipeline import (
+    COMMANDS,
+    ORIGIN,
+    PARAMS_NAME,
+    command_line,
+    digest,
+    names,
+    tree,
+)
 
 from nnit.artifacts.canonical import canonical_file, canonical_json
 from nnit.artifacts.demos import read_demos, write_demos
-from nnit.artifacts.manifest import KINDS, Provenance
+from nnit.artifacts.manifest import KINDS
 from nnit.artifacts.zoo import read_zoo, write_zoo
 from nnit.mlp import PolicyInterface
 from nnit_cli.main import main
@@ -33,7 +41,6 @@ READS = [
     ("rollout", "demos"),
     ("verify", "samples"),
 ]
-ORIGIN = Provenance("crafted", {}, 0)
 HUGE = "65536,65536,65536,65536"
 FULL = 1000  # bytes that a file may have; no manifest is as short
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tiny_pipeline import (
     HELD_OUT,
+    ORIGIN,
     PARAMS,
     PARAMS_NAME,
     Recorder,
@@ -16,7 +17,6 @@ from tiny_pipeline import (
     with_section,
 )
 
-from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.model import read_model, write_model
 from nnit.artifacts.samples import read_samples
 from nnit.artifacts.zoo import read_zoo, write_zoo
@@ -71,7 +71,7 @@ def with_planted(source: Path, out: Path, hidden_dims, split: str) -> None:
     planted = zoo.members[0]._replace(hidden_dims=hidden_dims, split=split)
     flat = np.zeros(zoo.interface.spec(hidden_dims).num_parameters, np.float32)
     bigger = build_zoo([*zoo.members, planted], [*weights, flat], zoo.interface)
-    write_zoo(out, bigger, Provenance("planted", {}, 0))
+    write_zoo(out, bigger, ORIGIN)
 
 
 @pytest.fixture(scope="module")
@@ -256,7 +256,7 @@ def test_flat_model_that_cannot_be_built(pipeline, tmp_path):
         stored.tensors,
         stored.interfaces,
         {"standardizer": stored.attributes["standardizer"]},
-        Provenance("crafted", {}, 0),
+        ORIGIN,
     )
     with pytest.raises(DamagedArtifactError, match="not a flat model that can be built: "):
         flat(tmp_path, tmp_path / "out", HELD_OUT[0])

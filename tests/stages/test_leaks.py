@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_pipeline import HELD_OUT, PARAMS, Recorder, names, run, with_section
+from tiny_pipeline import HELD_OUT, ORIGIN, PARAMS, TRAINED_WITH, Recorder, names, run, with_section
 
 from nnit.artifacts.demos import read_demos
 from nnit.artifacts.manifest import Provenance
@@ -15,10 +15,17 @@ from nnit.mlp import Architecture, format_architecture
 from nnit.tokens.tokenizer import tokenize_zoo
 from nnit.zoo import export
 from nnit.zoo.members import ModelZoo, build_zoo
-from stages import diffuse_train
+from stages import baseline, diffuse_train
+from stages.lineage import trained_on
 from stages.params import Params, RunOptions
 
-ORIGIN = Provenance("planted", {}, 0)
+UNUSED = (24, 20)  # trainable, but no network of the zoo has it
+NARROW = with_section(
+    PARAMS,
+    "architectures",
+    widths_max=20,
+    held_out=TRAINED_WITH["held_out"] | {"wider": [[24]]},
+)
 
 
 def with_planted(zoo: ModelZoo, hidden_dims: Architecture, split: str = "train") -> ModelZoo:
@@ -34,6 +41,16 @@ def holding_out(hidden_dims: Architecture) -> Params:
     held_out = PARAMS.architectures.held_out.model_dump(mode="json")
     held_out["unseen_combo"].append(hidden_dims)
     return with_section(PARAMS, "architectures", held_out=held_out)
+
+
+def write_narrow_zoo(pipeline: Path, folder: Path, *trained: Params) -> None:
+    """Write the zoo's networks that are narrower than 24, as trained with these parameters."""
+    zoo, _ = read_zoo(pipeline / "zoo")
+    some = [k for k, member in enumerate(zoo.members) if max(member.hidden_dims) < 24]
+    chosen, weights = [zoo.members[k] for k in some], [zoo.network(k).weights for k in some]
+    sections = [params.architectures.model_dump(mode="json") for params in trained]
+    origin = Provenance("planted", trained_on(*sections), 0)
+    write_zoo(folder / "zoo", build_zoo(chosen, weights, zoo.interface), origin)
 
 
 def assert_names(caught, hidden_dims: Architecture, where: Path) -> None:
@@ -101,20 +118,66 @@ def test_hypernetwork_that_saw_an_architecture_writes_no_zoo(changes, leaked, pi
     assert names(tmp_path) == []
 
 
-def test_generator_that_saw_an_architecture_is_not_gone_on_from(pipeline, tmp_path):
-    """Held out now, and trainable when the generator was trained: its tokens don't show it."""
-    leaked = (24, 20)
+@pytest.mark.parametrize(
+    ("name", "read"), [("tokenize", "zoo"), ("flat-train", "zoo"), ("diffuse-train", "tokens")]
+)
+def test_what_a_hypernetwork_that_saw_it_wrote_is_not_used(name, read, pipeline, tmp_path):
+    """Held out now, and trainable when the GHN was trained, though no network has it: refused."""
     zoo, _ = read_zoo(pipeline / "zoo")
-    assert leaked not in {member.hidden_dims for member in zoo.members}
+    assert UNUSED not in {member.hidden_dims for member in zoo.members}
+    with pytest.raises(LeakError, match="was trained on architectures that are held") as caught:
+        run(name, pipeline, tmp_path / "out", params=holding_out(UNUSED))
+    assert_names(caught, UNUSED, pipeline / read)
+    assert names(tmp_path) == []
+
+
+def test_no_baseline_is_made_of_networks_whose_hypernetwork_saw_it(pipeline, tmp_path):
+    """The nearest network would come from a hypernetwork that learnt to write the shape."""
+    with pytest.raises(LeakError) as caught:
+        baseline.run(
+            holding_out(UNUSED),
+            baseline.Inputs(pipeline / "zoo", "nearest", (UNUSED,)),
+            baseline.Outputs(tmp_path / "samples"),
+            options=RunOptions(device="cpu"),
+        )
+    assert_names(caught, UNUSED, pipeline / "zoo")
+    assert names(tmp_path) == []
+
+
+def test_a_later_list_does_not_hide_an_earlier_training(pipeline, tmp_path):
+    """A zoo exported with narrower widths still says what its GHN was trained on, and so on."""
+    assert not NARROW.architectures.training_range().is_trainable((24,))
+    write_narrow_zoo(pipeline, tmp_path, NARROW, PARAMS)
+    plain = with_section(NARROW, "architectures", held_out=TRAINED_WITH["held_out"] | {"wider": []})
+    run("tokenize", tmp_path, tmp_path / "tokens", params=plain)
+    with pytest.raises(LeakError) as caught:
+        run("diffuse-train", tmp_path, tmp_path / "generator", params=NARROW)
+    assert_names(caught, (24,), tmp_path / "tokens")
+    assert names(tmp_path) == ["tokens", "zoo"]
+
+
+def test_what_was_trainable_is_said_once():
+    """Equal sections are one; lists of earlier artifacts are taken apart."""
+    assert trained_on(TRAINED_WITH, TRAINED_WITH) == {"architectures": TRAINED_WITH}
+    other = {"widths_max": 4}
+    both = trained_on(other, [TRAINED_WITH, other])
+    assert both == {"architectures": [other, TRAINED_WITH]}
+    assert trained_on(TRAINED_WITH, both["architectures"])["architectures"] == [TRAINED_WITH, other]
+
+
+def test_generator_that_saw_an_architecture_is_not_gone_on_from(pipeline, tmp_path):
+    """Its tokens were made without it; the generator that is gone on from was not."""
+    write_narrow_zoo(pipeline, tmp_path, NARROW)
+    run("tokenize", tmp_path, tmp_path / "tokens", params=NARROW)
     with pytest.raises(LeakError) as caught:
         diffuse_train.run(
-            holding_out(leaked),
-            diffuse_train.Inputs(pipeline / "tokens", parent=pipeline / "generator"),
+            NARROW,
+            diffuse_train.Inputs(tmp_path / "tokens", parent=pipeline / "generator"),
             diffuse_train.Outputs(tmp_path / "generator"),
             options=RunOptions(device="cpu"),
         )
-    assert_names(caught, leaked, pipeline / "generator")
-    assert names(tmp_path) == []
+    assert_names(caught, (24,), pipeline / "generator")
+    assert names(tmp_path) == ["tokens", "zoo"]
 
 
 def test_repeated_architecture_that_is_held_out(pipeline, tmp_path):

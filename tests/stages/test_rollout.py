@@ -7,10 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_pipeline import PARAMS, PARAMS_NAME, SAMPLED, run, tree, with_section
+from tiny_pipeline import (
+    ORIGIN,
+    PARAMS,
+    PARAMS_NAME,
+    SAMPLED,
+    run,
+    tree,
+    with_section,
+)
 
 from nnit.artifacts.demos import read_demos, write_demos
-from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.rollouts import read_rollouts
 from nnit.artifacts.samples import read_samples
 from nnit.artifacts.zoo import read_zoo, write_zoo
@@ -23,8 +30,6 @@ from stages import rollout
 from stages.contenders import ask_ghn, ask_ghn_and_grow
 from stages.inspection import describe, success_table
 from stages.params import RunOptions
-
-ORIGIN = Provenance("crafted", {}, 0)
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from learning_examples import INTERFACE, OTHER, make_zoo, worker_settings
-from tiny_pipeline import PARAMS, PARAMS_NAME, Recorder, names, tree, with_section, write_params
+from tiny_pipeline import (
+    ORIGIN,
+    PARAMS,
+    PARAMS_NAME,
+    Recorder,
+    names,
+    tree,
+    with_section,
+    write_params,
+)
 
 from nnit.artifacts.demos import write_demos
-from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.model import read_model
 from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.samples import read_samples
@@ -23,7 +31,6 @@ from stages import diffuse_train, frontier, sample, tokenize
 from stages.generator import load_generator, read_generator
 from stages.params import RunOptions
 
-ORIGIN = Provenance("crafted", {}, 0)
 PUSH, PICK = INTERFACE.task, OTHER.task
 SHAPES = [(8,), (20, 8), (24, 24), (8, 16), (16,), (8, 8)]
 FURTHER_SHAPES = [(8,), (16,)]  # neither as wide nor as deep

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.reading import open_artifact
 from nnit.progress import Progress, silent
 from stages import (
@@ -82,6 +83,8 @@ PARAMS = Params.model_validate(
         "rollout": {"episodes": 2, "clone_steps": 3},
     }
 )
+TRAINED_WITH = PARAMS.architectures.model_dump(mode="json")
+ORIGIN = Provenance("crafted", {"architectures": TRAINED_WITH}, 0)  # of what a test writes itself
 
 
 class Command(NamedTuple):
