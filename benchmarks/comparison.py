@@ -254,7 +254,7 @@ def frontier_speed_stage() -> dict[str, Any]:
         "wdir": "..",
         "cmd": f"python -m benchmarks.frontier_speed {' '.join(inputs)} {out} {PARAMS}",
         "deps": [*inputs, "benchmarks/frontier_speed.py", *code_of("frontier")],
-        "params": [{PARAMS: SECTIONS["frontier"]}],
+        "params": [{PARAMS: [*SECTIONS["frontier"], "rollout.clone_steps"]}],
         "metrics": [{out: {"cache": False}}],
     }
 

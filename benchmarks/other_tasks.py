@@ -36,7 +36,9 @@ were held to them had an earlier form of that loss.
 """
 TOGETHER_HEAD = """One generator for all of these tasks, beside one generator for each. Where one
 task has been added, the generator was trained on the others and went on with all of them: *before*
-is what it did until then. Made by `{command}`.
+is what it did until then. The common one learns from weights and, of tasks with actions, from
+demonstrations; *its own* may be of an earlier version that learnt from weights alone. Made by
+`{command}`.
 """
 NEW_SHAPES_HEAD = """The shapes above were looked at while the method was being made. These were
 drawn by a seed, four of each kind and none that a training had, and nothing was chosen by them
@@ -101,7 +103,8 @@ def tasks_table(reports: list[dict[str, Any]], experts: dict[str, Any]) -> str:
 def how_trained(report: dict[str, Any]) -> str:
     """Say what the generator of a report was held to; earlier reports don't mention it."""
     inputs = report.get("generator", {}).get("inputs", ())
-    return "weights, demonstrations" if "demos" in inputs else "weights alone"
+    held = any(name.startswith("demos") for name in inputs)
+    return "weights, demonstrations" if held else "weights alone"
 
 
 def further_words(report: dict[str, Any]) -> str:
@@ -136,10 +139,13 @@ def together_table(report: dict[str, Any]) -> str:
             write_success(one["together"]),
             write_success(one["alone"]),
             write_number(one["of_alone"]),
+            how_trained({"generator": one["generator_alone"]}),
         ]
         for task, one in report["tasks"].items()
     ]
-    return markdown_table(["task", "before", "one generator for all", "its own", "all / own"], rows)
+    head = ["task", "before", "one generator for all", "its own", "all / own"]
+    head += ["its own learns from"]
+    return markdown_table(head, rows)
 
 
 def reinforcement_table(reports: list[dict[str, Any]]) -> str:

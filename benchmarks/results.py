@@ -102,7 +102,12 @@ def read_task(folder: Path) -> TaskResults:
             reports[file.stem] = content
         else:
             reports[f"{file.parent.name}/{file.stem}"] = content
-    return TaskResults(folder.name, seeds, tables["limits"], tables["joint"], reports)
+    # Samples beyond the trained range are grown everywhere else: these are other networks.
+    limits = tuple(
+        one._replace(source="extrapolated") if one.source == "sample" else one
+        for one in tables["limits"]
+    )
+    return TaskResults(folder.name, seeds, limits, tables["joint"], reports)
 
 
 def parse_table(content: dict[str, Any]) -> tuple[Network, ...]:

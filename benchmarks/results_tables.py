@@ -153,7 +153,7 @@ def limits_section(task: TaskResults) -> str:
     if not task.limits:
         return ""
     lines = []
-    for source in ("sample", "ghn"):
+    for source in ("extrapolated", "ghn"):
         networks = [n for n in (*task.limits, *task.networks) if n.source == source]
         for deepest, word in ((False, "widest"), (True, "deepest")):
             found = farthest(networks, deepest=deepest)

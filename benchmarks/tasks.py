@@ -203,6 +203,13 @@ def refuse_different_episodes(by_source: dict[str, list[Evaluation]]) -> None:
         raise ValueError("networks were evaluated in different episodes; remove the rollouts")
 
 
+def learnt_by(generator: Path) -> dict[str, Any]:
+    """Return what a generator was trained on, and how."""
+    trained = open_artifact(generator).manifest
+    recipe = {name: trained.params[name] for name in LEARNT_BY if name in trained.params}
+    return {"inputs": sorted(trained.parents), **recipe}
+
+
 def result_of(task: str, folder: Path, rounds: int) -> dict[str, Any]:
     """Return what is kept of a task."""
     by_source: dict[str, list[Evaluation]] = {}
@@ -214,15 +221,11 @@ def result_of(task: str, folder: Path, rounds: int) -> dict[str, Any]:
             by_source.setdefault(one.source, []).append(one)
     refuse_different_episodes(by_source)
     found = {source: success_of(group) for source, group in by_source.items()}
-    trained = open_artifact(folder / of_round("generator", rounds)).manifest
     cloned = found["cloned"]["success_once"]
     return {
         "task": task,
         "digests": digests,
-        "generator": {
-            "inputs": sorted(trained.parents),
-            **{name: trained.params[name] for name in LEARNT_BY if name in trained.params},
-        },
+        "generator": learnt_by(folder / of_round("generator", rounds)),
         "sources": found,
         "of_cloned": found["sample"]["success_once"] / cloned if cloned else None,
     }

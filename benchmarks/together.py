@@ -18,6 +18,8 @@ from benchmarks.tasks import (
     RESULTS,
     file_name,
     held_out_flags,
+    learnt_by,
+    refuse_different_episodes,
     run_missing,
     success_of,
 )
@@ -71,23 +73,25 @@ def commands(recipe: Recipe, flags: list[str]) -> dict[str, list[str]]:
     return parts
 
 
-def found(task: str, suffix: str) -> dict[str, Any] | None:
-    """Return the success of a common generator's networks of a task, if it knows the task."""
-    path = FOLDER / file_name(task) / f"rollouts{suffix}"
-    return success_of(list(read_rollouts(path)[0].evaluations)) if path.exists() else None
-
-
 def compare(task: str, recipe: Recipe) -> dict[str, Any]:
-    """Hold the common generator against the task's own, and against itself with further tasks."""
-    alone = json.loads((RESULTS / f"{file_name(task)}.json").read_text())["sources"]["sample"]
-    first = found(task, "") if task in recipe.tasks else None
-    last = found(task, ADDED) if recipe.added else first
-    assert last is not None
+    """Hold the common generator against the task's own, and against itself with further tasks.
+
+    Raises:
+        ValueError: they were run in different episodes.
+    """
+    folder, last = FOLDER / file_name(task), ADDED if recipe.added else ""
+    paths = {
+        "alone": ARTIFACTS / file_name(task) / "rollouts",
+        **({"before": folder / "rollouts"} if recipe.added and task in recipe.tasks else {}),
+        "together": folder / f"rollouts{last}",
+    }
+    evaluations = {name: list(read_rollouts(path)[0].evaluations) for name, path in paths.items()}
+    refuse_different_episodes(evaluations)
+    found = {name: success_of(group) for name, group in evaluations.items()}
     return {
-        "alone": alone,
-        "before": first if recipe.added else None,
-        "together": last,
-        "of_alone": last["success_once"] / alone["success_once"],
+        **{name: found.get(name) for name in ("alone", "before", "together")},
+        "of_alone": found["together"]["success_once"] / found["alone"]["success_once"],
+        "generator_alone": learnt_by(ARTIFACTS / file_name(task) / "generator"),
     }
 
 
@@ -126,8 +130,10 @@ def main() -> None:
     tasks = {task: compare(task, recipe) for task in (*recipe.tasks, *recipe.added)}
     for task, one in tasks.items():
         print(f"{task}: {one['of_alone']:.3f} of its own generator", flush=True)
+    last = FOLDER / f"generator{ADDED if recipe.added else ''}"
     figures = {
         "command": command_of(recipe),
+        "generator": learnt_by(last),
         **recipe._asdict(),
         "seconds": {k: v for k, v in seconds.items() if k.startswith("generator")},
         "tasks": tasks,

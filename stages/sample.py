@@ -43,6 +43,7 @@ from stages.lineage import on_other_demonstrations
 from stages.params import Params, RunOptions, SampleParams
 
 UNBOUNDED = ArchitectureBounds()
+COPIES = 4  # of weights, and of attention logits, that are in memory at a time
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def run(
             candidates without demonstrations to choose by, or a task that the generator does not
             know or that is not said where it knows several.
         WrongKindError: demonstrations of another task.
-        ResourceError: an architecture whose attention does not fit into memory.
+        ResourceError: a network that does not fit into memory.
         NnitError: a missing or damaged input, an output that can't be written, or the run was
             stopped.
     """
@@ -181,6 +182,9 @@ def generate(
     """Generate ``best_of`` candidates for each network that is wanted.
 
     Candidate ``j`` of sample ``k`` is what sample ``k * best_of + j`` would be without choosing.
+
+    Raises:
+        ResourceError: a network does not fit into memory.
     """
     best_of = params.sample.best_of
     within = params.sample.beyond == "grow"
@@ -190,6 +194,8 @@ def generate(
         request(generator, spec, index, options.seed, within=within)
         for spec, index in zip(specs, indices, strict=True)
     ]
+    for spec, asked in zip(specs, requests, strict=True):
+        require_room(spec, asked.spec, generator)
     progress.start("sample", len(requests))
     networks: dict[int, Network] = {}
     for position, network in sample_networks(
@@ -256,7 +262,6 @@ def complete(
 
     Raises:
         UsageError: the pattern is deeper than what may be generated, or out of bounds.
-        ResourceError: too large for the memory.
     """
     deepest = max(generator.values.depths)
     if pattern is not None and None in pattern and len(pattern) > deepest:
@@ -274,21 +279,25 @@ def complete(
         task=generator.place.task,
         values=generator.values,
     )
-    spec = generator.interface.spec(widths)
-    require_attention_memory(spec, generator)
-    return spec
+    return generator.interface.spec(widths)
 
 
-def require_attention_memory(spec: MlpSpec, generator: Generator) -> None:
-    """Refuse a network whose attention logits (float32, a few copies) exceed the memory.
+def require_room(spec: MlpSpec, generated: MlpSpec, generator: Generator) -> None:
+    """Refuse a network that does not fit into memory, a few copies (float32) of what it needs.
+
+    Args:
+        spec: The network that is wanted.
+        generated: What is generated for it: itself, or the smaller one that it is grown out of.
+        generator: What is asked.
 
     Raises:
-        ResourceError: they do.
+        ResourceError: its weights, or the attention logits of what is generated, do not fit.
     """
-    weights, biases = count_patches(spec, generator.patch_size)
-    length = weights + biases + spec.depth + 1
-    num_bytes = 4 * 4 * generator.model.config.heads * length**2
-    require_memory(num_bytes, f"--arch {format_architecture(spec.hidden_dims)}")
+    what = f"--arch {format_architecture(spec.hidden_dims)}"
+    require_memory(COPIES * 4 * spec.num_parameters, what)
+    weights, biases = count_patches(generated, generator.patch_size)
+    length = weights + biases + generated.depth + 1
+    require_memory(COPIES * 4 * generator.model.config.heads * length**2, what)
 
 
 def raise_if_stopped(progress: Progress) -> None:

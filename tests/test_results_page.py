@@ -139,18 +139,19 @@ def test_a_baseline_counts_as_beaten_by_disjoint_intervals_alone():
     assert f"Not beaten with disjoint intervals: {METHODS['nearest']}, deeper." in page([task])
 
 
-def test_limits_name_the_farthest_shape_that_reaches_the_bound():
-    """0.90 counts, 0.89 does not."""
+def test_limits_name_the_farthest_shape_that_reaches_the_bound(tmp_path):
+    """0.90 counts, 0.89 does not; a network that was grown says nothing of limits."""
     limits = [
         network("sample", (640,), "", 90),
         network("sample", (768,), "", 89),
         network("sample", (64,) * 9, "", 95),
     ]
-    text = page(
-        [task_of(network("sample", (8,), "deeper", 99), limits=parse_table(table(*limits)))]
-    )
-    assert "widest network that still reaches 0.90, generated: 640, success 0.900 [" in text
-    assert "deepest network that still reaches 0.90, generated: 64,64,64,64,64,64,64,64,64," in text
+    grown = network("sample", (1024,), "wider", 99)
+    (tmp_path / "networks-0.json").write_text(json.dumps(table(grown)))
+    (tmp_path / "limits.json").write_text(json.dumps(table(*limits)))
+    text, way = page([read_task(tmp_path)]), METHODS["extrapolated"]
+    assert f"widest network that still reaches 0.90, {way}: 640, success 0.900 [" in text
+    assert f"deepest network that still reaches 0.90, {way}: 64,64,64,64,64,64,64,64,64," in text
 
 
 def test_reports_are_read_where_they_are(tmp_path):
@@ -289,6 +290,7 @@ def test_further_tasks_are_read_where_they_are(tmp_path):
         "of_cloned": None,
     }
     both = {"together": success, "before": success, "alone": success, "of_alone": 1.0}
+    both["generator_alone"] = {"inputs": ["demos", "tokens"]}
     learned = {
         "task": "gym:Pendulum-v1",
         "shapes": dict.fromkeys(("trained", "held_out", "all"), success),
@@ -340,8 +342,9 @@ def test_further_tasks_are_read_where_they_are(tmp_path):
         f"| PullCube-v1 | 0.997 | {cell} | {missing} | {missing} | 0.50 (64,96) | {missing} | "
         "weights alone | `--rounds 2` |" in text
     )
-    assert f"| PullCube-v1 | {cell} | {cell} | {cell} | 1.000 |" in text
-    assert f"| PokeCube-v1 | added | {cell} | {cell} | 1.000 |" in text
+    rest = f"{cell} | {cell} | 1.000 | weights, demonstrations |"
+    assert f"| PullCube-v1 | {cell} | {rest}" in text
+    assert f"| PokeCube-v1 | added | {rest}" in text
     assert "PullCube-v1: with a task added, as a share of before | at least 0.97 | 1 met |" in text
     row = f"| gym:Pendulum-v1 | -123.2 | -123.2 | -123.2 | {cell} | -1500.0 to -200.0 | 61 |"
     assert row in text

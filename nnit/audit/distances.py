@@ -18,6 +18,8 @@ from nnit.mlp import (
     split_layers,
 )
 
+LARGEST_OUTPUT = 1e15
+
 
 def scaled_weights(spec: MlpSpec, flat: np.ndarray) -> np.ndarray:
     """Return a network's scaled weights, ``(num_parameters,)`` float64."""
@@ -57,8 +59,14 @@ def action_distances(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def outputs_on(spec: MlpSpec, networks: list[np.ndarray], states: np.ndarray) -> np.ndarray:
-    """Run flat networks of one shape on standardised states: ``(n, N, act_dim)``, not clipped."""
-    return np.stack([forward(split_layers(spec, flat), states) for flat in networks])
+    """Run flat networks of one shape on standardised states: ``(n, N, act_dim)``, not clipped.
+
+    What a collapsed network gives may be no number. It counts as ``LARGEST_OUTPUT``, whose square
+    still is one, so that losses and distances say that something is wrong with it.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        outputs = np.stack([forward(split_layers(spec, flat), states) for flat in networks])
+    return np.nan_to_num(outputs, nan=LARGEST_OUTPUT).clip(-LARGEST_OUTPUT, LARGEST_OUTPUT)
 
 
 def nearest_others(distances: np.ndarray) -> np.ndarray:

@@ -46,6 +46,18 @@ def copies(pipeline, tmp_path) -> Path:
     return tmp_path / "copies"
 
 
+def test_networks_that_overflow_are_alarms(pipeline, tmp_path):
+    """Weights that no output is a number with: named as collapsed, with figures that are."""
+    generated, _ = read_samples(pipeline / "samples")
+    networks = [sample.network for sample in generated.samples[:2]]
+    burst = [one._replace(weights=np.full_like(one.weights, 1e30)) for one in networks]
+    samples = SampleSet(tuple(Sample(one, 0, 0) for one in burst), generated.interface)
+    write_samples(tmp_path / "burst", samples, ORIGIN)
+    run_audit(pipeline, tmp_path / "burst", tmp_path / "audit")
+    found = json.loads((tmp_path / "audit" / "audit.json").read_text())
+    assert all("no better than a constant action" in one["alarms"] for one in found["samples"])
+
+
 def run_audit(pipeline, samples, out, **changes):
     """Audit samples with what the pipeline made."""
     inputs = audit.Inputs(samples, pipeline / "zoo", pipeline / "demos", ghn=pipeline / "ghn")

@@ -235,7 +235,8 @@ def test_force_spares_what_is_not_of_the_same_kind(name, pipeline, tmp_path, cap
 def huge(name: str, pipeline: Path, out: Path) -> list[str]:
     """Return the words that ask for a network of 50 GiB."""
     if name == "sample":
-        return ["sample", "--model", str(pipeline / "generator"), "--arch", HUGE]
+        words = ["sample", "--model", str(pipeline / "generator"), "--arch", HUGE]
+        return [*words, "--beyond", "extrapolate"]
     return ["rollout", str(pipeline / "ghn"), "--arch", HUGE]
 
 

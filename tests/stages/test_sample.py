@@ -13,7 +13,7 @@ from nnit.artifacts.samples import read_samples
 from nnit.cloning import cloning_data, network_loss
 from nnit.diffusion.architecture import ArchitectureBounds
 from nnit.diffusion.sampler import sample_networks
-from nnit.errors import UsageError, WrongKindError
+from nnit.errors import ResourceError, UsageError, WrongKindError
 from nnit.mlp import forward, split_layers
 from stages import sample
 from stages.generator import load_generator
@@ -154,6 +154,16 @@ def test_networks_beyond_the_trained_range_are_grown(shape, pipeline, tmp_path):
     ]
     np.testing.assert_allclose(outputs[0], outputs[1], rtol=1e-5, atol=1e-6)
     assert (one[0].weights != other[0].weights).mean() > 0.5
+
+
+def test_what_is_grown_needs_the_memory_of_its_core_alone(pipeline, tmp_path, monkeypatch):
+    """A shape whose own attention would not fit is grown; generated as a whole it is refused."""
+    monkeypatch.setattr(sample, "COPIES", 10_000)
+    drawn(pipeline, tmp_path / "grown", ((2000, 8),))
+    ((one,), _) = networks_of(tmp_path / "grown")
+    assert one.hidden_dims == (2000, 8)
+    with pytest.raises(ResourceError, match=r"^--arch 2000,8: needs "):
+        drawn(pipeline, tmp_path / "free", ((2000, 8),), beyond="extrapolate")
 
 
 def networks_of(path):
