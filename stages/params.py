@@ -278,7 +278,7 @@ class TokenizeParams(Section):
 class DiffuseTrainParams(Section):
     """``nnit diffuse-train``."""
 
-    steps: Count = Field(default=4000, description="optimiser steps")
+    steps: Count = Field(default=2500, description="optimiser steps")
     width: Count = Field(default=256, description="width of a token in the transformer")
     depth: Count = Field(default=6, description="transformer blocks")
     heads: Count = Field(default=4, description="attention heads; must divide width")
