@@ -25,7 +25,7 @@ def align_report_command(
         int | None, param_option("--states", help="States on which hidden units are compared.")
     ] = None,
     repeats: Annotated[
-        int | None, param_option("--repeats", help="Networks of one shape that make it compared.")
+        int | None, param_option("--repeats", help="Compare shapes with at least so many networks.")
     ] = None,
     shapes: Annotated[
         int | None, param_option("--shapes", help="Compared shapes of a zoo, at most.")

@@ -33,7 +33,7 @@ def audit_command(
     ] = None,
     repeats: Annotated[
         int | None,
-        param_option("--repeats", help="Zoo networks of one shape that tell usual distances."),
+        param_option("--repeats", help="Judge by shapes with so many networks in the zoo."),
     ] = None,
 ) -> None:
     """Say whether samples are novel, diverse and sound, and whether they lose less."""

@@ -24,11 +24,11 @@ def diffuse_train_command(
     *,
     tokens: Annotated[Path, typer.Argument(help="Tokens.")] = Path("artifacts/tokens"),
     parent: Annotated[
-        Path | None, typer.Option("--from", help="Go on from this generator, with further tasks.")
+        Path | None, typer.Option("--from", help="Go on from it with further tasks or another zoo.")
     ] = None,
     demos: Annotated[
         list[Path] | None,
-        typer.Option("--demos", help="Have what is predicted clone these; one for each task."),
+        typer.Option("--demos", help="What is predicted also clones these; one of each task."),
     ] = None,
     out: OutOption = None,
     curve: CurveOption = None,
