@@ -30,9 +30,10 @@ one sample of each: success_once of tasks of ManiSkill, accuracy on examples tha
 the share of episodes that reach Gymnasium's threshold. PushCube-v1, PickCube-v1 and StackCube-v1
 are above. Made by `python -m benchmarks.tasks TASK` and the words of the last column, with the
 parameters of [profiles/tasks.yaml](../profiles/tasks.yaml) where no profile is named. *Weights
-alone*: the generator was not held to the demonstrations, as those of tasks with classes no longer
-are; by an earlier version, in 1,000 steps of 4,096 tokens where no profile is named. Those that
-were held to them had an earlier form of that loss.
+alone*: the generator was not trained on the cloning loss, as those of tasks with classes never are;
+others of these are of an earlier version, in 1,000 steps of 4,096 tokens where no profile is named.
+That of LiftPegUpright-v1 had an earlier form of that loss. Networks of PokeCube-v1, PullCube-v1 and
+digits were cloned for 4,000 steps, those of the other tasks for 8,000.
 """
 TOGETHER_HEAD = """One generator for all of these tasks, beside one generator for each. Where one
 task has been added, the generator was trained on the others and went on with all of them: *before*
