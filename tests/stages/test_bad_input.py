@@ -1,5 +1,6 @@
 """What every command does with missing, wrong or damaged input: one line, no half output."""
 
+import fcntl
 import hashlib
 import json
 import resource
@@ -215,6 +216,21 @@ def test_output_that_exists(name, pipeline, capsys):
     line = fault_of(capsys, command_line(name, pipeline, out, "--quiet"), 2)
     assert line == f"{out}: exists already; replace it with --force, or choose --out"
     assert digest(out) == before
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_output_that_another_process_writes(name, pipeline, tmp_path, capsys):
+    """The second command ends at once and says who writes; the first one's state is untouched."""
+    with (tmp_path / ".out.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("4242")
+        lock.flush()
+        line = fault_of(capsys, command_line(name, pipeline, tmp_path / "out", "--quiet"), 6)
+    assert line == (
+        f"{tmp_path / 'out'}: process 4242 is writing it; wait until it is done, or choose "
+        "another --out"
+    )
+    assert names(tmp_path) == [".out.lock"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

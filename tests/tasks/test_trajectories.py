@@ -103,6 +103,11 @@ def harm_actions(file):
     file["traj_1/actions"] = actions
 
 
+def harm_no_actions(file):
+    """Have no actions at all."""
+    del file["traj_1/actions"]
+
+
 def harm_observations(file):
     """Have images instead of states."""
     del file["traj_0/obs"]
@@ -119,6 +124,7 @@ def harm_episode(file):
     [
         (harm_nan, DamagedArtifactError, "traj_0: obs: holds NaN"),
         (harm_actions, DamagedArtifactError, r"traj_1: actions: found \(50, 3\)"),
+        (harm_no_actions, DamagedArtifactError, "traj_1: actions is missing"),
         (harm_observations, WrongKindError, "no state observations"),
         (harm_episode, DamagedArtifactError, "no traj_1"),
     ],
