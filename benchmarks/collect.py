@@ -22,11 +22,17 @@ from nnit.artifacts.rollouts import read_rollouts
 from nnit.errors import WrongKindError
 
 TABLES = {"rollouts-limits": "limits.json", "rollouts-joint": "joint.json"}
-REPORTS = {"audit": "audit.json", "alignment": "alignment.json", "frontier": "frontier.json"}
+REPORTS = {  # folder -> the kind of artifact that it is
+    "audit": "audit",
+    "audit-cloning": "audit",
+    "alignment": "alignment",
+    "frontier": "frontier",
+}
 SAMPLES_OF = {  # rollouts of baselines -> what their samples are called
     "rollouts-baselines": "nearest",
     "rollouts-flat": "flat",
     "rollouts-unaligned": "unaligned",
+    "rollouts-cloning": "cloning",
 }
 LONG_LISTS = {"audit": ("samples", "shapes"), "alignment": (), "frontier": ()}
 SEED = re.compile(r"rollouts(?:-seed-(\d+))?")
@@ -102,9 +108,9 @@ def collect(artifacts: Path, results: Path) -> list[Path]:
             written["networks-0.json"] = comparison_table(path, there)
         elif path.name in TABLES:
             written[TABLES[path.name]] = network_table(path)
-    for kind, name in REPORTS.items():
-        if (artifacts / kind).exists():
-            written[name] = report(artifacts / kind, kind)
+    for name, kind in REPORTS.items():
+        if (artifacts / name).exists():
+            written[f"{name}.json"] = report(artifacts / name, kind)
     sampled = [artifacts / name for name in BOUNDS if (artifacts / name).exists()]
     if sampled:
         report_of_zoo = architecture_report(artifacts / "seed-0" / "zoo", sampled)

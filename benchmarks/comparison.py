@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from ruamel.yaml import YAML
 
 from benchmarks.architectures import BOUNDS
+from benchmarks.collect import REPORTS
 from nnit.mlp import format_architecture
 from stages.params import Params
 
@@ -61,8 +62,9 @@ APART = {  # rollouts of baselines in the same episodes, which need no generator
     f"--also noise={BASELINES}/noise --ghn {FIRST}/ghn --demos {AT}/demos",
     "rollouts-flat": f"{AT}/flat/samples",
     "rollouts-unaligned": f"{AT}/alone/samples",
+    "rollouts-cloning": f"{AT}/cloning/samples",
 }
-COLLECTED = ["limits", "joint", "architectures", "audit", "alignment", "frontier"]
+COLLECTED = ["limits", "joint", "architectures", *REPORTS]
 
 
 class Part(NamedTuple):
@@ -94,9 +96,7 @@ PARTS = {
     ),
     "tokens": Part(f"tokenize {OF_SEED}/zoo", f"{OF_SEED}/tokens", EVERY_SEED),
     "generator": Part(
-        f"diffuse-train {OF_SEED}/tokens --demos {AT}/demos --resume",
-        f"{OF_SEED}/generator",
-        EVERY_SEED,
+        f"diffuse-train {OF_SEED}/tokens --resume", f"{OF_SEED}/generator", EVERY_SEED
     ),
     "samples": Part(
         f"sample --model {OF_SEED}/generator --held-out --repeated",
@@ -116,10 +116,15 @@ PARTS = {
     ),
     "zoo-alone": Part(f"zoo-alone {AT}/demos --resume", f"{AT}/alone/zoo"),
     "tokens-alone": Part(f"tokenize {AT}/alone/zoo", f"{AT}/alone/tokens"),
-    "generator-alone": Part(
-        f"diffuse-train {AT}/alone/tokens --demos {AT}/demos --resume", f"{AT}/alone/generator"
-    ),
+    "generator-alone": Part(f"diffuse-train {AT}/alone/tokens --resume", f"{AT}/alone/generator"),
     "samples-alone": Part(f"sample --model {AT}/alone/generator --held-out", f"{AT}/alone/samples"),
+    "generator-cloning": Part(
+        f"diffuse-train {FIRST}/tokens --demos {AT}/demos --steps 3000 --resume",
+        f"{AT}/cloning/generator",
+    ),
+    "samples-cloning": Part(
+        f"sample --model {AT}/cloning/generator --held-out --repeated", f"{AT}/cloning/samples"
+    ),
     "flat": Part(f"flat-train {FIRST}/zoo --resume", f"{AT}/flat/flat"),
     "samples-flat": Part(f"flat-sample --model {AT}/flat/flat --held-out", f"{AT}/flat/samples"),
     **{
@@ -163,6 +168,11 @@ PARTS = {
         f"audit {FIRST}/samples --zoo {FIRST}/zoo --demos {AT}/demos-fresh "
         f"--rollouts {AT}/rollouts --ghn {FIRST}/ghn",
         f"{AT}/audit",
+    ),
+    "audit-cloning": Part(
+        f"audit {AT}/cloning/samples --zoo {FIRST}/zoo --demos {AT}/demos-fresh "
+        f"--rollouts {AT}/rollouts-cloning --ghn {FIRST}/ghn",
+        f"{AT}/audit-cloning",
     ),
     "alignment": Part(
         f"align-report cnn={FIRST}/zoo pointwise={AT}/pointwise/zoo independent={AT}/alone/zoo "
@@ -228,7 +238,7 @@ def stage_of(name: str, part: Part) -> dict[str, Any]:
 def collect_stage() -> dict[str, Any]:
     """Return the stage that takes the committed tables out of the artifacts."""
     read = ["rollouts", *APART, *(f"rollouts-seed-{seed}" for seed in SEEDS[1:])]
-    read += ["rollouts-limits", "rollouts-joint", "audit", "alignment", "frontier"]
+    read += ["rollouts-limits", "rollouts-joint", *REPORTS]
     read += ["seed-0/zoo", *BOUNDS]
     names = [*(f"networks-{seed}" for seed in SEEDS), *COLLECTED]
     return {

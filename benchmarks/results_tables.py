@@ -24,6 +24,7 @@ from nnit.mlp import format_architecture
 METHODS = {  # source of a rollout -> what the page calls it
     "sample": "generated",
     "extrapolated": "generated as a whole, not grown",
+    "cloning": "generated, trained to clone too",
     "ghn": "GHN asked again",
     "ghn-grown": "GHN asked again, grown",
     "cloned": "cloned directly",
@@ -33,6 +34,12 @@ METHODS = {  # source of a rollout -> what the page calls it
     "flat": "flat-vector diffusion",
     "unaligned": "generated, unaligned zoo",
     "constant": "best constant action",
+}
+LOSS_SOURCES = {
+    "sample": "generated",
+    "cloning": "trained to clone too",
+    "ghn": "GHN",
+    "cloned": "cloned",
 }
 MISSING = "not measured"
 
@@ -138,13 +145,13 @@ def loss_section(task: TaskResults) -> str:
         return ""
     rows = []
     for group in GROUPS:
-        sets = [task.select(source, group) for source in ("sample", "ghn", "cloned")]
+        sets = [task.select(source, group) for source in LOSS_SOURCES]
         if sets[0]:
-            below = share_below(sets[0], sets[1])
+            below = share_below(sets[0], task.select("ghn", group))
             share = MISSING if below is None else f"{100 * below:.0f} %"
             losses = [write_number(median_loss(networks), 5) for networks in sets]
             rows.append([GROUPS[group], *losses, share])
-    head = ["median over shapes", "generated", "GHN", "cloned", "shapes below the GHN"]
+    head = ["median over shapes", *LOSS_SOURCES.values(), "generated ones below the GHN"]
     return markdown_table(head, rows)
 
 
@@ -169,10 +176,13 @@ def limits_section(task: TaskResults) -> str:
 
 
 def audit_section(task: TaskResults) -> str:
-    """Write the audit's means over shapes, by kind."""
+    """Write the audit's means over shapes, by kind; in the end of the generator that clones too."""
     groups = task.reports.get("audit", {}).get("groups", [])
     if not groups:
         return ""
+    for one in task.reports.get("audit-cloning", {}).get("groups", []):
+        if one["group"] == "all":
+            groups = [*groups, {**one, "group": f"all, {METHODS['cloning']}"}]
     names = {
         "weight_ratio": "distance to the zoo, in weights",
         "action_ratio": "in actions",

@@ -12,7 +12,8 @@ WITHIN = ("unseen_combo", "unseen_width")
 BEYOND = ("wider-1.5", "wider-2", "deeper")
 # Judged by other targets, or our own.
 GHN_SOURCES = ("ghn", "ghn-grown")
-NO_RIVALS = ("sample", "extrapolated", *GHN_SOURCES, "cloned", "zoo", "expert", "constant")
+OURS = ("sample", "extrapolated", "cloning")
+NO_RIVALS = (*OURS, *GHN_SOURCES, "cloned", "zoo", "expert", "constant")
 
 
 class Target(NamedTuple):
