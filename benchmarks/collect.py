@@ -2,9 +2,10 @@
 
     python -m benchmarks.collect comparison/artifacts/PickCube-v1 results/PickCube-v1
 
-Reads, where they are there: ``rollouts`` and those of baselines (the comparison),
+Reads, where they are there: ``rollouts`` and those of other networks (the comparison),
 ``rollouts-seed-N`` (the headline), ``rollouts-limits`` (ever wider and deeper samples),
-``rollouts-joint`` (generated architectures), ``audit``, ``alignment`` and ``frontier``;
+``rollouts-joint`` (generated architectures), ``audit``, ``audit-cloning`` (of the generator that is
+trained to clone too), ``alignment`` and ``frontier``;
 ``samples-architectures`` and ``samples-bounded`` beside the first zoo. What is not there is left
 out.
 """
@@ -28,7 +29,7 @@ REPORTS = {  # folder -> the kind of artifact that it is
     "alignment": "alignment",
     "frontier": "frontier",
 }
-SAMPLES_OF = {  # rollouts of baselines -> what their samples are called
+SAMPLES_OF = {  # rollouts of other networks -> what their samples are called
     "rollouts-baselines": "nearest",
     "rollouts-flat": "flat",
     "rollouts-unaligned": "unaligned",

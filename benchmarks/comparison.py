@@ -57,7 +57,7 @@ BEYOND = " ".join(
     f"--arch {format_architecture(dims)}" for dims in (*HELD_OUT.wider, *HELD_OUT.deeper)
 )
 BASELINES = f"{AT}/baselines"
-APART = {  # rollouts of baselines in the same episodes, which need no generator to be there
+APART = {  # rollouts of other networks in the same episodes, each when its networks are there
     "rollouts-baselines": f"{BASELINES}/nearest --also average={BASELINES}/average "
     f"--also noise={BASELINES}/noise --ghn {FIRST}/ghn --demos {AT}/demos",
     "rollouts-flat": f"{AT}/flat/samples",

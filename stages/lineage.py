@@ -102,7 +102,7 @@ def refuse_trained_on_held_out(
     try:
         then = [
             ArchitecturesParams.model_validate(section).training_range()
-            for section in (found if isinstance(found, list) else [found])
+            for section in (found if found and isinstance(found, list) else [found])
         ]
     except ValidationError:
         raise DamagedArtifactError(

@@ -200,9 +200,13 @@ def test_model_that_cannot_be_built(name, kind, edit, source, tmp_path, capsys):
     assert names(tmp_path) == ["source"]
 
 
-def test_hypernetwork_that_hides_what_it_was_trained_on(source, tmp_path, capsys):
+@pytest.mark.parametrize(
+    "hide",
+    [lambda params: params.pop("architectures"), lambda params: params.update(architectures=[])],
+)
+def test_hypernetwork_that_hides_what_it_was_trained_on(hide, source, tmp_path, capsys):
     """No zoo comes from a GHN whose manifest cannot show that nothing was leaked."""
-    edit_manifest(own_copy(source / "ghn"), lambda fields: fields["params"].pop("architectures"))
+    edit_manifest(own_copy(source / "ghn"), lambda fields: hide(fields["params"]))
     line = fault_of(capsys, command_line("zoo-export", source, tmp_path / "out", "-q"), 5)
     assert line.startswith(f"{source / 'ghn'}: does not say which architectures")
     assert names(tmp_path) == ["source"]
