@@ -11,7 +11,7 @@ CONFIG = FlatConfig(obs_dim=6, act_dim=3, widest=24, deepest=2, latents=16, widt
 
 
 def test_flat_denoiser_is_as_large_as_the_transformer():
-    """Parameters at the defaults are within 10 %; the autoencoder comes on top."""
+    """Parameters at the defaults are within 10 %, and steps no fewer; the autoencoder is extra."""
     params = Params()
     training_range, ours, theirs = (
         params.architectures.training_range(),
@@ -42,7 +42,7 @@ def test_flat_denoiser_is_as_large_as_the_transformer():
     denoiser = build_flat(config, 0).denoiser
     sizes = [sum(p.numel() for p in model.parameters()) for model in (denoiser, transformer)]
     assert sizes[0] == pytest.approx(sizes[1], rel=0.1)
-    assert ours.steps == theirs.steps
+    assert ours.steps >= theirs.steps
 
 
 def test_latents_have_unit_size_and_vectors_their_length():
