@@ -6,7 +6,7 @@ measured.
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.results import (
     GROUPS,
@@ -19,6 +19,7 @@ from benchmarks.results import (
     share_of,
 )
 from benchmarks.targets import HELD_OUT, unbeaten
+from nnit.alignment.smoothness import AXES
 from nnit.mlp import format_architecture
 
 METHODS = {  # source of a rollout -> what the page calls it
@@ -40,6 +41,11 @@ LOSS_SOURCES = {
     "cloning": "trained to clone too",
     "ghn": "GHN",
     "cloned": "cloned",
+}
+SMOOTHNESS_COLUMNS = {  # what the page calls a place -> block, lag
+    "middle layers, neighbours (units shuffled)": (1, 1),
+    "four apart": (1, 4),
+    "neighbouring means of 4 x 4": (4, 1),
 }
 MISSING = "not measured"
 
@@ -212,10 +218,12 @@ def alignment_section(task: TaskResults) -> str:
     rows = []
     for zoo in zoos:
         same = zoo.get("same_shape") or {}
+        across = zoo.get("across_widths") or {}
         cells = [
             (same.get("by_weights") or {}).get("mean"),
             (same.get("by_activations") or {}).get("mean"),
             same.get("chance"),
+            (across.get("by_activations") or {}).get("mean"),
             ((zoo.get("line") or {}).get("relative") or {}).get("mean"),
             ((zoo.get("line_matched") or {}).get("relative") or {}).get("mean"),
         ]
@@ -225,10 +233,37 @@ def alignment_section(task: TaskResults) -> str:
         "index kept, by weights",
         "by activations",
         "by chance",
+        "by activations, from width to width",
         "barrier (relative)",
         "barrier after matching",
     ]
     return markdown_table(head, rows)
+
+
+def smoothness_section(task: TaskResults) -> str:
+    """Write how alike weights at a distance are, and those of the same network shuffled."""
+    zoos = task.reports.get("alignment", {}).get("zoos", [])
+    rows = [
+        [
+            zoo["label"],
+            axis,
+            *(write_smoothness(zoo["smoothness"], axis, *at) for at in SMOOTHNESS_COLUMNS.values()),
+        ]
+        for zoo in zoos
+        for axis in AXES
+        if zoo.get("smoothness")
+    ]
+    return markdown_table(["zoo", "along", *SMOOTHNESS_COLUMNS], rows) if rows else ""
+
+
+def write_smoothness(spots: list[dict[str, Any]], axis: str, block: int, lag: int) -> str:
+    """Write the autocorrelation of middle layers at a distance, and that of shuffled ones."""
+    wanted = {"role": "middle", "axis": axis, "block": block, "lag": lag}
+    for spot in spots:
+        if wanted.items() <= spot.items():
+            values = [(spot[name] or {}).get("mean") for name in ("autocorrelation", "shuffled")]
+            return "{} ({})".format(*(write_number(value, 2) for value in values))
+    return MISSING
 
 
 def frontier_section(task: TaskResults) -> str:
@@ -312,6 +347,11 @@ SECTIONS = (
     Section("Audit", audit_section, "nnit audit samples"),
     Section(
         "Alignment", alignment_section, "nnit align-report cnn=zoo pointwise=zoo-pointwise ..."
+    ),
+    Section(
+        "Smoothness",
+        smoothness_section,
+        "nnit align-report cnn=zoo pointwise=zoo-pointwise ...",
     ),
     Section("Frontier", frontier_section, "nnit frontier --model generator"),
     Section("Generated architectures", architectures_section, "nnit sample -n 400"),

@@ -161,10 +161,13 @@ def test_reports_are_read_where_they_are(tmp_path):
     (folder / "seconds").mkdir(parents=True)
     estimate = {"mean": 0.625, "low": 0.5, "high": 0.75, "shapes": 5}
     group = {"group": "all", "samples": 15, "alarmed": 2, "weight_spread_ratio": estimate}
+    smooth = {"role": "middle", "axis": "input units", "block": 1, "lag": 4, "shuffled": None}
+    zoo = {"label": "cnn", "same_shape": {"by_weights": estimate}, "across_widths": None}
+    zoo |= {"smoothness": [{**smooth, "autocorrelation": estimate}]}
     files = {
         "audit.json": {"groups": [group]},
         "audit-cloning.json": {"groups": [{**group, "alarmed": 7}]},
-        "alignment.json": {"zoos": [{"label": "cnn", "same_shape": {"by_weights": estimate}}]},
+        "alignment.json": {"zoos": [zoo]},
         "frontier_speed.json": {"shapes": 200, "frontier_s": 601.0, "speed_up": 5.0},
         "seconds/demos.json": {"seconds": 61.4},
     }
@@ -176,6 +179,8 @@ def test_reports_are_read_where_they_are(tmp_path):
     assert f"| all, {METHODS['cloning']} |" in text
     assert "7 of 15 |" in text
     assert "| cnn | 0.62 | not measured |" in text
+    along = "| cnn | input units | not measured | 0.62 (not measured) | not measured |"
+    assert along in text
     assert "| demos | 61 |" in text
     assert verdict(task, "frontier: seconds") == "**601 missed**"
     assert verdict(task, "frontier: times as fast as cloning") == "5 met"

@@ -130,12 +130,9 @@ def test_command_holds_the_gate_where_every_shape_fails(pipeline, tmp_path, caps
     words += ["--params", str(pipeline / PARAMS_NAME), "--workers", "1", "--shapes", "2"]
     words += ["--first-episodes", "10", "--race-episodes", "30", "--episodes", "40", "--steps", "2"]
     assert main([*words, "--floor", "0.5", "--require"]) == 7
-    assert (
-        capsys.readouterr()
-        .err.rstrip()
-        .endswith(
-            "nnit: --require: not met, smallest network with success >= 0.95 (lower bound): none of 2"
-        )
+    said = capsys.readouterr().err.rstrip()
+    assert said.endswith(
+        "nnit: --require: not met, smallest network with success >= 0.95 (lower bound): none of 2"
     )
     stored, _ = read_frontier(out, check="all")
     assert stored.networks == ()
