@@ -18,7 +18,7 @@ from benchmarks.results import (
     share_below,
     share_of,
 )
-from benchmarks.targets import HELD_OUT, unbeaten
+from benchmarks.targets import HELD_OUT, WITHIN, unbeaten
 from nnit.alignment.smoothness import AXES
 from nnit.mlp import format_architecture
 
@@ -162,12 +162,14 @@ def loss_section(task: TaskResults) -> str:
 
 
 def limits_section(task: TaskResults) -> str:
-    """Say how far it goes."""
+    """Say how far it goes. Within the trained range every network is generated as a whole."""
     if not task.limits:
         return ""
+    within = [n for n in task.networks if n.source == "sample" and n.group in WITHIN]
     lines = []
     for source in ("extrapolated", "ghn"):
         networks = [n for n in (*task.limits, *task.networks) if n.source == source]
+        networks += within if source == "extrapolated" else []
         for deepest, word in ((False, "widest"), (True, "deepest")):
             found = farthest(networks, deepest=deepest)
             said = (

@@ -141,7 +141,10 @@ def test_a_baseline_counts_as_beaten_by_disjoint_intervals_alone():
 
 
 def test_limits_name_the_farthest_shape_that_reaches_the_bound(tmp_path):
-    """0.90 counts, 0.89 does not; a network that was grown says nothing of limits."""
+    """0.90 counts, 0.89 does not; a network that was grown says nothing of limits.
+
+    Where nothing beyond the trained range reaches it, one within it does.
+    """
     limits = [
         network("sample", (640,), "", 90),
         network("sample", (768,), "", 89),
@@ -153,6 +156,11 @@ def test_limits_name_the_farthest_shape_that_reaches_the_bound(tmp_path):
     text, way = page([read_task(tmp_path)]), METHODS["extrapolated"]
     assert f"widest network that still reaches 0.90, {way}: 640, success 0.900 [" in text
     assert f"deepest network that still reaches 0.90, {way}: 64,64,64,64,64,64,64,64,64," in text
+    inside = network("sample", (48, 144, 48, 96), "unseen_combo", 99)
+    (tmp_path / "networks-0.json").write_text(json.dumps(table(grown, inside)))
+    (tmp_path / "limits.json").write_text(json.dumps(table(*limits[:2])))
+    text = page([read_task(tmp_path)])
+    assert f"deepest network that still reaches 0.90, {way}: 48,144,48,96," in text
 
 
 def test_reports_are_read_where_they_are(tmp_path):
