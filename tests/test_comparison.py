@@ -87,3 +87,22 @@ def test_a_command_is_timed_and_its_failure_passed_on(tmp_path):
     assert not out.exists()
     assert timed.main([str(out), sys.executable, "-c", "import time; time.sleep(0.2)"]) == 0
     assert 0.2 <= json.loads(out.read_text())["seconds"] < 10
+
+
+def test_the_seconds_of_an_interrupted_command_add_up(tmp_path):
+    """Stopped by a signal's exit code and run again, all parts count, those of others do not."""
+    out, flag = tmp_path / "x.json", tmp_path / "flag"
+    once = (
+        "import pathlib, sys, time; flag = pathlib.Path(sys.argv[1]); done = flag.exists(); "
+        "flag.touch(); time.sleep(0 if done else 1); sys.exit(0 if done else 143)"
+    )
+    command = [sys.executable, "-c", once, str(flag)]
+    assert timed.main([str(out), *command]) == 143
+    assert not out.exists()
+    assert timed.main([str(out), *command]) == 0
+    assert json.loads(out.read_text())["seconds"] >= 1
+    assert [path.name for path in tmp_path.iterdir() if "interrupted" in path.name] == []
+    flag.unlink()
+    assert timed.main([str(out), *command]) == 143
+    assert timed.main([str(out), sys.executable, "-c", "pass"]) == 0
+    assert json.loads(out.read_text())["seconds"] < 1
