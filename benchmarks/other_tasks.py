@@ -101,6 +101,18 @@ def tasks_table(reports: list[dict[str, Any]], experts: dict[str, Any]) -> str:
     return markdown_table(head, rows)
 
 
+def rounds_table(reports: list[dict[str, Any]]) -> str:
+    """Write what each round gives where there were several; empty where there were none."""
+    several = {one["task"]: one["rounds"] for one in reports if len(one.get("rounds", ())) > 1}
+    most = max(map(len, several.values()), default=0)
+    rows = [
+        [task, *map(write_success, rounds), *["-"] * (most - len(rounds))]
+        for task, rounds in several.items()
+    ]
+    head = ["generated", *(f"round {k + 1}" for k in range(most))]
+    return markdown_table(head, rows) if rows else ""
+
+
 def how_trained(report: dict[str, Any]) -> str:
     """Say what the generator of a report was held to; earlier reports don't mention it."""
     inputs = report.get("generator", {}).get("inputs", ())
@@ -253,6 +265,7 @@ def other_tasks(results: Path) -> list[str]:
         parts += ["## Targets of further tasks\n", markdown_table(head, rows)]
     if reports:
         parts += ["## Further tasks\n", TASKS_HEAD, tasks_table(reports, experts)]
+        parts += [rounds_table(reports)]
     if together:
         parts += ["## One generator, several tasks\n", TOGETHER_HEAD.format(**together)]
         parts += [together_table(together)]

@@ -11,7 +11,8 @@ every held-out shape of the kinds ``unseen_combo`` and ``unseen_width``, the hyp
 again, and a network of each shape cloned directly, in the same episodes. Parameters are those of
 ``profiles/tasks.yaml``. With ``--dagger`` the demonstrations are those of the expert, and as many
 episodes of networks of a first hypernetwork that the expert corrects. With ``--rounds 2`` the
-generator goes on from a zoo of its own samples that were trained on alone. A part whose output is
+generator goes on from a zoo of its own samples that were trained on alone; the last round's is
+what is compared, and what each gives is kept beside it. A part whose output is
 there is skipped, and trainings go on where they were, so that an interrupted run is started again
 with the same command; ``--until tokens`` stops after a part. Writes ``results/tasks/TASK.json``.
 """
@@ -69,8 +70,10 @@ def commands(
     """Return the command that makes each artifact, in order."""
     where = ["--task", task, *(["--data", data] if data else [])]
     made = {kind: str(folder / kind) for kind in ("demos", "ghn", "zoo", "tokens", "generator")}
-    samples, generator = (str(folder / of_round(n, rounds)) for n in ("samples", "generator"))
-    further = [further_round(folder, k, params) for k in range(2, rounds + 1)]
+    later = [
+        {**further_round(folder, k, params), **evaluated_round(folder, k, where, params)}
+        for k in range(2, rounds + 1)
+    ]
     asked = ["rollout", made["ghn"], *where, *held_out_flags(params)]
     return {
         "demos": ["demos", *where],
@@ -78,9 +81,8 @@ def commands(
         "zoo": ["zoo-export", made["ghn"], "--resume"],
         "tokens": ["tokenize", made["zoo"]],
         "generator": ["diffuse-train", made["tokens"], "--demos", made["demos"], "--resume"],
-        **{name: words for parts in further for name, words in parts.items()},
-        of_round("samples", rounds): ["sample", "--model", generator, *held_out_flags(params)],
-        of_round("rollouts", rounds): ["rollout", samples, *where, "--resume"],
+        **evaluated_round(folder, 1, where, params),
+        **{name: words for parts in later for name, words in parts.items()},
         "baselines": [*asked, "--demos", made["demos"], "--resume"],
     }
 
@@ -96,6 +98,15 @@ def further_round(folder: Path, k: int, params: Params) -> dict[str, list[str]]:
         zoo: ["zoo-refine", before, *demos, "--seed", seed],
         tokens: ["tokenize", str(folder / zoo)],
         of_round("generator", k): ["diffuse-train", str(folder / tokens), *on],
+    }
+
+
+def evaluated_round(folder: Path, k: int, where: list[str], params: Params) -> dict[str, list[str]]:
+    """Return the commands that ask the generator of round ``k`` and run what it generates."""
+    samples, generator = (str(folder / of_round(n, k)) for n in ("samples", "generator"))
+    return {
+        of_round("samples", k): ["sample", "--model", generator, *held_out_flags(params)],
+        of_round("rollouts", k): ["rollout", samples, *where, "--resume"],
     }
 
 
@@ -192,13 +203,13 @@ def success_of(evaluations: list[Evaluation]) -> dict[str, Any]:
     }
 
 
-def refuse_different_episodes(by_source: dict[str, list[Evaluation]]) -> None:
+def refuse_different_episodes(groups: Iterable[list[Evaluation]]) -> None:
     """Make sure that all networks were evaluated in the same episodes.
 
     Raises:
         ValueError: other reset seeds.
     """
-    seeds = {tuple(e.seed for e in one.episodes) for group in by_source.values() for one in group}
+    seeds = {tuple(e.seed for e in one.episodes) for group in groups for one in group}
     if len(seeds) > 1:
         raise ValueError("networks were evaluated in different episodes; remove the rollouts")
 
@@ -212,20 +223,20 @@ def learnt_by(generator: Path) -> dict[str, Any]:
 
 def result_of(task: str, folder: Path, rounds: int) -> dict[str, Any]:
     """Return what is kept of a task."""
-    by_source: dict[str, list[Evaluation]] = {}
-    digests = {}
-    for part in (of_round("rollouts", rounds), "baselines"):
-        rollouts, artifact = read_rollouts(folder / part)
-        digests[part] = artifact.digest
-        for one in rollouts.evaluations:
-            by_source.setdefault(one.source, []).append(one)
-    refuse_different_episodes(by_source)
+    parts = [*(of_round("rollouts", k) for k in range(1, rounds + 1)), "baselines"]
+    read = [read_rollouts(folder / part) for part in parts]
+    *by_round, baselines = ([*rollouts.evaluations] for rollouts, _ in read)
+    refuse_different_episodes([*by_round, baselines])
+    by_source = {"sample": by_round[-1]}
+    for one in baselines:
+        by_source.setdefault(one.source, []).append(one)
     found = {source: success_of(group) for source, group in by_source.items()}
     cloned = found["cloned"]["success_once"]
     return {
         "task": task,
-        "digests": digests,
+        "digests": {part: artifact.digest for part, (_, artifact) in zip(parts, read, strict=True)},
         "generator": learnt_by(folder / of_round("generator", rounds)),
+        "rounds": [success_of(evaluations) for evaluations in by_round],
         "sources": found,
         "of_cloned": found["sample"]["success_once"] / cloned if cloned else None,
     }

@@ -86,7 +86,7 @@ def compare(task: str, recipe: Recipe) -> dict[str, Any]:
         "together": folder / f"rollouts{last}",
     }
     evaluations = {name: list(read_rollouts(path)[0].evaluations) for name, path in paths.items()}
-    refuse_different_episodes(evaluations)
+    refuse_different_episodes(evaluations.values())
     found = {name: success_of(group) for name, group in evaluations.items()}
     return {
         **{name: found.get(name) for name in ("alone", "before", "together")},

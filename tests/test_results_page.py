@@ -303,6 +303,7 @@ def test_further_tasks_are_read_where_they_are(tmp_path):
     report = {
         "command": "python -m benchmarks.tasks PullCube-v1 --rounds 2",
         "task": "PullCube-v1",
+        "rounds": [{**success, "success_once": 0.25}, success],
         "sources": {"sample": success},
         "of_cloned": None,
     }
@@ -359,6 +360,7 @@ def test_further_tasks_are_read_where_they_are(tmp_path):
         f"| PullCube-v1 | 0.997 | {cell} | {missing} | {missing} | 0.50 (64,96) | {missing} | "
         "weights alone | `--rounds 2` |" in text
     )
+    assert f"| PullCube-v1 | 0.250 [0.900, 0.975] | {cell} |" in text
     rest = f"{cell} | {cell} | 1.000 | weights, demonstrations |"
     assert f"| PullCube-v1 | {cell} | {rest}" in text
     assert f"| PokeCube-v1 | added | {rest}" in text
