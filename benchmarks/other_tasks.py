@@ -33,7 +33,9 @@ parameters of [profiles/tasks.yaml](../profiles/tasks.yaml) where no profile is 
 alone*: the generator was not trained on the cloning loss, as those of tasks with classes never are;
 others of these are of an earlier version, in 1,000 steps of 4,096 tokens where no profile is named.
 That of LiftPegUpright-v1 had an earlier form of that loss. Networks of PokeCube-v1, PullCube-v1 and
-digits were cloned for 4,000 steps, those of the other tasks for 8,000.
+digits were cloned for 4,000 steps, those of the other tasks for 8,000. In every round after the
+first (`--rounds`) the generator goes on from a zoo of its own samples, each trained on alone
+(`nnit zoo-refine`); what each round gives is in the second table.
 """
 TOGETHER_HEAD = """One generator for all of these tasks, beside one generator for each. Where one
 task has been added, the generator was trained on the others and went on with all of them: *before*
