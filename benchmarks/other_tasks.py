@@ -267,7 +267,9 @@ def other_tasks(results: Path) -> list[str]:
         parts += ["## Targets of further tasks\n", markdown_table(head, rows)]
     if reports:
         parts += ["## Further tasks\n", TASKS_HEAD, tasks_table(reports, experts)]
-        parts += [rounds_table(reports)]
+    by_round = rounds_table(reports)
+    if by_round:
+        parts += [by_round]
     if together:
         parts += ["## One generator, several tasks\n", TOGETHER_HEAD.format(**together)]
         parts += [together_table(together)]
