@@ -123,7 +123,7 @@ def _check_render_device() -> Check:
         for driver in sorted(Path(folder).glob("*.json"))
     ]
     found = [str(device) for device in devices] + [driver.stem for driver in drivers]
-    return Check("Vulkan", ", ".join(found) or "none (not needed: observations are states)")
+    return Check("Vulkan", ", ".join(found) or "none (needed for rollout --video alone)")
 
 
 def _check_memory() -> Check:

@@ -23,16 +23,19 @@ from nnit.artifacts.state import UnitStore, clear_state
 from nnit.artifacts.trajectories import Trajectory
 from nnit.cloning import LossUnit, measure_losses
 from nnit.demos import Demos
-from nnit.errors import UsageError
+from nnit.errors import InterruptedRunError, UsageError
+from nnit.figures.film import mp4_bytes
 from nnit.mlp import Architecture, Network, PolicyInterface, format_architecture
 from nnit.parallel import default_workers, map_units
+from nnit.policy import NumpyPolicy
 from nnit.progress import Progress, silent
 from nnit.rollout.batched import evaluate_batched, require_backend
 from nnit.rollout.episodes import EvaluationRequest, UnitKey, evaluate_networks, unit_starts
+from nnit.rollout.filming import film_episode
 from nnit.rollout.metrics import Evaluation
 from nnit.tasks.registry import episode_seeds, get_task
 from nnit.tasks.seeds import check_disjoint_seeds, shared_seed
-from nnit.tasks.task import TaskRef
+from nnit.tasks.task import FilmedSimulation, TaskRef
 from stages.checkpoints import naming_the_way_on, run_key
 from stages.contenders import (
     Contenders,
@@ -65,9 +68,10 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where the evaluations go."""
+    """Where the evaluations go, and whether with films: those decide no figure."""
 
     rollouts: Path
+    video: bool = False  # also an mp4 of the first episode of each network that is asked for
 
 
 @dataclass(frozen=True)
@@ -99,17 +103,18 @@ def run(
         UsageError: a GHN without architectures, a label that can't be one, or reset seeds of the
             demonstrations.
         WrongKindError: inputs of different tasks.
-        ResourceError: physics on a GPU without one.
+        ResourceError: physics on a GPU without one, or a film with nothing to draw with.
         NnitError: a missing or damaged input, an output that can't be written, or the run was
             stopped.
     """
     check_output_free(outputs.rollouts, force=options.force, kind="rollouts")
     section, training_range = params.rollout, params.architectures.training_range()
     require_backend(section.sim_backend)
-    refuse_recording_on_gpu(section)
+    refuse_recording_on_gpu(section, outputs)
     check_labels(inputs.also)
     asked = read_contenders(inputs.networks, inputs.architectures, training_range)
     task = task_of(asked.interface, params)
+    filmed = open_camera(task) if outputs.video else None
     episodes = rollout_episodes(params, get_task(task))
     seeds = episode_seeds(task, section.first_seed, episodes)
     requests, parents = list(asked.requests), {"networks": asked.digest}
@@ -160,25 +165,67 @@ def run(
         if loss_demos is not None:
             own_scaling = replace(loss_demos, interface=asked.interface)
             evaluations = with_losses(evaluations, requests, own_scaling, options, progress)
+        films = film_first_episodes(filmed, asked, evaluations, progress) if filmed else {}
     write_rollouts(
         outputs.rollouts,
         Rollouts(tuple(evaluations), asked.interface),
         Provenance("rollout", decides, options.seed, parents),
         trajectories=recorded(seeds, asked, store) if section.trajectories else (),
+        films=films,
         force=options.force,
     )
     clear_state(outputs.rollouts)
     return summarise(evaluations[: len(asked.requests)], evaluations, clone_seconds)
 
 
-def refuse_recording_on_gpu(section: RolloutParams) -> None:
-    """Trajectories are recorded by the direct path, which runs on the CPU.
+def refuse_recording_on_gpu(section: RolloutParams, outputs: Outputs) -> None:
+    """Episodes are recorded and filmed one at a time, with physics on the CPU.
 
     Raises:
         UsageError: they are wanted from a GPU.
     """
-    if section.trajectories and section.sim_backend != "physx_cpu":
-        raise UsageError("--trajectories: recorded with --sim-backend physx_cpu alone")
+    for flag, wanted in {"trajectories": section.trajectories, "video": outputs.video}.items():
+        if wanted and section.sim_backend != "physx_cpu":
+            raise UsageError(f"--{flag}: recorded with --sim-backend physx_cpu alone")
+
+
+def open_camera(task: TaskRef) -> FilmedSimulation:
+    """Return a task's simulation with pictures, before any work is done.
+
+    Raises:
+        UsageError: a task that has no pictures, or whose library for them is missing.
+        ResourceError: nothing to draw with.
+    """
+    known = get_task(task)
+    if known.filmed is None:
+        raise UsageError(f"--video: {known.task_id} has no pictures of its episodes")
+    return known.filmed(known)
+
+
+def film_first_episodes(
+    camera: FilmedSimulation,
+    asked: Contenders,
+    evaluations: Sequence[Evaluation],
+    progress: Progress,
+) -> dict[str, bytes]:
+    """Return an mp4 by network name, of each network that was asked for.
+
+    Raises:
+        InterruptedRunError: asked to stop; the episodes themselves are kept.
+    """
+    films = {}
+    progress.start("videos", len(asked.requests))
+    for request, evaluation in zip(asked.requests, evaluations, strict=False):
+        counted = evaluation.episodes[0]
+        policy = NumpyPolicy(asked.interface, request.hidden_dims, request.weights)
+        film = film_episode(camera, policy, counted.seed, asked.interface.horizon)
+        if film.episode != counted:
+            progress.note(f"videos: {request.name}: another course than the episode counted")
+        films[request.name] = mp4_bytes(film.pictures, film.fps)
+        progress.advance()
+        if signal_number := progress.stop_signal():
+            raise InterruptedRunError(signal_number, f"stopped after {len(films)} videos")
+    return films
 
 
 def check_demos(inputs: Inputs, asked: Contenders, demos: Demos, seeds: range) -> None:

@@ -46,6 +46,7 @@ HOMES = {  # third-party library -> the only modules that may import it
     "pydantic_core": ("stages",),
     "ruamel": ("stages",),
     "matplotlib": ("nnit.figures",),
+    "imageio_ffmpeg": ("nnit.figures",),
     "zarr": ("nnit.artifacts",),
     "safetensors": ("nnit.artifacts",),
     "mani_skill": ("nnit.tasks", "nnit.rollout.batched"),

@@ -25,6 +25,7 @@ from nnit.rollout.metrics import (
 )
 
 EVAL_NAME = "eval.json"
+VIDEOS = "videos"  # the folder of films
 SCHEMA = KINDS["rollouts"].schema
 UNKNOWN_KIND = "unknown"  # how an empty kind is called among the aggregates
 
@@ -43,6 +44,7 @@ def write_rollouts(
     provenance: Provenance,
     *,
     trajectories: Sequence[Trajectory] = (),
+    films: Mapping[str, bytes] | None = None,
     env_kwargs: Mapping[str, Any] | None = None,
     attributes: Mapping[str, Any] | None = None,
     force: bool = False,
@@ -54,6 +56,7 @@ def write_rollouts(
         rollouts: What to write.
         provenance: What it was made from.
         trajectories: Written as ``trajectory.h5`` and ``.json`` in ManiSkill's format.
+        films: Network name -> mp4, written as ``videos/NAME.mp4``.
         env_kwargs: Keyword arguments that the environment was made with.
         attributes: Further JSON data for the manifest.
         force: Replace rollouts that are there already.
@@ -71,6 +74,8 @@ def write_rollouts(
             files = trajectory_files(trajectories, rollouts.interface, own["env_kwargs"])
             for name, data in files.items():
                 writer.write_file(name, data)
+        for name, data in (films or {}).items():
+            writer.write_file(f"{VIDEOS}/{name}.mp4", data)
 
 
 def read_rollouts(path: Path, *, check: Check = "small") -> tuple[Rollouts, Artifact]:

@@ -14,7 +14,7 @@ import numpy as np
 from nnit.errors import UsageError
 from nnit.mlp import ACTION, CLASS
 from nnit.tasks import gymnasium_experts
-from nnit.tasks.task import Expert, Observed, Simulation, Task
+from nnit.tasks.task import Expert, FilmedSimulation, Observed, Simulation, Task
 
 PREFIX = "gym:"
 THRESHOLDS = {"Pendulum-v1": -250.0}  # where Gymnasium names none: ours
@@ -24,13 +24,14 @@ EXPERTS: dict[str, Expert] = {
     "Acrobot-v1": gymnasium_experts.acrobot,
 }
 DEMO_NOISE = 0.1
+FPS = 30  # where Gymnasium names none
 
 
 class GymSimulation:
     """Episodes of an environment of Gymnasium."""
 
-    def __init__(self, task: Task) -> None:
-        self._environment = _make(task.task_id)
+    def __init__(self, task: Task, **options: Any) -> None:  # noqa: ANN401 - as make takes them
+        self._environment = _make(task.task_id, **options)
         self._threshold = _threshold(self._environment)
         self._classes = task.output == CLASS
         if not self._classes:
@@ -51,6 +52,33 @@ class GymSimulation:
         over = ended or truncated  # the latter at the horizon, where nobody goes on
         success = over and self._threshold is not None and self._return >= self._threshold
         return Observed(np.asarray(observation, np.float32), success, float(reward), ended)
+
+
+class FilmedGym(GymSimulation):
+    """The same, as Gymnasium draws it."""
+
+    def __init__(self, task: Task) -> None:
+        try:
+            super().__init__(task, render_mode="rgb_array")
+        except TypeError:  # of an environment that knows no such argument
+            raise UsageError(f"--video: {task.task_id} draws no pictures") from None
+        self._task_id = task.task_id
+        self.fps: int = self._environment.metadata.get("render_fps", FPS)
+        self.reset(0)
+        self.picture()  # Gymnasium looks for what it draws with as late as here
+
+    def picture(self) -> np.ndarray:
+        """Draw the environment: ``(height, width, 3)`` uint8."""
+        import gymnasium
+
+        try:
+            picture = self._environment.render()
+        except (gymnasium.error.Error, ImportError) as error:
+            first_line = str(error).partition("\n")[0]
+            raise UsageError(f"--video: Gymnasium says: {first_line}") from None
+        if np.ndim(picture) != 3:
+            raise UsageError(f"--video: {self._task_id} draws no pictures")
+        return picture
 
 
 @functools.cache
@@ -85,6 +113,7 @@ def gym_task(task_id: str) -> Task:
         output=output,
         demo_noise=DEMO_NOISE,
         demo_episodes=100,
+        filmed=_film,
     )
 
 
@@ -92,12 +121,16 @@ def _simulate(task: Task) -> Simulation:
     return GymSimulation(task)
 
 
-def _make(task_id: str) -> Any:  # noqa: ANN401 - spaces of unknown kind
+def _film(task: Task) -> FilmedSimulation:
+    return FilmedGym(task)
+
+
+def _make(task_id: str, **options: Any) -> Any:  # noqa: ANN401 - spaces of unknown kind
     import gymnasium
 
     try:
         with warnings.catch_warnings(action="ignore"):  # the error says what is out of date
-            return gymnasium.make(task_id.removeprefix(PREFIX))
+            return gymnasium.make(task_id.removeprefix(PREFIX), **options)
     except (gymnasium.error.Error, ImportError) as error:
         first_line = str(error).partition("\n")[0]
         raise UsageError(f"--task {task_id}: Gymnasium says: {first_line}") from None

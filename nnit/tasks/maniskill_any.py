@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nnit.errors import MissingArtifactError, UsageError
-from nnit.tasks.task import Observed, Simulation, Task
+from nnit.tasks.task import FilmedSimulation, Observed, Simulation, Task
 
 SEPARATOR = "@"  # between the task and its control mode
 
@@ -40,8 +40,8 @@ class ActionBounds:
 class OfficialSimulation:
     """Episodes of ManiSkill's own environment; each rebuilds the scene."""
 
-    def __init__(self, task: Task) -> None:
-        self._environment = official_environment(task.task_id)
+    def __init__(self, environment: Any) -> None:  # noqa: ANN401
+        self._environment = environment
         self._bounds = ActionBounds(self._environment)
 
     def reset(self, seed: int) -> np.ndarray:
@@ -59,6 +59,18 @@ class OfficialSimulation:
         with quiet_simulator():
             observation, _, _, _, info = self._environment.step(self._bounds.outer(action))
         return Observed(observation[0].numpy(), bool(info["success"][0]))
+
+
+class FilmedManiSkill(OfficialSimulation):
+    """The same, seen by the camera that ManiSkill shows to people."""
+
+    def __init__(self, environment: Any) -> None:  # noqa: ANN401
+        super().__init__(environment)
+        self.fps: int = environment.control_freq
+
+    def picture(self) -> np.ndarray:
+        """Draw the scene: ``(512, 512, 3)`` uint8."""
+        return self._environment.render()[0].cpu().numpy()
 
 
 @functools.cache
@@ -85,6 +97,7 @@ def maniskill_any(task_id: str) -> Task:
         horizon,
         _simulate,
         control_mode=environment.control_mode,
+        filmed=film,
     )
 
 
@@ -92,15 +105,27 @@ def _simulate(task: Task) -> Simulation:
     from nnit.tasks.simulation import prepare_process
 
     prepare_process()
-    return OfficialSimulation(task)
+    return OfficialSimulation(official_environment(task.task_id))
 
 
-def official_environment(task_id: str) -> Any:  # noqa: ANN401
+def film(task: Task) -> FilmedSimulation:
+    """Build ManiSkill's own environment of a task, with pictures.
+
+    Raises:
+        ResourceError: nothing to draw with.
+    """
+    env_id = task.task_id.partition(SEPARATOR)[0]
+    environment = official_environment(task_name(env_id, task.control_mode), filmed=True)
+    return FilmedManiSkill(environment)
+
+
+def official_environment(task_id: str, *, filmed: bool = False) -> Any:  # noqa: ANN401
     """Make ManiSkill's environment of a name with a control mode, with state observations.
 
     Raises:
         UsageError: no such task or control mode.
         MissingArtifactError: assets that are not downloaded.
+        ResourceError: ``filmed``, with nothing to draw with.
     """
     from nnit.tasks.simulation import make_environment
 
@@ -108,7 +133,7 @@ def official_environment(task_id: str) -> Any:  # noqa: ANN401
     _require_assets(env_id)
     wanted = Task(env_id, 1, 1, 1, _simulate, control_mode=control_mode)
     try:
-        return make_environment(wanted).unwrapped
+        return make_environment(wanted, filmed=filmed).unwrapped
     # ManiSkill raises any of them, by task, for a control mode that it does not have.
     except (AssertionError, KeyError, NotImplementedError, ValueError) as error:
         detail = " ".join(str(error).split())[:200]

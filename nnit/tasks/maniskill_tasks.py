@@ -1,6 +1,7 @@
 """The tasks of ManiSkill3 that nnit has an expert for."""
 
 from nnit.tasks import cube_experts, tool_experts
+from nnit.tasks.maniskill_any import film
 from nnit.tasks.task import Expert, Simulation, Task
 
 POSITION, POSE = "pd_ee_delta_pos", "pd_ee_delta_pose"
@@ -43,6 +44,7 @@ def maniskill_task(
         control_mode=control_mode,
         demo_noise=demo_noise,
         shaped=shaped,
+        filmed=film,
         demo_episodes=demo_episodes,
         on_gpu=True,
     )

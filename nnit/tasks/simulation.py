@@ -19,7 +19,7 @@ from nnit.errors import UsageError
 from nnit.tasks.controller import bind_controller
 from nnit.tasks.direct_tasks import bind_observer
 from nnit.tasks.task import Observed, Task
-from nnit.tasks.vulkan import stand_in_for_materials
+from nnit.tasks.vulkan import require_render_device, stand_in_for_materials
 
 
 @contextmanager
@@ -69,21 +69,27 @@ def make_environment(
     sim_backend: str = "physx_cpu",
     num_envs: int = 1,
     reward_mode: str = "none",
+    *,
+    filmed: bool = False,
 ) -> Any:  # noqa: ANN401
-    """Make ManiSkill's own environment: state observations, no rendering.
+    """Make ManiSkill's own environment with state observations.
 
     Args:
         task: The task.
         sim_backend: ``physx_cpu``, or ``physx_cuda`` for many environments on a GPU.
         num_envs: Environments stepped together; 1 with ``physx_cpu``.
         reward_mode: ``none``, or ``normalized_dense``.
+        filmed: It can draw itself, which takes a Vulkan device; else nothing is rendered.
 
     Raises:
         UsageError: ``physx_cpu`` with more than one environment.
+        ResourceError: nothing to draw with.
     """
     if sim_backend == "physx_cpu" and num_envs != 1:
         raise UsageError(f"physx_cpu simulates one environment at a time, not {num_envs}")
     import_simulator()
+    if filmed:
+        require_render_device()
     import gymnasium
 
     with quiet_simulator():
@@ -92,10 +98,17 @@ def make_environment(
             obs_mode="state",
             control_mode=task.control_mode,
             reward_mode=reward_mode,
-            render_backend="none",
+            render_mode="rgb_array" if filmed else None,
+            render_backend=_render_backend() if filmed else "none",
             sim_backend=sim_backend,
             num_envs=num_envs,
         )
+
+
+def _render_backend() -> str:
+    import torch
+
+    return "gpu" if torch.cuda.is_available() else "cpu"
 
 
 class DirectSimulation:

@@ -39,6 +39,16 @@ class Simulation(Protocol):
         ...
 
 
+class FilmedSimulation(Simulation, Protocol):
+    """Episodes that can be seen, the same ones to the bit."""
+
+    fps: int  # steps in a second
+
+    def picture(self) -> np.ndarray:
+        """Return what it looks like now: ``(height, width, 3)`` uint8."""
+        ...
+
+
 class Examples(NamedTuple):
     """Labelled inputs; the place of an example is its reset seed."""
 
@@ -73,6 +83,7 @@ class Task:
     max_seed: int = MAX_SEED
     shared_scaling: bool = False  # one mean and deviation for all inputs, as of pixels
     shaped: Callable[["Task"], Simulation] | None = None  # the same with rewards to learn by
+    filmed: Callable[["Task"], FilmedSimulation] | None = None  # the same with pictures
     on_gpu: bool = False  # ManiSkill steps many environments of it at once on a GPU
 
 

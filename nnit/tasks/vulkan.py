@@ -9,6 +9,8 @@ untouched: trajectories are the same to the bit with and without it.
 
 from collections.abc import Callable
 
+from nnit.errors import ResourceError
+
 
 class NullMaterial:
     """Takes the place of ``sapien.render.RenderMaterial``; accepts and forgets everything."""
@@ -28,10 +30,24 @@ def has_render_device() -> bool:
     import sapien.render
 
     try:
-        sapien.render.RenderMaterial()
+        material = sapien.render.RenderMaterial()
     except RuntimeError:
         return False
-    return True
+    return not isinstance(material, NullMaterial)
+
+
+def require_render_device() -> None:
+    """Make sure that there is something to draw with.
+
+    Raises:
+        ResourceError: there is no Vulkan device.
+    """
+    if not has_render_device():
+        raise ResourceError(
+            "--video: found no Vulkan device to draw with; install a GPU's driver, or for a CPU "
+            "Mesa 25 or newer (on Debian 12: apt install -t bookworm-backports "
+            "mesa-vulkan-drivers); everything else works without"
+        )
 
 
 def stand_in_for_materials() -> None:

@@ -62,6 +62,9 @@ def rollout_command(
         bool | None,
         param_option("--trajectories/--no-trajectories", help="Keep episodes step by step."),
     ] = None,
+    video: Annotated[
+        bool, typer.Option("--video", help="Film each network's first episode: videos/NAME.mp4.")
+    ] = False,
     ghn_baseline: Annotated[
         bool | None, param_option("--ghn-baseline/--no-ghn-baseline", help="Given --ghn.")
     ] = None,
@@ -98,7 +101,7 @@ def rollout_command(
     inputs = rollout.Inputs(
         networks, ghn, demos, parse_architectures(arch), parse_labels(also), loss_demos
     )
-    outputs = rollout.Outputs(rollouts=out or beside(networks, "rollouts"))
+    outputs = rollout.Outputs(out or beside(networks, "rollouts"), video)
     summary = session.run(rollout, inputs, outputs)
     session.print_table(outputs.rollouts)
     require_success(summary, min_success)

@@ -81,6 +81,34 @@ def test_what_an_mlp_has_no_use_for_is_one_line(spaces, steps, said):
     assert "\n" not in str(caught.value)
 
 
+class Unseen(Odd):
+    """An environment that cannot be drawn."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 30}  # noqa: RUF012 - Gymnasium's
+
+    def __init__(self, render_mode=None) -> None:
+        super().__init__(BOX, BOX)
+        self.render_mode = render_mode
+
+    def reset(self, *, seed=None, options=None):
+        """Begin."""
+        return np.zeros(3, np.float32), {}
+
+    def render(self):
+        """Draw nothing."""
+
+
+@pytest.mark.filterwarnings("ignore:.*should return a numpy array:UserWarning")
+@pytest.mark.parametrize("creator", [Unseen, lambda: Odd(BOX, BOX)])
+def test_an_environment_without_pictures_is_one_line(creator):
+    """It runs, and says so only where a film is asked for."""
+    name = f"Unseen{id(creator)}-v0"
+    gymnasium.register(name, creator, max_episode_steps=9)
+    task = get_task(f"gym:{name}")
+    with pytest.raises(UsageError, match=rf"--video: gym:{name} draws no pictures"):
+        task.filmed(task)
+
+
 def test_an_unknown_environment_is_one_line():
     """Gymnasium's own words."""
     with pytest.raises(UsageError, match="NoSuch") as caught:
