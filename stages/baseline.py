@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnit.architectures import refuse_held_out
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.samples import Sample, SampleSet, write_samples
@@ -21,7 +20,7 @@ from nnit.progress import Progress, silent
 from nnit.seeding import numpy_generator
 from nnit.zoo.members import ModelZoo
 from nnit.zoo.neighbours import add_noise, average, nearest_networks
-from stages.lineage import refuse_trained_on_held_out
+from stages.lineage import refuse_leak
 from stages.params import BaselineParams, Params, RunOptions
 
 
@@ -72,9 +71,8 @@ def run(
     section, make = params.baseline, method_of(inputs)
     zoo, parent = read_zoo(inputs.zoo)
     trained = [member.hidden_dims for member in zoo.members]
-    refuse_held_out(trained, params.architectures.training_range(), str(inputs.zoo))
     made_with = parent.manifest.params
-    refuse_trained_on_held_out(inputs.zoo, made_with, params.architectures, "nnit zoo-export")
+    refuse_leak(inputs.zoo, trained, made_with, params.architectures, "nnit zoo-export")
 
     progress.start(inputs.method, len(inputs.architectures))
     started = time.perf_counter()

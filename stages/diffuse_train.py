@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 
-from nnit.architectures import refuse_held_out
 from nnit.artifacts.demos import read_demos
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.model import write_model
@@ -51,7 +50,12 @@ from nnit.training import (
 from stages.checkpoints import Run, find_state, follow, run_key
 from stages.curves import write_curve
 from stages.generator import TrainedGenerator, read_generator, tasks_attributes
-from stages.lineage import refuse_trained_on_held_out, require_same_task, trained_on
+from stages.lineage import (
+    refuse_leak,
+    refuse_trained_on_held_out,
+    require_same_task,
+    trained_on,
+)
 from stages.params import Params, RunOptions
 
 EMA_PREFIX = "ema/"
@@ -113,10 +117,10 @@ def run(
     """
     check_output_free(outputs.generator, force=options.force, kind="generator")
     tokens, parent = read_tokens(inputs.tokens)
-    training_range = params.architectures.training_range()
-    refuse_held_out(tokens.architectures, training_range, str(inputs.tokens))
     made_with = parent.manifest.params
-    refuse_trained_on_held_out(inputs.tokens, made_with, params.architectures, "nnit tokenize")
+    refuse_leak(
+        inputs.tokens, tokens.architectures, made_with, params.architectures, "nnit tokenize"
+    )
     trainable = [made_with["architectures"]]
     section = params.diffuse_train
     demos, digests = read_demos_of(inputs, tokens, progress)

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nnit.architectures import refuse_held_out
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.model import write_model
 from nnit.artifacts.publish import check_output_free
@@ -41,7 +40,7 @@ from nnit.training import (
 from nnit.zoo.members import ModelZoo
 from stages.checkpoints import Run, find_state, follow, run_key
 from stages.curves import write_curve
-from stages.lineage import refuse_trained_on_held_out
+from stages.lineage import refuse_leak
 from stages.params import FlatTrainParams, Params, RunOptions
 
 AUTOENCODER_PREFIX, DENOISER_PREFIX, EMA_PREFIX = "autoencoder/", "denoiser/", "ema/"
@@ -132,9 +131,8 @@ def run(
     zoo, parent = read_zoo(inputs.zoo)
     trained = [k for k, member in enumerate(zoo.members) if member.split == "train"]
     architectures = [zoo.members[k].hidden_dims for k in trained]
-    refuse_held_out(architectures, params.architectures.training_range(), str(inputs.zoo))
     made_with = parent.manifest.params
-    refuse_trained_on_held_out(inputs.zoo, made_with, params.architectures, "nnit zoo-export")
+    refuse_leak(inputs.zoo, architectures, made_with, params.architectures, "nnit zoo-export")
     section = params.flat_train
     decides = section.model_dump(mode="json", exclude={"checkpoint_every"})
     parents = {"zoo": parent.digest}

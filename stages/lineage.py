@@ -1,15 +1,16 @@
 """Checks that artifacts which are used together belong together."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from nnit.architectures import refuse_held_out
 from nnit.demos import Demos
 from nnit.errors import DamagedArtifactError, LeakError, WrongKindError
-from nnit.mlp import PolicyInterface, format_architecture
+from nnit.mlp import Architecture, PolicyInterface, format_architecture
 from nnit.zoo.members import ModelZoo, networks_by_shape
 from stages.params import ArchitecturesParams
 
@@ -120,6 +121,30 @@ def refuse_trained_on_held_out(
             f"{path}: was trained on architectures that are held out now: {named}; train it "
             f"again with `{command}`, or use the parameters that it was trained with"
         )
+
+
+def refuse_leak(
+    path: Path,
+    trained: Iterable[Architecture],
+    made_with: Mapping[str, Any],
+    architectures: ArchitecturesParams,
+    command: str,
+) -> None:
+    """Make sure that nothing held out is among the networks of an artifact, or was trained on.
+
+    Args:
+        path: The artifact, for messages.
+        trained: The architectures of its training networks.
+        made_with: The parameters in its manifest.
+        architectures: What is held out now.
+        command: What makes such an artifact.
+
+    Raises:
+        LeakError: either.
+        DamagedArtifactError: the manifest does not say what was trained on.
+    """
+    refuse_held_out(trained, architectures.training_range(), str(path))
+    refuse_trained_on_held_out(path, made_with, architectures, command)
 
 
 def require_repeated(path: Path, zoo: ModelZoo, repeats: int) -> None:

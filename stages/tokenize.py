@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnit.architectures import refuse_held_out
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.tokens import write_tokens
@@ -17,7 +16,7 @@ from nnit.errors import UsageError
 from nnit.mlp import PolicyInterface
 from nnit.progress import Progress, silent
 from nnit.tokens.tokenizer import join_tokens, sequence_lengths, tokenize_zoo
-from stages.lineage import refuse_trained_on_held_out, trained_on
+from stages.lineage import refuse_leak, trained_on
 from stages.params import Params, RunOptions
 
 
@@ -67,9 +66,8 @@ def run(
     for path in paths:
         zoo, artifact = read_zoo(path)
         trained = [member.hidden_dims for member in zoo.members if member.split == "train"]
-        refuse_held_out(trained, params.architectures.training_range(), str(path))
         made_with = artifact.manifest.params
-        refuse_trained_on_held_out(path, made_with, params.architectures, "nnit zoo-export")
+        refuse_leak(path, trained, made_with, params.architectures, "nnit zoo-export")
         zoos.append(zoo)
         artifacts.append(artifact)
     refuse_same_task(paths, [zoo.interface for zoo in zoos])
