@@ -117,31 +117,9 @@ def run(
     filmed = open_camera(task) if outputs.video else None
     episodes = rollout_episodes(params, get_task(task))
     seeds = episode_seeds(task, section.first_seed, episodes)
-    requests, parents = list(asked.requests), {"networks": asked.digest}
-    if inputs.ghn is not None and section.ghn_baseline:
-        if asked.requests[0].source == "ghn":
-            raise UsageError(
-                f"--ghn {inputs.ghn}: {inputs.networks} is a hypernetwork itself; compare samples "
-                "or a zoo with one"
-            )
-        baseline = ask_ghn_and_grow(inputs.ghn, asked.shapes, training_range)
-        require_same_task(inputs.networks, asked.interface, inputs.ghn, baseline.interface)
-        requests += baseline.requests
-        parents["ghn"] = baseline.digest
-    for label, path in inputs.also.items():
-        further = read_also(label, path, inputs.networks, asked, training_range)
-        requests += further.requests
-        parents[f"also {label}"] = further.digest
-    demos = loss_demos = None
-    if inputs.demos is not None:
-        demos, artifact = read_demos(inputs.demos)
-        check_demos(inputs, asked, demos, seeds)
-        parents["demos"] = artifact.digest
-    if inputs.loss_demos is not None:
-        loss_demos, artifact = read_demos(inputs.loss_demos)
-        check_loss_demos(inputs, asked.interface, loss_demos, demos, seeds)
-        parents["loss_demos"] = artifact.digest
-    parents |= source_digests(task)
+    found = read_comparison(params, inputs, asked, seeds)
+    demos, loss_demos = found.demos, found.loss_demos
+    requests, parents = list(found.requests), {**found.parents, **source_digests(task)}
     decides = {
         **section.model_dump(mode="json"),
         "episodes": episodes,
@@ -176,6 +154,52 @@ def run(
     )
     clear_state(outputs.rollouts)
     return summarise(evaluations[: len(asked.requests)], evaluations, clone_seconds)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is evaluated side by side, before anything is trained for it."""
+
+    requests: tuple[EvaluationRequest, ...]  # first those that were asked for
+    parents: Mapping[str, str]  # name -> digest
+    demos: Demos | None
+    loss_demos: Demos | None
+
+
+def read_comparison(params: Params, inputs: Inputs, asked: Contenders, seeds: range) -> Comparison:
+    """Read what the networks are compared with, and make sure that it may be.
+
+    Raises:
+        UsageError: a GHN beside one, or reset seeds of the demonstrations.
+        WrongKindError: inputs of different tasks.
+        NnitError: a missing or damaged input.
+    """
+    training_range = params.architectures.training_range()
+    requests, parents = list(asked.requests), {"networks": asked.digest}
+    if inputs.ghn is not None and params.rollout.ghn_baseline:
+        if asked.requests[0].source == "ghn":
+            raise UsageError(
+                f"--ghn {inputs.ghn}: {inputs.networks} is a hypernetwork itself; compare samples "
+                "or a zoo with one"
+            )
+        baseline = ask_ghn_and_grow(inputs.ghn, asked.shapes, training_range)
+        require_same_task(inputs.networks, asked.interface, inputs.ghn, baseline.interface)
+        requests += baseline.requests
+        parents["ghn"] = baseline.digest
+    for label, path in inputs.also.items():
+        further = read_also(label, path, inputs.networks, asked, training_range)
+        requests += further.requests
+        parents[f"also {label}"] = further.digest
+    demos = loss_demos = None
+    if inputs.demos is not None:
+        demos, artifact = read_demos(inputs.demos)
+        check_demos(inputs, asked, demos, seeds)
+        parents["demos"] = artifact.digest
+    if inputs.loss_demos is not None:
+        loss_demos, artifact = read_demos(inputs.loss_demos)
+        check_loss_demos(inputs, asked.interface, loss_demos, demos, seeds)
+        parents["loss_demos"] = artifact.digest
+    return Comparison(tuple(requests), parents, demos, loss_demos)
 
 
 def refuse_recording_on_gpu(section: RolloutParams, outputs: Outputs) -> None:
