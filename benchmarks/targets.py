@@ -215,7 +215,13 @@ TARGETS = (
             Target(
                 f"loss as a multiple of the GHN's, {GROUPS[group]}", loss_to_ghn(group), at_most=1
             ),
-            Target(f"success above the GHN's by, {GROUPS[group]}", above_ghn(group), at_least=0),
+            Target(
+                f"success above the GHN's by, {GROUPS[group]}",
+                above_ghn(group),
+                at_least=0,
+                why="the grown networks of the hypernetwork succeed in all of 400 episodes there, "
+                "those of the generator in all but one of 1,200.",
+            ),
         )
     ),
     Target(
