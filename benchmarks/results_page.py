@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.other_tasks import other_tasks, short_tasks_table
 from benchmarks.results import Network, Share, TaskResults, read_task, share_of
 from benchmarks.results_tables import METHODS, SECTIONS, Row, absent, markdown_table, method_name
-from benchmarks.targets import BEYOND, TARGETS, WITHIN, Target
+from benchmarks.targets import BEYOND, TARGETS, WITHIN, Target, write_reasons
 from nnit.figures.canvas import png_bytes
 from nnit.figures.success import Point, draw_success
 from stages.params import Params
@@ -54,13 +54,12 @@ def target_rows(tasks: Sequence[TaskResults]) -> list[Row]:
 
 def reasons(tasks: Sequence[TaskResults]) -> str:
     """Say why targets are missed, where that is known."""
-    missed: dict[str, list[str]] = {}
+    missed = []
     for target in TARGETS:
         names = [task.task for task in tasks if "missed" in verdict(target, task)]
-        if names and target.why:
-            missed.setdefault(target.why, []).append(f"*{target.text}* ({', '.join(names)})")
-    lines = [f"- {'; '.join(texts)}: {why}\n" for why, texts in missed.items()]
-    return "".join(["Why:\n\n", *lines]) if lines else ""
+        if names:
+            missed.append((f"*{target.text}* ({', '.join(names)})", target.why))
+    return write_reasons(missed)
 
 
 def task_part(task: TaskResults) -> list[str]:

@@ -1,6 +1,6 @@
 """The targets of the comparison, each with the figure that is held against it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from benchmarks.comparison import PARTS
@@ -14,6 +14,20 @@ BEYOND = ("wider-1.5", "wider-2", "deeper")
 GHN_SOURCES = ("ghn", "ghn-grown")
 OURS = ("sample", "extrapolated", "cloning")
 NO_RIVALS = (*OURS, *GHN_SOURCES, "cloned", "zoo", "expert", "constant")
+
+
+def write_reasons(missed: Iterable[tuple[str, str]]) -> str:
+    """Write why targets are missed, one line for all that are missed for the same reason.
+
+    Args:
+        missed: Of each target that is missed, its name and why; empty where that is not known.
+    """
+    named: dict[str, list[str]] = {}
+    for name, why in missed:
+        if why:
+            named.setdefault(why, []).append(name)
+    lines = [f"- {'; '.join(names)}: {why}\n" for why, names in named.items()]
+    return "".join(["Why:\n\n", *lines]) if lines else ""
 
 
 class Target(NamedTuple):
