@@ -5,7 +5,7 @@
 Reads, where they are there: ``rollouts`` and those of other networks (the comparison),
 ``rollouts-seed-N`` (the headline), ``rollouts-limits`` (ever wider and deeper samples),
 ``rollouts-joint`` (generated architectures), ``audit``, ``audit-cloning`` (of the generator that is
-trained to clone too), ``alignment`` and ``frontier``;
+trained to clone too), ``audit-eight`` (of eight samples a shape), ``alignment`` and ``frontier``;
 ``samples-architectures`` and ``samples-bounded`` beside the first zoo. What is not there is left
 out.
 """
@@ -26,6 +26,7 @@ TABLES = {"rollouts-limits": "limits.json", "rollouts-joint": "joint.json"}
 REPORTS = {  # folder -> the kind of artifact that it is
     "audit": "audit",
     "audit-cloning": "audit",
+    "audit-eight": "audit",
     "alignment": "alignment",
     "frontier": "frontier",
 }

@@ -174,6 +174,13 @@ PARTS = {
         f"--rollouts {AT}/rollouts-cloning --ghn {FIRST}/ghn",
         f"{AT}/audit-cloning",
     ),
+    "samples-eight": Part(
+        f"sample --model {FIRST}/generator --held-out -n 8", f"{AT}/samples-eight"
+    ),
+    "audit-eight": Part(
+        f"audit {AT}/samples-eight --zoo {FIRST}/zoo --demos {AT}/demos-fresh",
+        f"{AT}/audit-eight",
+    ),
     "alignment": Part(
         f"align-report cnn={FIRST}/zoo pointwise={AT}/pointwise/zoo independent={AT}/alone/zoo "
         f"--demos {AT}/demos-fresh",

@@ -80,9 +80,9 @@ class TaskResults:
             value = value.get(key) if isinstance(value, dict) else None
         return float(value) if isinstance(value, int | float) else None
 
-    def audit_mean(self, name: str, group: str = "all") -> float | None:
-        """Return the mean over shapes of a figure of the audit."""
-        groups = self.reports.get("audit", {}).get("groups", [])
+    def audit_mean(self, name: str, group: str = "all", *, report: str = "audit") -> float | None:
+        """Return the mean over shapes of a figure of an audit."""
+        groups = self.reports.get(report, {}).get("groups", [])
         found = next((g.get(name) for g in groups if g["group"] == group), None)
         return None if found is None else found["mean"]
 

@@ -184,13 +184,23 @@ def limits_section(task: TaskResults) -> str:
 
 
 def audit_section(task: TaskResults) -> str:
-    """Write the audit's means over shapes, by kind; in the end of the generator that clones too."""
+    """Write the audit's means over shapes, by kind.
+
+    In the end those of eight samples a shape, and of the generator that clones too.
+    """
     groups = task.reports.get("audit", {}).get("groups", [])
     if not groups:
         return ""
-    for one in task.reports.get("audit-cloning", {}).get("groups", []):
-        if one["group"] == "all":
-            groups = [*groups, {**one, "group": f"all, {METHODS['cloning']}"}]
+    further = {"audit-eight": "eight samples a shape", "audit-cloning": METHODS["cloning"]}
+    groups = [
+        *groups,
+        *(
+            {**one, "group": f"all, {what}"}
+            for name, what in further.items()
+            for one in task.reports.get(name, {}).get("groups", [])
+            if one["group"] == "all"
+        ),
+    ]
     names = {
         "weight_ratio": "distance to the zoo, in weights",
         "action_ratio": "in actions",
