@@ -7,7 +7,7 @@ import json
 import re
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,6 +59,11 @@ class TaskResults:
     def networks(self) -> tuple[Network, ...]:
         """The comparison: networks of all methods, of the first seed."""
         return self.seeds[min(self.seeds)] if self.seeds else ()
+
+    @property
+    def each_seed(self) -> list["TaskResults"]:
+        """What was measured with each training seed, alone."""
+        return [replace(self, seeds={seed: networks}) for seed, networks in self.seeds.items()]
 
     @property
     def sources(self) -> list[str]:

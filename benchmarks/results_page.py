@@ -33,7 +33,10 @@ of `make repro` is, in 3,000 steps instead of 4,000.
 
 ## Targets
 
-What was measured, and whether it meets the bound; "-": not measured.
+What was measured, and whether it meets the bound; "-": not measured. Success of the generated
+networks, and how they compare with the hypernetwork's, is the mean over the training seeds, each of
+which has a hypernetwork, a zoo and a generator of its own, on the same demonstrations; the lowest
+shape is that of any seed. All else is of the first seed.
 """
 
 

@@ -42,6 +42,7 @@ LOSS_SOURCES = {
     "ghn": "GHN",
     "cloned": "cloned",
 }
+SEED_SOURCES = ("sample", "ghn", "ghn-grown")
 SMOOTHNESS_COLUMNS = {  # what the page calls a place -> block, lag
     "middle layers, neighbours (units shuffled)": (1, 1),
     "four apart": (1, 4),
@@ -127,22 +128,23 @@ def rivals_line(task: TaskResults) -> str:
 
 
 def seeds_section(task: TaskResults) -> str:
-    """Write the headline: the samples' success for every training seed."""
-    if not task.seeds:
+    """Write the headline: success for every training seed; nothing where there is one alone."""
+    if len(task.seeds) < 2:
         return ""
     rows = []
-    for group in GROUPS:
-        shares = [
-            share_of([n for n in networks if (n.source, n.group) == ("sample", group)])
-            for networks in task.seeds.values()
-        ]
-        means = [share.mean for share in shares if share]
-        if means:
-            cells = [write_number(share.mean if share else None) for share in shares]
-            spread = f"{min(means):.3f} to {max(means):.3f}"
-            rows.append([GROUPS[group], *cells, f"{statistics.fmean(means):.3f}", spread])
-    head = ["generated", *(f"seed {seed}" for seed in task.seeds), "mean", "range"]
-    return markdown_table(head, rows)
+    for source in SEED_SOURCES:
+        for group in GROUPS:
+            shares = [one.share(source, group) for one in task.each_seed]
+            known = [share for share in shares if share]
+            if known:
+                cells = [write_number(share.mean if share else None) for share in shares]
+                worst = min(known, key=lambda share: share.lowest)
+                lowest = f"{worst.lowest:.2f} ({format_architecture(worst.lowest_shape)})"
+                mean = f"{statistics.fmean(share.mean for share in known):.3f}"
+                rows.append([method_name(source), GROUPS[group], *cells, mean, lowest])
+    seeds = [f"seed {seed}" for seed in task.seeds]
+    head = ["method", "held out as", *seeds, "mean", "lowest shape of any seed"]
+    return markdown_table(head, rows) if rows else ""
 
 
 def loss_section(task: TaskResults) -> str:

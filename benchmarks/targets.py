@@ -1,5 +1,6 @@
 """The targets of the comparison, each with the figure that is held against it."""
 
+import statistics
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -58,34 +59,56 @@ class Target(NamedTuple):
         return f"{measured:.4g} met" if self.met(measured) else f"**{measured:.4g} missed**"
 
 
+def over_seeds(
+    measure: Callable[[TaskResults], float | None],
+    combine: Callable[[list[float]], float] = statistics.fmean,
+) -> Callable[[TaskResults], float | None]:
+    """Measure every training seed alone, and combine what is known of them."""
+
+    def measured(task: TaskResults) -> float | None:
+        figures = [measure(one) for one in task.each_seed]
+        known = [figure for figure in figures if figure is not None]
+        return combine(known) if known else None
+
+    return measured
+
+
 def mean_success(*groups: str) -> Callable[[TaskResults], float | None]:
-    """Measure the samples' mean success."""
-    return lambda task: None if (share := task.share("sample", *groups)) is None else share.mean
+    """Measure the samples' mean success, over all training seeds."""
+    return over_seeds(lambda task: (share := task.share("sample", *groups)) and share.mean)
 
 
 def lowest_shape(*groups: str) -> Callable[[TaskResults], float | None]:
-    """Measure the success of the samples' worst shape."""
-    return lambda task: None if (share := task.share("sample", *groups)) is None else share.lowest
+    """Measure the success of the samples' worst shape, of any training seed."""
+    return over_seeds(lambda task: (share := task.share("sample", *groups)) and share.lowest, min)
 
 
 def below_ghn(*groups: str) -> Callable[[TaskResults], float | None]:
-    """Measure the share of shapes where samples have a lower loss than the GHN."""
-    return lambda task: share_below(task.select("sample", *groups), task.select("ghn", *groups))
+    """Measure the share of shapes where samples have a lower loss than their seed's GHN."""
+    return over_seeds(
+        lambda task: share_below(task.select("sample", *groups), task.select("ghn", *groups))
+    )
 
 
 def loss_to_ghn(*groups: str) -> Callable[[TaskResults], float | None]:
-    """Measure the samples' mean loss as a multiple of the GHN's, grown or not: the larger one."""
+    """Measure the samples' mean loss as a multiple of the GHN's, grown or not: the larger one.
+
+    The mean over all training seeds.
+    """
 
     def measure(task: TaskResults) -> float | None:
         mine = task.select("sample", *groups)
         ratios = [loss_ratio(mine, task.select(source, *groups)) for source in GHN_SOURCES]
         return max((ratio for ratio in ratios if ratio is not None), default=None)
 
-    return measure
+    return over_seeds(measure)
 
 
 def above_ghn(*groups: str) -> Callable[[TaskResults], float | None]:
-    """Measure by how much the samples' mean success is above the GHN's, grown or not."""
+    """Measure by how much the samples' mean success is above the GHN's, grown or not.
+
+    The mean over all training seeds.
+    """
 
     def measure(task: TaskResults) -> float | None:
         mine = task.share("sample", *groups)
@@ -93,13 +116,13 @@ def above_ghn(*groups: str) -> Callable[[TaskResults], float | None]:
         best = max((share.mean for share in theirs if share), default=None)
         return None if mine is None or best is None else mine.mean - best
 
-    return measure
+    return over_seeds(measure)
 
 
 def of_cloned(task: TaskResults) -> float | None:
-    """Measure the samples' success as a share of direct cloning's."""
-    mine, cloned = task.share("sample", *HELD_OUT), task.share("cloned", *HELD_OUT)
-    return mine.mean / cloned.mean if mine and cloned and cloned.mean else None
+    """Measure the samples' success, over all training seeds, as a share of direct cloning's."""
+    mine, cloned = mean_success(*HELD_OUT)(task), task.share("cloned", *HELD_OUT)
+    return mine / cloned.mean if mine is not None and cloned and cloned.mean else None
 
 
 def unbeaten(task: TaskResults) -> list[tuple[str, str]]:
