@@ -1,12 +1,15 @@
 """What the two trainings share: schedule, determinism, and state as named arrays."""
 
 import math
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 MAX_GRADIENT = 1.0
+Model = TypeVar("Model", bound=nn.Module)
 BFLOAT16_INSTRUCTIONS = ("amx_bf16", "avx512_bf16")
 
 
@@ -65,6 +68,27 @@ def model_arrays(model: nn.Module) -> dict[str, np.ndarray]:
     return {
         name: tensor.detach().cpu().numpy().copy() for name, tensor in model.state_dict().items()
     }
+
+
+def build_from_arrays(build: Callable[[], Model], arrays: dict[str, np.ndarray]) -> Model:
+    """Build a model and load its arrays, after comparing their shapes without taking memory.
+
+    Args:
+        build: Makes the model, freshly initialised.
+        arrays: As ``model_arrays`` returned them.
+
+    Raises:
+        RuntimeError: names or shapes are not those of the model.
+    """
+    with torch.device("meta"):
+        expected = {name: tuple(tensor.shape) for name, tensor in build().state_dict().items()}
+    for name in sorted(expected.keys() | arrays.keys()):
+        found = arrays[name].shape if name in arrays else None
+        if found != expected.get(name):
+            raise RuntimeError(f"{name}: found {found}, expected {expected.get(name)}")
+    model = build()
+    load_model_arrays(model, arrays)
+    return model
 
 
 def load_model_arrays(model: nn.Module, arrays: dict[str, np.ndarray]) -> None:

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnit.artifacts.model import read_model
-from nnit.errors import DamagedArtifactError
+from nnit.artifacts.tokens import parse_standardizer
+from nnit.errors import DamagedArtifactError, NnitError
 from nnit.flat.model import FlatConfig, FlatModel
 from nnit.mlp import PolicyInterface
 from nnit.tokens.token_set import Standardizer
-from nnit.training import load_model_arrays
-from stages.generator import parse_standardizer
+from nnit.training import build_from_arrays
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,12 @@ def load_flat(path: Path, device: str) -> FlatGenerator:
     """
     stored, artifact = read_model(path, "flat")
     try:
-        model = FlatModel(FlatConfig(**stored.config))
-        load_model_arrays(model, stored.tensors)
-        standardizer = parse_standardizer(stored.attributes["standardizer"])
-    except (TypeError, ValueError, KeyError, RuntimeError) as error:
+        config = FlatConfig(**stored.config)
+        model = build_from_arrays(lambda: FlatModel(config), stored.tensors)
+        standardizer = parse_standardizer(artifact.attributes.object("standardizer"))
+    except NnitError:
+        raise
+    except (TypeError, ValueError, RuntimeError) as error:
         first_line = str(error).splitlines()[0]
         raise DamagedArtifactError(
             f"{path}: not a flat model that can be built: {first_line}"

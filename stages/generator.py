@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
+from nnit.artifacts.canonical import JsonObject
 from nnit.artifacts.model import StoredModel, read_model
+from nnit.artifacts.tokens import parse_standardizer
 from nnit.diffusion.architecture import ArchitectureValues, values_of
 from nnit.diffusion.transformer import (
     DiffusionTransformer,
@@ -16,10 +16,10 @@ from nnit.diffusion.transformer import (
     TransformerConfig,
     places_of_tasks,
 )
-from nnit.errors import DamagedArtifactError, UsageError
+from nnit.errors import DamagedArtifactError, NnitError, UsageError
 from nnit.mlp import PolicyInterface
 from nnit.tokens.token_set import Standardizer, TokenSet
-from nnit.training import load_model_arrays
+from nnit.training import build_from_arrays
 
 
 class TrainedTask(NamedTuple):
@@ -108,9 +108,11 @@ def read_generator(path: Path) -> TrainedGenerator:
     """
     stored, artifact = read_model(path, "generator")
     try:
-        model = DiffusionTransformer(TransformerConfig(**stored.config))
-        load_model_arrays(model, stored.tensors)
-        tasks = parse_tasks(stored, model.config)
+        config = TransformerConfig(**stored.config)
+        model = build_from_arrays(lambda: DiffusionTransformer(config), stored.tensors)
+        tasks = parse_tasks(path, stored, config)
+    except NnitError:
+        raise
     except (TypeError, ValueError, KeyError, RuntimeError) as error:
         first_line = str(error).splitlines()[0]
         raise DamagedArtifactError(
@@ -163,10 +165,13 @@ def tasks_attributes(tokens: TokenSet) -> dict[str, Any]:
     return {"tasks": tasks}
 
 
-def parse_tasks(stored: StoredModel, config: TransformerConfig) -> tuple[TrainedTask, ...]:
+def parse_tasks(
+    path: Path, stored: StoredModel, config: TransformerConfig
+) -> tuple[TrainedTask, ...]:
     """Return the tasks of a stored generator.
 
     Raises:
+        DamagedArtifactError: impossible statistics.
         ValueError: what it says of its tasks contradicts itself.
         KeyError: something is missing.
         TypeError: something is no number or list.
@@ -185,7 +190,10 @@ def parse_tasks(stored: StoredModel, config: TransformerConfig) -> tuple[Trained
         raise ValueError(f"branches {num_branches}, but {config.num_branches} rows")
     return tuple(
         TrainedTask(
-            interface, parse_standardizer(one["standardizer"]), place, parse_values(one, config)
+            interface,
+            parse_standardizer(JsonObject(one["standardizer"], f"{path}: standardizer")),
+            place,
+            parse_values(one, config),
         )
         for interface, one, place in zip(
             stored.interfaces, listed, places_of_tasks(num_branches), strict=True
@@ -206,16 +214,3 @@ def parse_values(fields: Mapping[str, Any], config: TransformerConfig) -> Archit
     if not values.widths or not set(values.widths) <= set(config.arch_widths):
         raise ValueError(f"widths {values.widths}, but logits of {config.arch_widths}")
     return values
-
-
-def parse_standardizer(fields: Mapping[str, Any]) -> Standardizer:
-    """Return the statistics that the generator was trained with.
-
-    Raises:
-        ValueError: they are not finite.
-        KeyError: one is missing.
-    """
-    values = {name: tuple(map(float, fields[name])) for name in Standardizer._fields}
-    if not all(torch.isfinite(torch.tensor(value)).all() for value in values.values()):
-        raise ValueError("standardizer is not finite")
-    return Standardizer(**values)

@@ -43,7 +43,7 @@ def describe(path: Path) -> Description:
     Raises:
         NnitError: there is none, or it is damaged.
     """
-    artifact = open_artifact(path, check="sizes")
+    artifact = open_artifact(path)
     data = describe_artifact(artifact)
     tables: list[list[Row]] = []
     if artifact.manifest.kind == "rollouts":

@@ -28,6 +28,8 @@ def known_task(name: str) -> str:
 
 
 Count = Annotated[int, Strict(), Field(gt=0, le=10**9)]
+Size = Annotated[int, Strict(), Field(gt=0, le=65_536)]  # of a layer of ours
+Blocks = Annotated[int, Strict(), Field(gt=0, le=256)]
 Index = Annotated[int, Strict(), Field(ge=0, lt=2**31)]
 Switch = Annotated[bool, Strict()]
 Rate = Annotated[float, Strict(), Field(gt=0, le=1, allow_inf_nan=False)]
@@ -279,8 +281,8 @@ class DiffuseTrainParams(Section):
     """``nnit diffuse-train``."""
 
     steps: Count = Field(default=2500, description="optimiser steps")
-    width: Count = Field(default=256, description="width of a token in the transformer")
-    depth: Count = Field(default=6, description="transformer blocks")
+    width: Size = Field(default=256, description="width of a token in the transformer")
+    depth: Blocks = Field(default=6, description="transformer blocks")
     heads: Count = Field(default=4, description="attention heads; must divide width")
     learning_rate: Rate = Field(default=1e-3, description="peak of the one-cycle schedule")
     tokens_per_batch: Count = Field(default=1024, description="tokens in a batch, padding included")
@@ -424,9 +426,9 @@ class FlatTrainParams(Section):
         default=2000, description="optimiser steps of the autoencoder, before the diffusion"
     )
     steps: Count = Field(default=4000, description="optimiser steps of the diffusion")
-    latents: Count = Field(default=512, description="numbers that stand for a network")
-    width: Count = Field(default=768, description="width of the denoiser")
-    depth: Count = Field(default=4, description="blocks of the denoiser")
+    latents: Size = Field(default=512, description="numbers that stand for a network")
+    width: Size = Field(default=768, description="width of the denoiser")
+    depth: Blocks = Field(default=4, description="blocks of the denoiser")
     batch_size: Count = Field(default=16, description="networks in a batch of the autoencoder")
     latent_batch_size: Count = Field(default=64, description="networks in a batch of the diffusion")
     learning_rate: Rate = Field(default=1e-3, description="peak of both one-cycle schedules")

@@ -9,7 +9,13 @@ from nnit.artifacts.checks import all_attributes, damage_of
 from nnit.artifacts.interface import parse_interface
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import publish
-from nnit.artifacts.reading import Artifact, Check, open_artifact, read_bytes
+from nnit.artifacts.reading import (
+    Artifact,
+    Check,
+    of_one_moment,
+    open_artifact,
+    read_bytes,
+)
 from nnit.artifacts.records import parse_record, record_to_json
 from nnit.mlp import PolicyInterface
 
@@ -56,6 +62,7 @@ def write_alignment(
             writer.write_file(name, data)
 
 
+@of_one_moment
 def read_alignment(path: Path, *, check: Check = "small") -> tuple[StoredAlignment, Artifact]:
     """Read a report; its figures are for people.
 

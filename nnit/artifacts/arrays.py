@@ -5,10 +5,10 @@ zstd at level 1 saves 8 % of them and quarters the speed of reading, so the leve
 still squeezes padding and integers.
 """
 
+import json
 import math
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import zarr
@@ -20,12 +20,15 @@ from nnit.artifacts.manifest import DTYPES, ArraySpec
 from nnit.artifacts.publish import ArtifactWriter
 from nnit.artifacts.reading import Artifact, read_bytes, require_memory
 from nnit.errors import DamagedArtifactError, ResourceError
+from nnit.opening import open_regular
 
 ARRAYS_FOLDER = "arrays.zarr"
 CHUNK_BYTES = 2**20
 SHARD_BYTES = 16 * 2**20  # larger where there would be too many files; malloc reuses this size
 MAX_FILES = 60  # of the arrays; leaves room for the manifest and a few others
 ZSTD_LEVEL = -1
+FREE_BYTES = 64 * 2**20  # an array of so many may be stored in any number
+MOST_SQUEEZED = 256  # times; a patch of one weight and zeros is squeezed as much at the most
 
 _ABSENT = 2**64 - 1  # in a shard's index: this chunk was never written
 _INDEX_ENTRY_BYTES, _INDEX_CHECKSUM_BYTES = 16, 4
@@ -126,7 +129,7 @@ def read_array(
             f"the manifest {spec.dtype} {spec.shape}"
         )
     _check_shards(artifact, name, layout)
-    return _read_shards(artifact.path / ARRAYS_FOLDER / name, layout)
+    return _read_shards(artifact, name, layout)
 
 
 def _plan(array: np.ndarray, shard_bytes: int) -> Layout:
@@ -146,24 +149,50 @@ def _read_layout(artifact: Artifact, name: str) -> Layout:
     file = f"{ARRAYS_FOLDER}/{name}/zarr.json"
     where = str(artifact.path / file)
     top = JsonObject(parse_json(read_bytes(artifact, file), where), where)
-    shape = top.integers("shape", 0, 2**62)
     if top.text("data_type") not in DTYPES:
         top.refuse("data_type", f"one of {', '.join(DTYPES)}")
+    shape = top.integers("shape", 0, 2**62)
     shard = top.object("chunk_grid").object("configuration").integers("chunk_shape", 1, 2**62)
-    if len(top.items("codecs")) != 1:
-        top.refuse("codecs", "one codec, sharding_indexed")
-    sharding = JsonObject(top.items("codecs")[0], f"{where}: codecs")
-    inner = sharding.object("configuration")
-    chunk = inner.integers("chunk_shape", 1, 2**62)
-    names = [codec.get("name") for codec in inner.items("codecs") if isinstance(codec, dict)]
-    if sharding.text("name") != "sharding_indexed" or names != ["bytes", "zstd", "crc32c"]:
-        sharding.refuse("configuration", "shards of bytes, zstd, crc32c")
+    sharding = JsonObject(next(iter(top.items("codecs")), None), f"{where}: codecs[0]")
+    chunk = sharding.object("configuration").integers("chunk_shape", 1, 2**62)
     if not shape or not chunk or not shard:
         top.refuse("shape", "at least one axis")
     layout = Layout(shape, top.text("data_type"), chunk[0], shard[0])
     if chunk != layout.chunks or shard != layout.shards or shard[0] % chunk[0]:
         top.refuse("chunk_grid", "cuts along the first axis alone")
+    expected = _metadata(layout)
+    top.only(expected)
+    for field, value in expected.items():
+        if top.value[field] != value:
+            top.refuse(field, f"what nnit writes, {json.dumps(value)}")
     return layout
+
+
+def _metadata(layout: Layout) -> dict[str, Any]:
+    """Return what ``zarr.json`` says of an array that ``write_arrays`` wrote."""
+    little = {"name": "bytes", "configuration": {"endian": "little"}}
+    one_byte = np.dtype(layout.dtype).itemsize == 1
+    zstd = {"name": "zstd", "configuration": {"level": ZSTD_LEVEL, "checksum": False}}
+    crc32c = {"name": "crc32c"}
+    sharding = {
+        "chunk_shape": list(layout.chunks),
+        "codecs": [{"name": "bytes"} if one_byte else little, zstd, crc32c],
+        "index_codecs": [little, crc32c],
+        "index_location": "end",
+    }
+    grid = {"chunk_shape": list(layout.shards)}
+    return {
+        "shape": list(layout.shape),
+        "data_type": layout.dtype,
+        "chunk_grid": {"name": "regular", "configuration": grid},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "fill_value": 0,  # which equals false
+        "codecs": [{"name": "sharding_indexed", "configuration": sharding}],
+        "attributes": {},
+        "zarr_format": 3,
+        "node_type": "array",
+        "storage_transformers": [],
+    }
 
 
 def _check_shards(artifact: Artifact, name: str, layout: Layout) -> None:
@@ -174,6 +203,10 @@ def _check_shards(artifact: Artifact, name: str, layout: Layout) -> None:
     if parts is None:
         raise DamagedArtifactError(f"{where}: found more than {MAX_FILES} shards")
     index_entries = layout.shard_rows // layout.chunk_rows
+    names = [_shard_path(name, layout, number) for number in range(len(parts))]
+    stored = sum(artifact.manifest.files[n].size for n in names if n in artifact.manifest.files)
+    if layout.num_bytes > max(FREE_BYTES, MOST_SQUEEZED * stored):
+        raise DamagedArtifactError(f"{where}: found {stored} bytes for {layout.num_bytes}")
     for number, rows in enumerate(parts):
         shard = _shard_path(name, layout, number)
         entry = artifact.manifest.files.get(shard)
@@ -182,7 +215,7 @@ def _check_shards(artifact: Artifact, name: str, layout: Layout) -> None:
         if entry is None or entry.size < index_bytes:
             raise DamagedArtifactError(f"{file}: this shard is missing or too short")
         try:
-            with file.open("rb") as stream:
+            with open_regular(artifact.file(shard)) as stream:
                 stream.seek(entry.size - index_bytes)
                 index = np.frombuffer(stream.read(index_bytes - _INDEX_CHECKSUM_BYTES), "<u8")
         except (OSError, ValueError) as error:
@@ -196,9 +229,10 @@ def _shard_path(name: str, layout: Layout, number: int) -> str:
     return "/".join([ARRAYS_FOLDER, name, "c", str(number), *["0"] * (len(layout.shape) - 1)])
 
 
-def _read_shards(folder: Path, layout: Layout) -> np.ndarray:
+def _read_shards(artifact: Artifact, name: str, layout: Layout) -> np.ndarray:
+    folder, inside = (top / ARRAYS_FOLDER / name for top in (artifact.path, artifact.folder.path))
     try:
-        stored = zarr.open_array(folder, mode="r", zarr_format=3)
+        stored = zarr.open_array(inside, mode="r", zarr_format=3)
         result = np.empty(layout.shape, layout.dtype)
         for rows in layout.parts():
             result[rows] = stored[rows]
@@ -206,5 +240,6 @@ def _read_shards(folder: Path, layout: Layout) -> np.ndarray:
         raise ResourceError(f"{folder}: not enough memory for {layout.num_bytes} bytes") from error
     except (BaseZarrError, ValueError, RuntimeError, TypeError, LookupError, OSError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = reason.replace(str(inside), str(folder))
         raise DamagedArtifactError(f"{folder}: cannot be read ({reason})") from error
     return result

@@ -9,7 +9,13 @@ from nnit.artifacts.checks import all_attributes, damage_of
 from nnit.artifacts.interface import parse_interface
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import publish
-from nnit.artifacts.reading import Artifact, Check, open_artifact, read_bytes
+from nnit.artifacts.reading import (
+    Artifact,
+    Check,
+    of_one_moment,
+    open_artifact,
+    read_bytes,
+)
 from nnit.artifacts.records import parse_record, record_to_json
 from nnit.audit.report import EVERY, Audit
 from nnit.mlp import PolicyInterface
@@ -44,6 +50,7 @@ def write_audit(
         writer.write_file(AUDIT_NAME, canonical_file(record_to_json(stored.audit)))
 
 
+@of_one_moment
 def read_audit(path: Path, *, check: Check = "small") -> tuple[StoredAudit, Artifact]:
     """Read an audit.
 

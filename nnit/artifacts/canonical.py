@@ -2,11 +2,21 @@
 
 import json
 import math
+import re
+from collections import Counter
 from collections.abc import Collection, Mapping
 from numbers import Integral, Real
 from typing import Any, NoReturn
 
 from nnit.errors import DamagedArtifactError
+
+MAX_NESTING = 64  # of objects and lists in a file; ours have less than ten
+MAX_WHOLE = 2**63 - 1  # of a number without a fraction, up and down
+FREE_VALUES = 2**20  # so many may be packed as tightly as they can be
+MAX_NUMBER = 1e30  # of any number: sums and squares of such stay finite
+BYTES_A_VALUE = 12  # of more than that; the densest of our files, eval.json, has 18
+
+_FIRST_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def normalise(value: object) -> Any:  # noqa: ANN401  # JSON has no narrower type
@@ -52,18 +62,28 @@ def parse_json(data: bytes, where: str) -> object:
         where: What to call the file in messages.
 
     Raises:
-        DamagedArtifactError: not UTF-8, not JSON, a repeated key, NaN or infinity.
+        DamagedArtifactError: not UTF-8, not JSON, a repeated key, NaN or infinity, half a
+            surrogate pair, nested too deeply, or values packed so tightly that they would take
+            far more memory than the file has bytes.
     """
+    values = sum(map(data.count, (b",", b"[", b"{")))
+    if values > max(FREE_VALUES, len(data) // BYTES_A_VALUE):
+        raise DamagedArtifactError(f"{where}: has {values} values in {len(data)} bytes")
     try:
-        return json.loads(
+        value = json.loads(
             data.decode("utf-8"),
             object_pairs_hook=_unique_pairs,
             parse_constant=_refuse_constant,
             parse_float=_finite_float,
         )
+        if _FIRST_SURROGATE.search(data):
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
-        reason = str(error).splitlines()[0]
+        reason = _short(str(error).splitlines()[0])
         raise DamagedArtifactError(f"{where}: not valid JSON ({reason})") from None
+    if _is_nested_deeper(value, MAX_NESTING):
+        raise DamagedArtifactError(f"{where}: nested deeper than {MAX_NESTING} levels")
+    return value
 
 
 def parse_canonical(data: bytes, where: str) -> object:
@@ -85,10 +105,21 @@ def parse_canonical(data: bytes, where: str) -> object:
 def _unique_pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        keys = [key for key, _ in pairs]
-        repeated = next(key for key in keys if keys.count(key) > 1)
+        [(repeated, _)] = Counter(key for key, _ in pairs).most_common(1)
         raise ValueError(f"key {repeated!r} appears twice")
     return result
+
+
+def _is_nested_deeper(value: object, levels: int) -> bool:
+    inside: list[object] = [value]
+    for _ in range(levels):
+        inside = [
+            inner
+            for item in inside
+            if isinstance(item, dict | list)
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+    return any(isinstance(item, dict | list) for item in inside)
 
 
 def _refuse_constant(text: str) -> NoReturn:
@@ -139,31 +170,32 @@ class JsonObject:
         """Return a field that is true or false."""
         return self._typed(name, bool, "true or false")
 
-    def integer(self, name: str, low: int | None = None, high: int | None = None) -> int:
+    def integer(self, name: str, low: int = -MAX_WHOLE, high: int = MAX_WHOLE) -> int:
         """Return a whole number within ``low`` to ``high``."""
         value = self._field(name)
-        if not (_is_whole(value) and _within(value, low, high)):
+        if not (_is_whole(value) and low <= value <= high):
             self.refuse(name, f"a whole number{_range(low, high)}")
         return value
 
-    def number(self, name: str) -> float:
-        """Return a finite number."""
+    def number(self, name: str, low: float = -MAX_NUMBER, high: float = MAX_NUMBER) -> float:
+        """Return a number within ``low`` to ``high``."""
         value = self._field(name)
-        if not _is_number(value):
-            self.refuse(name, "a number")
+        if not (_is_number(value) and low <= value <= high):
+            self.refuse(name, f"a number{_range(low, high)}")
         return float(value)
 
-    def numbers(self, name: str, count: int | None = None) -> tuple[float, ...]:
-        """Return a list of finite numbers, ``count`` of them."""
+    def numbers(self, name: str, count: int) -> tuple[float, ...]:
+        """Return a list of ``count`` numbers within ``-MAX_NUMBER`` to ``MAX_NUMBER``."""
         values = self.items(name)
-        if not all(map(_is_number, values)) or (count is not None and len(values) != count):
-            self.refuse(name, f"{'' if count is None else f'{count} '}numbers")
+        fine = (_is_number(value) and abs(value) <= MAX_NUMBER for value in values)
+        if len(values) != count or not all(fine):
+            self.refuse(name, f"{count} numbers{_range(-MAX_NUMBER, MAX_NUMBER)}")
         return tuple(map(float, values))
 
     def integers(self, name: str, low: int, high: int) -> tuple[int, ...]:
         """Return a list of whole numbers, each within ``low`` to ``high``."""
         values = self.items(name)
-        if not all(_is_whole(value) and _within(value, low, high) for value in values):
+        if not all(_is_whole(value) and low <= value <= high for value in values):
             self.refuse(name, f"whole numbers{_range(low, high)}")
         return tuple(values)
 
@@ -197,19 +229,18 @@ def _is_whole(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, float) or (_is_whole(value) and abs(value) < 2**1000)  # type: ignore[arg-type]
-
-
-def _within(value: int, low: int | None, high: int | None) -> bool:
-    return (low is None or value >= low) and (high is None or value <= high)
+    return isinstance(value, float) or _is_whole(value)
 
 
 def _shown(value: object) -> str:
-    text = json.dumps(value)
+    return _short(json.dumps(value))
+
+
+def _short(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _range(low: int | None, high: int | None) -> str:
-    if low is not None and high is not None:
-        return f" within {low} to {high}"
-    return "" if low is None else f" of at least {low}"
+def _range(low: float, high: float) -> str:
+    if high in (MAX_WHOLE, MAX_NUMBER):
+        return "" if low == -high else f" of at least {low}"
+    return f" within {low} to {high}"

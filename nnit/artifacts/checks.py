@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from nnit.artifacts.canonical import JsonObject
+from nnit.artifacts.canonical import MAX_NUMBER, JsonObject
 from nnit.artifacts.interface import interfaces_to_json, parse_interfaces
 from nnit.errors import DamagedArtifactError, NnitError, UsageError
 from nnit.mlp import Architecture, PolicyInterface
 
 MAX_DEPTH = 1024
+MAX_BRANCHES = 10**4
+MAX_STEPS = 10**9  # of an optimiser
 
 
 @contextmanager
@@ -70,14 +72,33 @@ def check_shape(name: str, array: np.ndarray, dtype: str, shape: tuple[int, ...]
         raise ValueError(f"{name}: found {array.dtype} {array.shape}, expected {dtype} {shape}")
 
 
+def is_sound(array: np.ndarray) -> bool:
+    """Whether no number is NaN, infinite, or beyond ``MAX_NUMBER`` (which NaN is not within)."""
+    if array.dtype.kind != "f":
+        return True
+    return not array.size or bool(abs(array.min()) <= MAX_NUMBER and abs(array.max()) <= MAX_NUMBER)
+
+
 def check_finite(name: str, array: np.ndarray) -> None:
-    """Make sure that no number is NaN or infinite.
+    """Make sure that numbers can be reckoned with.
 
     Raises:
-        ValueError: one is.
+        ValueError: one is NaN, infinite, or beyond ``MAX_NUMBER``.
     """
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name}: holds NaN or infinity")
+    if not is_sound(array):
+        raise ValueError(f"{name}: holds NaN or infinity, or a number beyond {MAX_NUMBER}")
+
+
+def check_within(name: str, array: np.ndarray, low: int, high: int) -> None:
+    """Make sure of the range of whole numbers.
+
+    Raises:
+        ValueError: one is outside ``low`` to ``high``.
+    """
+    wrong = np.flatnonzero((array < low) | (array > high))
+    if len(wrong):
+        k = int(wrong[0])
+        raise ValueError(f"{name}: entry {k}: found {array[k]}, expected {low} to {high}")
 
 
 def check_offsets(name: str, offsets: np.ndarray, sizes: Sequence[int], total: int) -> None:

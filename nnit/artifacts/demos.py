@@ -11,7 +11,7 @@ from nnit.artifacts.checks import all_attributes, check_finite, check_shape, dam
 from nnit.artifacts.interface import parse_interface
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import publish
-from nnit.artifacts.reading import Artifact, Check, open_artifact
+from nnit.artifacts.reading import Artifact, Check, of_one_moment, open_artifact
 from nnit.demos import Demos
 
 
@@ -46,6 +46,7 @@ def write_demos(
         write_arrays(writer, arrays)
 
 
+@of_one_moment
 def read_demos(path: Path, *, check: Check = "small") -> tuple[Demos, Artifact]:
     """Read demonstrations.
 

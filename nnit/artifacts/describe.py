@@ -12,7 +12,7 @@ from nnit.artifacts.canonical import JsonObject, parse_json
 from nnit.artifacts.checks import damage_of, split_architectures
 from nnit.artifacts.frontier import FRONTIER_NAME
 from nnit.artifacts.interface import parse_interfaces
-from nnit.artifacts.reading import Artifact, open_artifact, read_bytes
+from nnit.artifacts.reading import Artifact, of_one_moment, open_artifact, read_bytes
 from nnit.artifacts.rollouts import EVAL_NAME
 from nnit.artifacts.samples import CONFIG_NAME
 from nnit.mlp import Architecture, format_architecture
@@ -49,13 +49,14 @@ def describe(artifact: Artifact) -> dict[str, Any]:
     }
 
 
+@of_one_moment
 def describe_path(path: Path) -> dict[str, Any]:
     """Return ``describe`` of the artifact at ``path``.
 
     Raises:
         NnitError: as ``open_artifact``.
     """
-    return describe(open_artifact(path, check="sizes"))
+    return describe(open_artifact(path))
 
 
 def _demos(artifact: Artifact) -> dict[str, Any]:

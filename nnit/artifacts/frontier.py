@@ -10,7 +10,13 @@ from nnit.artifacts.checks import MAX_DEPTH, all_attributes, damage_of
 from nnit.artifacts.interface import parse_interface
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import publish
-from nnit.artifacts.reading import Artifact, Check, open_artifact, read_bytes
+from nnit.artifacts.reading import (
+    Artifact,
+    Check,
+    of_one_moment,
+    open_artifact,
+    read_bytes,
+)
 from nnit.artifacts.samples import Sample, network_files, read_network
 from nnit.errors import DamagedArtifactError
 from nnit.frontier.front import Candidate, Frontier
@@ -67,6 +73,7 @@ def write_frontier(
                 writer.write_file(name, data)
 
 
+@of_one_moment
 def read_frontier(path: Path, *, check: Check = "small") -> tuple[StoredFrontier, Artifact]:
     """Read a frontier.
 
@@ -87,7 +94,7 @@ def read_frontier(path: Path, *, check: Check = "small") -> tuple[StoredFrontier
             for k, entry in enumerate(top.items("candidates"))
         )
         rules = _parse_rules(top.object("rules"))
-        frontier = Frontier(candidates, rules, top.number("min_success"), interface)
+        frontier = Frontier(candidates, rules, top.number("min_success", 0, 1), interface)
         networks = tuple(read_network(artifact, k, interface) for k in range(count))
         stored = StoredFrontier(frontier, networks)
         _check(stored)
@@ -170,7 +177,7 @@ def _parse_rules(fields: JsonObject) -> RaceRules:
         first_episodes=fields.integer("first_episodes", 1, MAX_EPISODES),
         race_episodes=fields.integer("race_episodes", 1, MAX_EPISODES),
         episodes=fields.integer("episodes", 1, MAX_EPISODES),
-        alpha=fields.number("alpha"),
-        tolerance=fields.number("tolerance"),
-        floor=fields.number("floor"),
+        alpha=fields.number("alpha", 0, 1),
+        tolerance=fields.number("tolerance", 0, 1),
+        floor=fields.number("floor", 0, 1),
     )

@@ -7,6 +7,7 @@ from nnit.artifacts.canonical import JsonObject
 from nnit.mlp import ACTION, CLASS, MAX_WIDTH, NAME, PolicyInterface
 
 MAX_HORIZON = 10**7
+TINY = 1e-30  # what is divided by is larger
 
 
 def interface_to_json(interface: PolicyInterface) -> dict[str, Any]:
@@ -62,10 +63,10 @@ def parse_interface(fields: JsonObject) -> PolicyInterface:
         if not NAME.fullmatch(fields.text(name)):
             fields.refuse(name, "a name")
     obs_dim = fields.integer("obs_dim", 1, MAX_WIDTH)
-    if not all(value > 0 for value in fields.numbers("obs_std", obs_dim)):
+    if not all(value > TINY for value in fields.numbers("obs_std", obs_dim)):
         fields.refuse("obs_std", "positive numbers")
     for name in ("obs_clip", "action_clip"):
-        if fields.number(name) <= 0:
+        if fields.number(name) <= TINY:
             fields.refuse(name, "a positive number")
     return PolicyInterface(
         task=fields.text("task"),

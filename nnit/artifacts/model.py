@@ -11,7 +11,7 @@ from nnit.artifacts.checks import shared_attributes
 from nnit.artifacts.interface import parse_interfaces
 from nnit.artifacts.manifest import KINDS, ArraySpec, Provenance
 from nnit.artifacts.publish import publish
-from nnit.artifacts.reading import Artifact, Check, open_artifact
+from nnit.artifacts.reading import Artifact, Check, of_one_moment, open_artifact
 from nnit.artifacts.weights import read_tensors, tensor_bytes
 from nnit.mlp import PolicyInterface
 
@@ -83,6 +83,7 @@ def write_model(
             writer.arrays[name] = ArraySpec(tuple(tensor.shape), "float32")
 
 
+@of_one_moment
 def read_model(path: Path, kind: str, *, check: Check = "small") -> tuple[StoredModel, Artifact]:
     """Read a trained model; whoever builds it checks the configuration.
 
@@ -91,7 +92,8 @@ def read_model(path: Path, kind: str, *, check: Check = "small") -> tuple[Stored
     """
     artifact = open_artifact(path, kind, check=check)
     fields = artifact.attributes
-    tensors = read_tensors(artifact.path / TENSORS_NAME, artifact.manifest.arrays).tensors
+    specs, shown = artifact.manifest.arrays, artifact.path / TENSORS_NAME
+    tensors = read_tensors(artifact.file(TENSORS_NAME), specs, shown=shown).tensors
     model = StoredModel(
         config=fields.object("config").value,
         tensors=tensors,

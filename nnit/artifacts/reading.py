@@ -1,12 +1,15 @@
 """Opening an artifact: what is found, what was expected, and what to do about it."""
 
 import difflib
+import functools
 import hashlib
 import os
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, ParamSpec, TypeVar
 
 from nnit.artifacts.canonical import JsonObject
 from nnit.artifacts.manifest import (
@@ -14,7 +17,6 @@ from nnit.artifacts.manifest import (
     MANIFEST_NAME,
     MAX_MANIFEST_BYTES,
     ArraySpec,
-    FileEntry,
     Manifest,
     parse_manifest,
 )
@@ -24,19 +26,53 @@ from nnit.errors import (
     ResourceError,
     WrongKindError,
 )
+from nnit.opening import open_regular, read_bounded
 
 SMALL_ARTIFACT_BYTES = 256 * 2**20  # below this the hashes are checked whenever it is opened
 SHOWN_FAULTS = 5
+TRIES = 10  # to read an artifact that others go on replacing
 
 Check = Literal["sizes", "small", "all"]
+Asked = ParamSpec("Asked")
+Read = TypeVar("Read")
+
+
+class Folder:
+    """A folder that stays the same one, whatever its name comes to lead to.
+
+    Files are reached through the open folder itself, by way of ``/proc/self/fd``; it is closed when
+    nothing refers to it any more.
+
+    Raises:
+        MissingArtifactError: no folder is there.
+        DamagedArtifactError: it can't be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError, ValueError):  # the last of a zero byte
+            raise MissingArtifactError(f"{path}: no folder is there") from None
+        except OSError as error:
+            raise DamagedArtifactError(f"{path}: cannot be read ({error.strerror})") from error
+        self.path = Path(f"/proc/self/fd/{descriptor}")
+        weakref.finalize(self, os.close, descriptor)
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """An artifact whose manifest was read and whose files have the sizes that it names."""
+    """An artifact whose manifest was read and whose files have the sizes that it names.
 
-    path: Path
+    Its files are those of one moment: replaced by another, it still reads as what it was.
+    """
+
+    path: Path  # as it was asked for
     manifest: Manifest
+    folder: Folder
+
+    def file(self, name: str) -> Path:
+        """Return where to open a file of it; ``path / name`` is what to call it."""
+        return self.folder.path / name
 
     @property
     def digest(self) -> str:
@@ -64,6 +100,36 @@ class Artifact:
         return self.manifest.arrays[name]
 
 
+def of_one_moment(read: Callable[Asked, Read]) -> Callable[Asked, Read]:
+    """Begin again where the artifact ``path``, the first argument, was replaced during a read.
+
+    What is replaced is removed, so that the rest of it can't be read any more; the new one can.
+    """
+
+    @functools.wraps(read)
+    def reader(*args: Asked.args, **kwargs: Asked.kwargs) -> Read:
+        for _ in range(TRIES):
+            before = _identity(args[0])
+            try:
+                return read(*args, **kwargs)
+            except (DamagedArtifactError, MissingArtifactError):
+                if _identity(args[0]) == before:
+                    raise
+        return read(*args, **kwargs)
+
+    return reader
+
+
+def _identity(path: object) -> tuple[int, int] | None:
+    assert isinstance(path, Path)
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
+
+
+@of_one_moment
 def open_artifact(path: Path, *kinds: str, check: Check = "small") -> Artifact:
     """Open the artifact ``path``.
 
@@ -80,7 +146,7 @@ def open_artifact(path: Path, *kinds: str, check: Check = "small") -> Artifact:
         UnknownSchemaError: written by another, probably newer, nnit.
         DamagedArtifactError: files are missing, changed or too many.
     """
-    artifact = Artifact(path, _read_manifest(path, kinds))
+    artifact = _read_manifest(path, kinds)
     if kinds and artifact.manifest.kind not in kinds:
         raise WrongKindError(
             f"{path}: found an artifact of kind {artifact.manifest.kind}, expected "
@@ -96,6 +162,7 @@ def open_artifact(path: Path, *kinds: str, check: Check = "small") -> Artifact:
     return artifact
 
 
+@of_one_moment
 def verify(path: Path) -> list[str]:
     """Compare every byte of an artifact with what was written.
 
@@ -107,7 +174,7 @@ def verify(path: Path) -> list[str]:
         UnknownSchemaError: written by another, probably newer, nnit.
     """
     try:
-        return _file_faults(Artifact(path, _read_manifest(path, ())), hashed=True)
+        return _file_faults(_read_manifest(path, ()), hashed=True)
     except DamagedArtifactError as error:
         return list(error.faults)
 
@@ -123,13 +190,25 @@ def read_bytes(artifact: Artifact, name: str) -> bytes:
     if entry is None:
         raise DamagedArtifactError(f"{file}: the manifest does not name this file")
     require_memory(entry.size, file)
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise DamagedArtifactError(f"{file}: cannot be read ({error.strerror})") from error
+    with damage_at(artifact.file(name), file):
+        data = read_bounded(artifact.file(name), entry.size)
     if len(data) != entry.size:
         raise DamagedArtifactError(f"{file}: found {len(data)} bytes, expected {entry.size}")
     return data
+
+
+@contextmanager
+def damage_at(opened: Path, shown: Path) -> Iterator[None]:
+    """Say of a file within an artifact that is missing or damaged where a person finds it.
+
+    Raises:
+        DamagedArtifactError: instead of either error, with the path that is shown.
+    """
+    try:
+        yield
+    except (MissingArtifactError, DamagedArtifactError) as error:
+        faults = [fault.replace(str(opened), str(shown)) for fault in error.faults]
+        raise DamagedArtifactError(*faults) from None
 
 
 def require_memory(num_bytes: int, what: object) -> None:
@@ -146,25 +225,24 @@ def require_memory(num_bytes: int, what: object) -> None:
         )
 
 
-def _read_manifest(path: Path, kinds: tuple[str, ...]) -> Manifest:
+def _read_manifest(path: Path, kinds: tuple[str, ...]) -> Artifact:
+    """Open the folder and read its manifest; the files are not looked at yet."""
     file = path / MANIFEST_NAME
-    if not path.is_dir():
-        found = "is a file, not the folder of an artifact" if path.exists() else "no such artifact"
-        raise MissingArtifactError(f"{path}: {found}; {_way_out(path, kinds)}")
-    if file.is_symlink():
-        raise DamagedArtifactError(f"{file}: is a link; an artifact holds its own files")
     try:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_MANIFEST_BYTES + 1)
-    except FileNotFoundError:
+        folder = Folder(path)
+    except MissingArtifactError:
+        found = "is a file, not the folder of an artifact" if path.exists() else "no such artifact"
+        raise MissingArtifactError(f"{path}: {found}; {_way_out(path, kinds)}") from None
+    inside = folder.path / MANIFEST_NAME
+    if inside.is_symlink():
+        raise DamagedArtifactError(f"{file}: is a link; an artifact holds its own files")
+    if not os.path.lexists(inside):
         raise MissingArtifactError(
             f"{path}: has no {MANIFEST_NAME}, so it is not an artifact; {_way_out(path, kinds)}"
-        ) from None
-    except OSError as error:
-        raise DamagedArtifactError(f"{file}: cannot be read ({error.strerror})") from error
-    if len(data) > MAX_MANIFEST_BYTES:
-        raise DamagedArtifactError(f"{file}: larger than {MAX_MANIFEST_BYTES} bytes")
-    return parse_manifest(data, str(file))
+        )
+    with damage_at(inside, file):
+        data = read_bounded(inside, MAX_MANIFEST_BYTES)
+    return Artifact(path, parse_manifest(data, str(file)), folder)
 
 
 def _way_out(path: Path, kinds: tuple[str, ...]) -> str:
@@ -182,7 +260,7 @@ def _commands(kinds: tuple[str, ...]) -> str:
 def _file_faults(artifact: Artifact, *, hashed: bool) -> list[str]:
     faults: list[str] = []
     expected = dict(artifact.manifest.files)
-    found = _sizes(artifact.path, faults.append)
+    found = _sizes(artifact, faults.append)
     found.pop(MANIFEST_NAME, None)
     for name in sorted(expected.keys() | found.keys()):
         file = artifact.path / name
@@ -193,29 +271,41 @@ def _file_faults(artifact: Artifact, *, hashed: bool) -> list[str]:
         elif found[name] != expected[name].size:
             faults.append(f"{file}: found {found[name]} bytes, expected {expected[name].size}")
         elif hashed:
-            faults += _hash_fault(file, expected[name])
+            faults += _hash_fault(artifact, name)
     return faults
 
 
-def _sizes(folder: Path, report: Callable[[str], None]) -> dict[str, int]:
+def _sizes(artifact: Artifact, report: Callable[[str], None]) -> dict[str, int]:
     """Return the size of each plain file; anything else is reported."""
-    sizes = {}
-    for parent, folders, names in os.walk(folder):
+    sizes, top = {}, artifact.folder.path
+
+    def unreadable(error: OSError) -> None:
+        folder = Path(error.filename).relative_to(top)
+        report(f"{artifact.path / folder}: cannot be read ({error.strerror})")
+
+    for parent, folders, names in os.walk(top, onerror=unreadable):
         for name in [*names, *folders]:
             file = Path(parent, name)
+            place = file.relative_to(top)
             if file.is_symlink():
-                report(f"{file}: is a link; an artifact holds its own files")
+                report(f"{artifact.path / place}: is a link; an artifact holds its own files")
             elif file.is_file():
-                sizes[file.relative_to(folder).as_posix()] = file.stat().st_size
+                sizes[place.as_posix()] = file.stat().st_size
             elif not file.is_dir():
-                report(f"{file}: is neither a file nor a folder")
+                report(f"{artifact.path / place}: is neither a file nor a folder")
     return sizes
 
 
-def _hash_fault(file: Path, entry: FileEntry) -> list[str]:
+def _hash_fault(artifact: Artifact, name: str) -> list[str]:
+    entry, file = artifact.manifest.files[name], artifact.path / name
     try:
-        with file.open("rb") as stream:
-            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        with (
+            damage_at(artifact.file(name), file),
+            open_regular(artifact.file(name)) as stream,
+        ):
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+    except DamagedArtifactError as error:
+        return list(error.faults)
     except OSError as error:
         return [f"{file}: cannot be read ({error.strerror})"]
     if sha256 == entry.sha256:

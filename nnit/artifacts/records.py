@@ -1,14 +1,13 @@
 """Named tuples as JSON and back, every field checked by its declared type."""
 
-import sys
 import types
 from collections.abc import Sequence
 from typing import Any, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from nnit.artifacts.canonical import MAX_NUMBER, MAX_WHOLE
 from nnit.errors import DamagedArtifactError
 
 Record = TypeVar("Record")
-MAX_NUMBER = sys.float_info.max
 
 
 def record_to_json(value: object) -> Any:  # noqa: ANN401  # JSON has no narrower type
@@ -52,12 +51,17 @@ def _parse(hint: Any, value: object, where: str) -> Any:  # noqa: ANN401
     if hint is float:
         if not isinstance(value, int | float) or isinstance(value, bool):
             _refuse(value, "a number", where)
-        if abs(value) > MAX_NUMBER:
-            _refuse(value, "a finite number", where)
+        if not abs(value) <= MAX_NUMBER:
+            _refuse(value, f"a number of at most {MAX_NUMBER}", where)
         return float(value)
-    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+    wrong = hint is int and (isinstance(value, bool) or not _is_near(value))
+    if not isinstance(value, hint) or wrong:
         _refuse(value, {int: "a whole number", str: "text", bool: "true or false"}[hint], where)
     return value
+
+
+def _is_near(value: object) -> bool:
+    return isinstance(value, int) and abs(value) <= MAX_WHOLE
 
 
 def _parse_items(parts: Sequence[Any], value: object, where: str) -> tuple[Any, ...]:

@@ -11,7 +11,13 @@ from nnit.artifacts.checks import MAX_DEPTH, all_attributes, damage_of
 from nnit.artifacts.interface import MAX_HORIZON, parse_interface
 from nnit.artifacts.manifest import KINDS, Provenance
 from nnit.artifacts.publish import publish
-from nnit.artifacts.reading import Artifact, Check, open_artifact, read_bytes
+from nnit.artifacts.reading import (
+    Artifact,
+    Check,
+    of_one_moment,
+    open_artifact,
+    read_bytes,
+)
 from nnit.artifacts.trajectories import Trajectory, trajectory_files
 from nnit.errors import DamagedArtifactError
 from nnit.mlp import MAX_WIDTH, PolicyInterface
@@ -78,6 +84,7 @@ def write_rollouts(
             writer.write_file(f"{VIDEOS}/{name}.mp4", data)
 
 
+@of_one_moment
 def read_rollouts(path: Path, *, check: Check = "small") -> tuple[Rollouts, Artifact]:
     """Read evaluations; those of schema 1 have no losses.
 
@@ -196,7 +203,7 @@ def _parse_evaluation(fields: JsonObject, schema: int) -> Evaluation:
         hidden_dims=hidden_dims,
         kind=fields.text("kind"),
         episodes=episodes,
-        loss=None if fields.value.get("cloning_loss") is None else fields.number("cloning_loss"),
+        loss=None if fields.value.get("cloning_loss") is None else fields.number("cloning_loss", 0),
     )
 
 

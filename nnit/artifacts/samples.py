@@ -12,7 +12,13 @@ from nnit.artifacts.checks import MAX_DEPTH, all_attributes, check_shape, damage
 from nnit.artifacts.interface import interface_names, interface_to_json, parse_interface
 from nnit.artifacts.manifest import ArraySpec, Provenance
 from nnit.artifacts.publish import publish
-from nnit.artifacts.reading import Artifact, Check, open_artifact, read_bytes
+from nnit.artifacts.reading import (
+    Artifact,
+    Check,
+    of_one_moment,
+    open_artifact,
+    read_bytes,
+)
 from nnit.artifacts.weights import read_tensors, tensor_bytes
 from nnit.errors import DamagedArtifactError
 from nnit.mlp import (
@@ -83,6 +89,7 @@ def write_samples(
                 writer.write_file(name, data)
 
 
+@of_one_moment
 def read_samples(path: Path, *, check: Check = "small") -> tuple[SampleSet, Artifact]:
     """Read generated networks.
 
@@ -131,8 +138,9 @@ def read_network(artifact: Artifact, k: int, interface: PolicyInterface) -> Samp
     if not 1 <= len(hidden_dims) <= MAX_DEPTH:
         config.refuse("architecture", f"1 to {MAX_DEPTH} widths")
     spec = interface.spec(hidden_dims)
-    file = artifact.path / network_folder(k) / TENSORS_NAME
-    tensors = read_tensors(file, _expected(spec)).tensors
+    file = f"{network_folder(k)}/{TENSORS_NAME}"
+    shown = artifact.path / file
+    tensors = read_tensors(artifact.file(file), _expected(spec), shown=shown).tensors
     layers = [
         LayerWeights(tensors[f"{2 * i}.weight"], tensors[f"{2 * i}.bias"])
         for i in range(len(spec.layers))

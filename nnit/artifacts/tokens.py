@@ -9,18 +9,20 @@ import numpy as np
 from nnit.artifacts.arrays import read_array, write_arrays
 from nnit.artifacts.canonical import JsonObject
 from nnit.artifacts.checks import (
+    MAX_BRANCHES,
     check_finite,
     check_offsets,
     check_shape,
+    check_within,
     damage_of,
     flatten_architectures,
     shared_attributes,
     split_architectures,
 )
-from nnit.artifacts.interface import parse_interfaces
+from nnit.artifacts.interface import TINY, parse_interfaces
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import publish
-from nnit.artifacts.reading import Artifact, Check, open_artifact
+from nnit.artifacts.reading import Artifact, Check, of_one_moment, open_artifact
 from nnit.mlp import MAX_WIDTH
 from nnit.tokens.patches import count_patches
 from nnit.tokens.token_set import ROLES, Standardizer, TokenSet
@@ -59,6 +61,7 @@ def write_tokens(
         write_arrays(writer, arrays)
 
 
+@of_one_moment
 def read_tokens(path: Path, *, check: Check = "small") -> tuple[TokenSet, Artifact]:
     """Read token sequences.
 
@@ -122,18 +125,23 @@ def parse_standardizers(fields: JsonObject, *, several: bool) -> tuple[Standardi
         DamagedArtifactError: a field is missing, unknown or impossible.
     """
     if not several:
-        return (_parse_standardizer(fields.object("standardizer")),)
+        return (parse_standardizer(fields.object("standardizer")),)
     return tuple(
-        _parse_standardizer(JsonObject(item, f"{fields.where}: standardizers[{k}]"))
+        parse_standardizer(JsonObject(item, f"{fields.where}: standardizers[{k}]"))
         for k, item in enumerate(fields.items("standardizers"))
     )
 
 
-def _parse_standardizer(fields: JsonObject) -> Standardizer:
+def parse_standardizer(fields: JsonObject) -> Standardizer:
+    """Read the statistics of one task.
+
+    Raises:
+        DamagedArtifactError: a field is missing, unknown or impossible.
+    """
     fields.only(Standardizer._fields)
     values = {name: fields.numbers(name, len(ROLES)) for name in Standardizer._fields}
     for name in ("weight_std", "bias_std"):
-        if not all(value > 0 for value in values[name]):
+        if not all(value > TINY for value in values[name]):
             fields.refuse(name, "positive numbers")
     return Standardizer(**values)
 
@@ -158,3 +166,6 @@ def _check(tokens: TokenSet) -> None:
     for name, shape in shapes.items():
         check_shape(name, getattr(tokens, name), _DTYPES[name], shape)
         check_finite(name, getattr(tokens, name))
+    check_within("branches", tokens.branches, 0, MAX_BRANCHES)
+    if (tokens.losses < 0).any():
+        raise ValueError("losses: found a negative one")

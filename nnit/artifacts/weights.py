@@ -9,10 +9,12 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 
-from nnit.artifacts.canonical import JsonObject, canonical_json, parse_json
+from nnit.artifacts.canonical import MAX_NUMBER, JsonObject, canonical_json, parse_json
+from nnit.artifacts.checks import is_sound
 from nnit.artifacts.manifest import ArraySpec
-from nnit.artifacts.reading import require_memory
+from nnit.artifacts.reading import damage_at, require_memory
 from nnit.errors import DamagedArtifactError, NnitError
+from nnit.opening import open_regular
 
 METADATA_KEY = "nnit"  # one key alone: safetensors writes several in an order of chance
 MAX_HEADER_BYTES = 100_000_000
@@ -54,8 +56,10 @@ def tensor_bytes(
         array = np.asarray(tensor, order="C")
         if array.dtype.name not in _DTYPES.values():
             raise ValueError(f"tensor {name}: {array.dtype} cannot be stored")
-        if finite and not np.isfinite(array).all():
-            raise ValueError(f"tensor {name} holds NaN or infinity")
+        if finite and not is_sound(array):
+            raise ValueError(
+                f"tensor {name} holds NaN or infinity, or a number beyond {MAX_NUMBER}"
+            )
         contiguous[name] = array
     return safetensors.numpy.save(contiguous, {METADATA_KEY: canonical_json(metadata)})
 
@@ -72,19 +76,31 @@ def write_tensors(
 
 
 def read_tensors(
-    path: Path, expected: Mapping[str, ArraySpec] | None = None, *, finite: bool = True
+    path: Path,
+    expected: Mapping[str, ArraySpec] | None = None,
+    *,
+    finite: bool = True,
+    shown: Path | None = None,
 ) -> TensorFile:
     """Read a safetensors file that ``write_tensors`` wrote.
 
     Args:
         path: The file.
         expected: Exactly these tensors, with these shapes and types; None for any.
-        finite: Refuse NaN and infinity.
+        finite: Refuse NaN, infinity, and what is beyond ``MAX_NUMBER``.
+        shown: What messages call the file, where that is not how it is opened.
 
     Raises:
         DamagedArtifactError: not safetensors, other tensors than expected, or not finite.
         ResourceError: it is larger than the machine's memory.
     """
+    with damage_at(path, shown or path):
+        return _read_tensors(path, expected, finite=finite)
+
+
+def _read_tensors(
+    path: Path, expected: Mapping[str, ArraySpec] | None, *, finite: bool
+) -> TensorFile:
     try:
         size = path.stat().st_size
         require_memory(size, path)
@@ -101,15 +117,17 @@ def read_tensors(
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise DamagedArtifactError(f"{path}: not a safetensors file ({error})") from None
     for name, tensor in tensors.items():
-        if finite and not np.isfinite(tensor).all():
-            raise DamagedArtifactError(f"{path}: {name}: holds NaN or infinity")
+        if finite and not is_sound(tensor):
+            raise DamagedArtifactError(
+                f"{path}: {name}: holds NaN or infinity, or a number beyond {MAX_NUMBER}"
+            )
     return TensorFile(tensors, metadata)
 
 
 def _read_header(path: Path, size: int) -> tuple[dict[str, ArraySpec], dict[str, Any]]:
     """Parse the header strictly; the library would let a repeated name pass."""
     where = str(path)
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         length = int.from_bytes(file.read(8), "little")
         if length > min(size - 8, MAX_HEADER_BYTES):
             raise DamagedArtifactError(f"{where}: not a safetensors file")

@@ -8,10 +8,13 @@ import numpy as np
 
 from nnit.artifacts.arrays import read_array, write_arrays
 from nnit.artifacts.checks import (
+    MAX_BRANCHES,
+    MAX_STEPS,
     all_attributes,
     check_finite,
     check_offsets,
     check_shape,
+    check_within,
     damage_of,
     flatten_architectures,
     split_architectures,
@@ -19,7 +22,7 @@ from nnit.artifacts.checks import (
 from nnit.artifacts.interface import parse_interface
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import publish
-from nnit.artifacts.reading import Artifact, Check, open_artifact
+from nnit.artifacts.reading import Artifact, Check, of_one_moment, open_artifact
 from nnit.zoo.members import ModelZoo, ZooMember
 
 
@@ -64,6 +67,7 @@ def write_zoo(
         write_arrays(writer, arrays)
 
 
+@of_one_moment
 def read_zoo(path: Path, *, check: Check = "small") -> tuple[ModelZoo, Artifact]:
     """Read a model zoo.
 
@@ -115,6 +119,12 @@ def _check(zoo: ModelZoo) -> None:
     check_shape("weights", zoo.weights, "float32", (len(zoo.weights),))
     check_offsets("offsets", zoo.offsets, sizes, len(zoo.weights))
     check_finite("weights", zoo.weights)
-    check_finite("loss", np.array([m.loss for m in zoo.members]))
+    losses = np.array([m.loss for m in zoo.members])
+    check_finite("loss", losses)
+    if (losses < 0).any():
+        raise ValueError("loss: found a negative one")
+    check_within("branch", np.array([m.branch for m in zoo.members]), 0, MAX_BRANCHES)
+    steps = np.array([m.fine_tune_steps for m in zoo.members])
+    check_within("fine_tune_steps", steps, 0, MAX_STEPS)
     if any(not (m.success != m.success or 0 <= m.success <= 1) for m in zoo.members):
         raise ValueError("success: not within 0 to 1")

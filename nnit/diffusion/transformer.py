@@ -18,11 +18,13 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from nnit.diffusion.batch import TokenBatch
+from nnit.mlp import MAX_WIDTH
 from nnit.tokens.sequence import NUM_FEATURES
 
 TIME_FEATURES = 64
 HIGHEST_FREQUENCY = 200.0  # radians over the whole of time
 ROW_INITIAL_STD = 0.3  # of the embeddings of branches and of tasks
+MAX_BLOCKS = 256  # of a transformer
 MASKED = -1e4  # added to the attention logits of padding; finite in bfloat16
 
 
@@ -45,12 +47,17 @@ class TransformerConfig:
 
     def __post_init__(self) -> None:
         counts = (self.num_branches + 1, self.num_tasks + 1)
-        if min(self.patch_size, self.width, self.depth, self.heads, *counts) < 1:
-            raise ValueError(f"sizes must be positive, got {self}")
+        sizes = (self.patch_size, self.width, self.depth, self.heads, *counts)
+        if min(sizes) < 1 or max(sizes) > MAX_WIDTH or self.depth > MAX_BLOCKS:
+            raise ValueError(
+                f"sizes must be within 1 to {MAX_WIDTH} and depth to {MAX_BLOCKS}, got {self}"
+            )
         object.__setattr__(self, "arch_depths", tuple(self.arch_depths))  # JSON has lists
         object.__setattr__(self, "arch_widths", tuple(self.arch_widths))
         if not (self.arch_depths and self.arch_widths):
             raise ValueError(f"no depth or no width to generate, got {self}")
+        if not all(1 <= value <= MAX_WIDTH for value in (*self.arch_depths, *self.arch_widths)):
+            raise ValueError(f"depths and widths must be within 1 to {MAX_WIDTH}")
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
 

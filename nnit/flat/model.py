@@ -18,9 +18,9 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from nnit.diffusion.transformer import TIME_FEATURES, time_features
+from nnit.diffusion.transformer import MAX_BLOCKS, TIME_FEATURES, time_features
 from nnit.flat.layout import SLOT_FEATURES, largest_spec
-from nnit.mlp import MlpSpec
+from nnit.mlp import MAX_WIDTH, MlpSpec
 from nnit.seeding import torch_generator
 
 CHUNK = 128  # entries of the vector that the first convolution takes in
@@ -47,8 +47,11 @@ class FlatConfig:
     depth: int
 
     def __post_init__(self) -> None:
-        if min(asdict(self).values()) < 1:
-            raise ValueError(f"sizes must be positive, got {self}")
+        sizes = asdict(self).values()
+        if min(sizes) < 1 or max(sizes) > MAX_WIDTH or self.depth > MAX_BLOCKS:
+            raise ValueError(
+                f"sizes must be within 1 to {MAX_WIDTH} and depth to {MAX_BLOCKS}, got {self}"
+            )
 
     @property
     def largest(self) -> MlpSpec:

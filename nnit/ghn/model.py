@@ -17,9 +17,10 @@ from torch.nn.utils.rnn import pad_sequence
 from nnit.cloning import LayerTensors, flat_from_layers
 from nnit.ghn.decoder import BiasDecoder, CnnDecoder, PointwiseDecoder
 from nnit.ghn.graph import NUM_NODE_FEATURES, node_features
-from nnit.mlp import MlpSpec, Network
-from nnit.training import load_model_arrays
+from nnit.mlp import MAX_WIDTH, MlpSpec, Network
+from nnit.training import build_from_arrays
 
+MAX_ROUNDS = 64  # of message passing, and as many layers as matter to each other
 CALIBRATION_WIDTHS = ((32, 32), (64, 64, 64), (128,), (96, 160))
 
 
@@ -39,8 +40,11 @@ class GhnConfig:
     def __post_init__(self) -> None:
         if self.decoder not in ("cnn", "pointwise"):
             raise ValueError(f"decoder is {self.decoder!r}, expected 'cnn' or 'pointwise'")
-        if min(self.node_dim, self.channels, self.rounds) < 1 or self.channels % 2:
-            raise ValueError(f"sizes must be positive and channels even, got {self}")
+        sizes = (self.node_dim, self.channels, self.rounds)
+        if min(sizes) < 1 or max(sizes) > MAX_WIDTH or self.channels % 2:
+            raise ValueError(f"sizes must be within 1 to {MAX_WIDTH}, channels even, got {self}")
+        if self.rounds > MAX_ROUNDS:
+            raise ValueError(f"rounds is {self.rounds}, expected at most {MAX_ROUNDS}")
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain data."""
@@ -162,10 +166,12 @@ def build_ghn(config: GhnConfig, obs_dim: int, act_dim: int, seed: int) -> Graph
 
 
 def load_ghn(config: GhnConfig, arrays: dict[str, np.ndarray]) -> GraphHyperNetwork:
-    """Make a hypernetwork from its configuration and arrays."""
-    ghn = GraphHyperNetwork(config)
-    load_model_arrays(ghn, arrays)
-    return ghn
+    """Make a hypernetwork from its configuration and arrays.
+
+    Raises:
+        RuntimeError: the arrays are not those of the configuration.
+    """
+    return build_from_arrays(lambda: GraphHyperNetwork(config), arrays)
 
 
 @torch.no_grad()

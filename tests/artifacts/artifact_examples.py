@@ -117,7 +117,7 @@ def tokens(patch_size: int = 2) -> TokenSet:
         bias_patches=noise(2, sum(bias_counts), patch_size),
         bias_offsets=np.cumsum([0, *bias_counts], dtype=np.int64),
         branches=np.arange(count, dtype=np.int32),
-        losses=noise(3, count),
+        losses=abs(noise(3, count)),
         tasks=np.zeros(count, np.int32),
         standardizers=(STANDARDIZER,),
         interfaces=(INTERFACE,),

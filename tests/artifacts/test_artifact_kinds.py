@@ -33,6 +33,8 @@ from artifact_examples import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nnit.artifacts.canonical import MAX_NUMBER
+from nnit.artifacts.checks import MAX_BRANCHES, MAX_STEPS
 from nnit.artifacts.demos import read_demos, write_demos
 from nnit.artifacts.describe import describe, describe_path
 from nnit.artifacts.manifest import KINDS, Provenance
@@ -107,7 +109,7 @@ def test_demos_of_any_length_come_back(episodes, seed, tmp_path):
 
 
 ARCHITECTURES = st.lists(st.integers(1, 9), min_size=1, max_size=5).map(tuple)
-FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+LOSSES = st.floats(0, MAX_NUMBER)
 
 
 @BRIEF
@@ -116,9 +118,9 @@ FLOATS = st.floats(allow_nan=False, allow_infinity=False)
         st.builds(
             ZooMember,
             ARCHITECTURES,
-            st.integers(-1, 2**31 - 1),
-            st.integers(0, 2**60),
-            FLOATS,
+            st.integers(0, MAX_BRANCHES),
+            st.integers(0, MAX_STEPS),
+            LOSSES,
             st.one_of(st.just(float("nan")), st.floats(0, 1)),
             st.sampled_from(["train", "unseen_combo", "deeper", "é"]),
         ),
@@ -141,7 +143,7 @@ EPISODES = st.lists(
         st.integers(0, 2**62),
         st.booleans(),
         st.booleans(),
-        st.floats(-1e300, 1e300),
+        st.floats(-MAX_NUMBER, MAX_NUMBER),
         st.integers(0, 10**6),
     ),
     min_size=1,
@@ -159,7 +161,7 @@ EPISODES = st.lists(
             st.lists(st.integers(1, 300), max_size=3).map(tuple),
             st.sampled_from(["", "train", "wider"]),
             EPISODES,
-            st.none() | st.floats(0, 1e30),
+            st.none() | LOSSES,
         ),
         max_size=5,
         unique_by=lambda evaluation: evaluation.name,

@@ -76,5 +76,5 @@ def test_the_seed_decides_the_initial_weights():
 
 def test_impossible_sizes_are_refused():
     """A ValueError shows the sizes."""
-    with pytest.raises(ValueError, match="must be positive"):
+    with pytest.raises(ValueError, match="must be within 1 to"):
         FlatConfig(6, 3, 24, 2, latents=0, width=24, depth=2)

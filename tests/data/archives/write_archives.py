@@ -77,7 +77,7 @@ def values():
     # Patches of 2 x 2: (2, 3) has layers 2x3, 3x2, 2x3; (4,) has layers 4x3, 2x4.
     tokens = TokenSet(
         2, ARCHITECTURES, ramp(12, 2, 2), np.array([0, 6, 12]), ramp(7, 2), np.array([0, 4, 7]),
-        np.array([0, 1], np.int32), ramp(2), np.array([0, 0], np.int32), (STANDARDIZER,),
+        np.array([0, 1], np.int32), abs(ramp(2)), np.array([0, 0], np.int32), (STANDARDIZER,),
         (INTERFACE,),
     )
     samples = SampleSet(
@@ -92,7 +92,7 @@ def tokens_of_two_tasks():
     """Return a network of each task: (2, 3) as above; (4,) has layers 4x5, 1x4."""
     return TokenSet(
         2, ARCHITECTURES, ramp(14, 2, 2), np.array([0, 6, 14]), ramp(7, 2), np.array([0, 4, 7]),
-        np.array([0, 0], np.int32), ramp(2), np.array([0, 1], np.int32),
+        np.array([0, 0], np.int32), abs(ramp(2)), np.array([0, 1], np.int32),
         (STANDARDIZER, STANDARDIZER._replace(weight_mean=(0.125,) * 3)), (INTERFACE, OTHER),
     )
 
