@@ -18,6 +18,7 @@ CLONE_LEARNING_RATE = 2e-3
 CLONE_BATCH_SIZE = 256
 ADAM_EPSILON = 1e-8  # torch's
 SATURATION = 0.999  # a label beyond it is at the bound of the action
+WORST_LOSS = 1e30  # the largest that artifacts hold
 
 
 class LayerTensors(NamedTuple):
@@ -146,11 +147,11 @@ def evaluate_loss(layers: list[LayerTensors], data: CloningData) -> float:
 def network_loss(network: Network, interface: PolicyInterface, data: CloningData) -> float:
     """Return the cloning loss of a network over all transitions.
 
-    An output beyond float32 makes a loss that is no number; it counts as the largest one.
+    An output beyond float32 makes a loss that is no number; it counts as the worst one.
     """
     flat = torch.from_numpy(np.array(network.weights))
     loss = evaluate_loss(layers_from_flat(interface.spec(network.hidden_dims), flat), data)
-    return loss if math.isfinite(loss) else float(np.finfo(np.float32).max)
+    return loss if loss < WORST_LOSS else WORST_LOSS  # NaN is not below it
 
 
 class LossUnit(NamedTuple):

@@ -8,6 +8,7 @@ import torch
 from learning_examples import INTERFACE, make_demos, random_flat, worker_settings
 
 from nnit.cloning import (
+    WORST_LOSS,
     CloneUnit,
     CloningData,
     bootstrap,
@@ -18,10 +19,11 @@ from nnit.cloning import (
     flat_from_layers,
     initialise_flat,
     layers_from_flat,
+    network_loss,
     run_mlp,
     train_alone,
 )
-from nnit.mlp import MlpSpec, forward, split_layers
+from nnit.mlp import MlpSpec, Network, forward, split_layers
 from nnit.seeding import numpy_generator, torch_generator
 
 SPEC = INTERFACE.spec((8, 7))
@@ -226,3 +228,9 @@ def test_epsilon_decides_whether_weights_move_that_the_loss_hardly_feels(
     trained = train(replace(data, observations=faint), flat, epsilon=epsilon)
     moved = layers_from_flat(SPEC, trained - flat)[0].weight.square().mean(dim=0).sqrt()
     assert least <= float(moved[0] / moved[1:].mean()) <= most
+
+
+def test_a_loss_beyond_numbers_is_the_worst_one(data):
+    """A network whose outputs overflow has a loss that can be written down."""
+    weights = np.full(SPEC.num_parameters, 1e30, np.float32)
+    assert network_loss(Network(SPEC.hidden_dims, weights), INTERFACE, data) == WORST_LOSS
