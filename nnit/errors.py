@@ -8,6 +8,13 @@ memory or device, 7 quality gate not met, 130 and 143 interrupted.
 
 from typing import ClassVar
 
+SHOWN = 40  # characters of what was found
+
+
+def shorten(text: str) -> str:
+    """Cut off what a message does not need of a text that may be long."""
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+
 
 class NnitError(Exception):
     """A fault outside nnit's own code; the command line prints its lines and no traceback."""

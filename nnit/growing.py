@@ -7,7 +7,6 @@ Source: Chen et al. 2016, "Net2Net: Accelerating Learning via Knowledge Transfer
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -44,24 +43,37 @@ def plan_growth(wanted: Architecture, widest: int, deepest: int) -> Growth:
         deepest: Most hidden layers of the core.
     """
     capped = tuple(min(width, widest) for width in wanted)
-
-    @cache
-    def best(start: int, runs: int) -> tuple[float, tuple[int, ...]]:
-        """Return score and ends of the best split of the layers from ``start`` on."""
-        if runs == 1:
-            return math.log(min(capped[start:])), (len(capped),)
-        options = []
-        for end in range(start + 1, len(capped) - runs + 2):
-            score, ends = best(end, runs - 1)
-            options.append((math.log(min(capped[start:end])) + score, (end, *ends)))
-        return max(options, key=lambda option: option[0])
-
-    _, ends = best(0, min(len(capped), deepest))
-    runs = list(pairwise((0, *ends)))
+    runs = list(pairwise((0, *_best_ends(capped, min(len(capped), deepest)))))
     return Growth(
         tuple(min(capped[start:end]) for start, end in runs),
         tuple(end - start for start, end in runs),
     )
+
+
+def _best_ends(widths: Architecture, runs: int) -> list[int]:
+    """Return where the runs end in the split with the largest product of their narrowest widths.
+
+    ``best[start]`` is the logarithm of that product for the layers from ``start`` on, first in
+    one run, then in two, and so on.
+    """
+    depth, logs = len(widths), np.array([math.log(width) for width in widths])
+    narrowest = [np.minimum.accumulate(logs[start:]) for start in range(depth)]
+    best = np.array([run[-1] for run in narrowest])
+    choices: list[np.ndarray] = []  # the end of the first run, by start; the last split first
+    for rest in range(1, runs):
+        # With `rest` runs behind it, the first run leaves a layer for each of them.
+        scores, ends = np.full(depth, -np.inf), np.zeros(depth, np.int64)
+        for start in range(depth - rest):
+            options = narrowest[start][: depth - rest - start] + best[start + 1 : depth - rest + 1]
+            ends[start] = start + 1 + options.argmax()
+            scores[start] = options.max()
+        best = scores
+        choices.append(ends)
+    chosen, start = [], 0
+    for ends in reversed(choices):
+        start = int(ends[start])
+        chosen.append(start)
+    return [*chosen, depth]
 
 
 def grow(layers: list[LayerWeights], wanted: Architecture, growth: Growth) -> list[LayerWeights]:

@@ -11,11 +11,13 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from nnit.errors import UsageError
+from nnit.errors import UsageError, shorten
 
 Architecture = tuple[int, ...]  # hidden widths from the input to the output
 MAX_WIDTH = 65_536  # a typing error, not a policy, beyond this
+MAX_DEPTH = 1024  # the same of hidden layers
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,99}")  # of tasks and control modes
+ADVICE = "give hidden widths, as in 128,256,128"
 Output = Literal["action", "class"]
 ACTION: Output = "action"  # numbers within [-1, 1]
 CLASS: Output = "class"  # one number for each class; the largest is chosen
@@ -38,7 +40,8 @@ class MlpSpec:
     """The shape of an MLP: ``obs_dim -> hidden_dims -> act_dim`` with one activation between.
 
     Raises:
-        UsageError: a dimension below 1, a width above ``MAX_WIDTH`` or no hidden layer.
+        UsageError: a dimension below 1, a width above ``MAX_WIDTH``, no hidden layer or more than
+            ``MAX_DEPTH``.
     """
 
     obs_dim: int
@@ -49,11 +52,13 @@ class MlpSpec:
     def __post_init__(self) -> None:
         if not self.hidden_dims:
             raise UsageError("architecture: no hidden layer; give at least one width, as in 64,64")
+        if self.depth > MAX_DEPTH:
+            raise UsageError(f"architecture: {self.depth} hidden layers, at most {MAX_DEPTH}")
         for width in (self.obs_dim, self.act_dim, *self.hidden_dims):
             if not 1 <= width <= MAX_WIDTH:
                 raise UsageError(
-                    f"architecture {format_architecture(self.hidden_dims)}: width {width} is not "
-                    f"within 1 to {MAX_WIDTH}"
+                    f"architecture {shorten(format_architecture(self.hidden_dims))}: width "
+                    f"{width} is not within 1 to {MAX_WIDTH}"
                 )
 
     @property
@@ -143,19 +148,42 @@ def parse_architecture(text: str, flag: str = "--arch") -> Architecture:
         flag: Where, for the message.
 
     Raises:
-        UsageError: not a comma-separated list of positive integers.
+        UsageError: not a comma-separated list of widths, or one that no network may have.
+    """
+    return tuple(parse_width(part, f"{flag} {shorten(text)}") for part in split_text(text, flag))
+
+
+def split_text(text: str, flag: str) -> list[str]:
+    """Cut what may be an architecture into its parts, without the spaces around them.
+
+    Raises:
+        UsageError: nothing, or more parts than ``MAX_DEPTH``.
     """
     if not text.strip():
-        raise UsageError(f"{flag}: empty; give hidden widths, as in 128,256,128")
-    widths = []
-    for part in text.split(","):
-        if not part.strip().isascii() or not part.strip().isdigit() or int(part) < 1:
-            raise UsageError(
-                f"{flag} {text}: {part.strip() or 'an empty width'!r} is not a positive integer; "
-                "give hidden widths, as in 128,256,128"
-            )
-        widths.append(int(part))
-    return tuple(widths)
+        raise UsageError(f"{flag}: empty; {ADVICE}")
+    depth = text.count(",") + 1
+    if depth > MAX_DEPTH:
+        raise UsageError(f"{flag} {shorten(text)}: {depth} hidden layers, at most {MAX_DEPTH}")
+    return [part.strip() for part in text.split(",")]
+
+
+def parse_width(part: str, where: str) -> int:
+    """Read one width of an architecture.
+
+    Args:
+        part: What was given.
+        where: As a part of what, for the message.
+
+    Raises:
+        UsageError: not an integer from 1 to ``MAX_WIDTH``.
+    """
+    digits = part.lstrip("0")
+    if not digits or not digits.isascii() or not digits.isdigit():
+        shown = repr(shorten(part)) if part else "an empty width"
+        raise UsageError(f"{where}: {shown} is not a positive integer; {ADVICE}")
+    if len(digits) > len(str(MAX_WIDTH)) or int(digits) > MAX_WIDTH:
+        raise UsageError(f"{where}: width {shorten(part)} is not within 1 to {MAX_WIDTH}")
+    return int(digits)
 
 
 class PolicyInterface(NamedTuple):

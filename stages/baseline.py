@@ -22,6 +22,7 @@ from nnit.zoo.members import ModelZoo
 from nnit.zoo.neighbours import add_noise, average, nearest_networks
 from stages.lineage import refuse_leak
 from stages.params import BaselineParams, Params, RunOptions
+from stages.sample import refuse_too_many, require_room_for_all
 
 
 @dataclass(frozen=True)
@@ -62,17 +63,25 @@ def run(
     """Make one network of each architecture, or some noisy ones, out of the nearest in the zoo.
 
     Raises:
-        UsageError: an unknown method, or no architecture.
+        UsageError: an unknown method, no architecture, or more networks than samples hold.
+        ResourceError: the networks do not fit into memory.
         LeakError: a network of the zoo has a held-out architecture, or one may have been trained on
             by what wrote it.
         NnitError: a missing or damaged input, or an output that can't be written.
     """
     check_output_free(outputs.samples, force=options.force, kind="samples")
     section, make = params.baseline, method_of(inputs)
+    copies = section.samples if make is take_noisy else 1
+    refuse_too_many(len(inputs.architectures) * copies)
     zoo, parent = read_zoo(inputs.zoo)
     trained = [member.hidden_dims for member in zoo.members]
     made_with = parent.manifest.params
     refuse_leak(inputs.zoo, trained, made_with, params.architectures, "nnit zoo-export")
+
+    specs = [zoo.interface.spec(widths) for widths in inputs.architectures]
+    require_room_for_all(specs * copies)
+    for spec in specs if make is take_average else []:
+        require_room_for_all([spec] * min(section.averaged, len(zoo)))
 
     progress.start(inputs.method, len(inputs.architectures))
     started = time.perf_counter()

@@ -150,8 +150,7 @@ def ask_ghn(
     architectures = tuple(dict.fromkeys(architectures))
     ghn = load_hypernetwork(path)
     specs = [ghn.interface.spec(widths) for widths in architectures]
-    for spec in specs:
-        require_decoding_memory(spec)
+    require_decoding_memory(specs)
     networks = write_networks(ghn.model, specs)
     requests = tuple(
         _request(f"ghn-{format_architecture(network.hidden_dims)}", "ghn", network, training_range)

@@ -11,7 +11,7 @@ from pathlib import Path
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.samples import Sample, SampleSet, write_samples
-from nnit.errors import UsageError
+from nnit.errors import UsageError, shorten
 from nnit.flat.layout import has_room
 from nnit.flat.model import FlatConfig
 from nnit.flat.sampler import sample_flat
@@ -21,7 +21,7 @@ from nnit.seeding import torch_generator
 from nnit.training import prepare_torch
 from stages.flat import load_flat
 from stages.params import Params, RunOptions
-from stages.sample import raise_if_stopped
+from stages.sample import raise_if_stopped, refuse_too_many, require_room_for_all
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,15 @@ def run(
     Sample ``k`` of an architecture has random numbers of its own.
 
     Raises:
-        UsageError: an architecture wider or deeper than the padded vector has room for, or none.
+        UsageError: an architecture wider or deeper than the padded vector has room for, none, or
+            more networks than samples hold.
+        ResourceError: the networks do not fit into memory.
         NnitError: a missing or damaged input, an output that can't be written, or the run was
             stopped.
     """
     check_output_free(outputs.samples, force=options.force, kind="samples")
+    asked = len(inputs.architectures) + len(inputs.where_possible)
+    refuse_too_many(asked * params.flat_sample.samples)
     generator = load_flat(inputs.flat, options.device)
     config = generator.model.config
     refuse_without_room(inputs.architectures, config)
@@ -86,6 +90,7 @@ def run(
         for widths in wanted
         for k in range(params.flat_sample.samples)
     ]
+    require_room_for_all([spec for _, spec in specs])
     progress.start("flat-sample", len(specs))
     samples, started = [], time.perf_counter()
     for k, spec in specs:
@@ -132,7 +137,8 @@ def refuse_without_room(architectures: tuple[Architecture, ...], config: FlatCon
     _, cannot = sort_out(architectures, config)
     if cannot:
         room = describe_room(config)
-        raise UsageError(*(f"--arch {format_architecture(widths)}: {room}" for widths in cannot))
+        named = [shorten(format_architecture(widths)) for widths in cannot]
+        raise UsageError(*(f"--arch {name}: {room}" for name in named))
 
 
 def sort_out(

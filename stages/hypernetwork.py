@@ -1,6 +1,6 @@
 """Read a ghn artifact as a graph hypernetwork that is ready to write networks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,11 @@ import numpy as np
 
 from nnit.artifacts.model import read_model
 from nnit.artifacts.reading import require_memory
-from nnit.errors import DamagedArtifactError
+from nnit.errors import DamagedArtifactError, shorten
 from nnit.ghn.model import GhnConfig, GraphHyperNetwork, load_ghn
 from nnit.mlp import MlpSpec, PolicyInterface, format_architecture
 
+WEIGHT_BYTES = 8  # for each weight of a network
 DECODER_BYTES = 64  # at the peak, for each weight of the layer that is being written
 
 
@@ -46,12 +47,15 @@ def load_hypernetwork(path: Path) -> Hypernetwork:
     )
 
 
-def require_decoding_memory(spec: MlpSpec) -> None:
-    """Refuse a network that does not fit into memory while a hypernetwork writes it.
+def require_decoding_memory(specs: Sequence[MlpSpec]) -> None:
+    """Refuse networks that do not fit into memory while a hypernetwork writes them.
 
     Raises:
-        ResourceError: it does not.
+        ResourceError: one does not, or all of them together.
     """
-    largest = max(layer.num_parameters for layer in spec.layers)
-    num_bytes = 8 * spec.num_parameters + DECODER_BYTES * largest
-    require_memory(num_bytes, f"--arch {format_architecture(spec.hidden_dims)}")
+    for spec in specs:
+        largest = max(layer.num_parameters for layer in spec.layers)
+        num_bytes = WEIGHT_BYTES * spec.num_parameters + DECODER_BYTES * largest
+        require_memory(num_bytes, f"--arch {shorten(format_architecture(spec.hidden_dims))}")
+    num_bytes = WEIGHT_BYTES * sum(spec.num_parameters for spec in specs)
+    require_memory(num_bytes, f"{len(specs)} networks")

@@ -11,11 +11,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
-from nnit.errors import MissingArtifactError, ParamsError, UsageError
+from nnit.errors import MissingArtifactError, ParamsError, UsageError, shorten
 from stages.params import Location, Params, RulesError, Section
 
 DEFAULT_FILE = Path("params.yaml")
-SHOWN_VALUE = 40  # characters
 PLAIN_WORDS = {
     "int_type": "must be a whole number",
     "float_type": "must be a number",
@@ -153,8 +152,7 @@ def _section_at(location: Location) -> type[Section]:
 
 
 def _shown(value: object) -> str:
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= SHOWN_VALUE else text[: SHOWN_VALUE - 1] + "…"
+    return shorten(json.dumps(value, default=str, ensure_ascii=False))
 
 
 def _dotted(location: Location) -> str:

@@ -17,7 +17,7 @@ from nnit.artifacts.demos import read_demos
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.reading import require_memory
-from nnit.artifacts.samples import Sample, SampleSet, write_samples
+from nnit.artifacts.samples import MAX_NETWORKS, Sample, SampleSet, write_samples
 from nnit.cloning import CloningData, cloning_data, network_loss
 from nnit.diffusion.architecture import (
     ArchitectureBounds,
@@ -25,7 +25,7 @@ from nnit.diffusion.architecture import (
     generate_architecture,
 )
 from nnit.diffusion.sampler import SampleRequest, choose_branch, sample_networks
-from nnit.errors import InterruptedRunError, UsageError
+from nnit.errors import InterruptedRunError, UsageError, shorten
 from nnit.growing import Growth, grow_network, plan_growth
 from nnit.mlp import (
     MlpSpec,
@@ -44,6 +44,7 @@ from stages.params import Params, RunOptions, SampleParams
 
 UNBOUNDED = ArchitectureBounds()
 COPIES = 4  # of weights, and of attention logits, that are in memory at a time
+COPIES_OF_ALL = 2  # of the weights of all networks: they are written together
 
 
 @dataclass(frozen=True)
@@ -106,15 +107,16 @@ def run(
 
     Raises:
         UsageError: bounds that nothing meets, a pattern deeper than what may be generated,
-            candidates without demonstrations to choose by, or a task that the generator does not
-            know or that is not said where it knows several.
+            candidates without demonstrations to choose by, a task that the generator does not
+            know or that is not said where it knows several, or more networks than samples hold.
         WrongKindError: demonstrations of another task.
-        ResourceError: a network that does not fit into memory.
+        ResourceError: a network, or all of them, do not fit into memory.
         NnitError: a missing or damaged input, an output that can't be written, or the run was
             stopped.
     """
     check_output_free(outputs.samples, force=options.force, kind="samples")
     section = params.sample
+    refuse_too_many(len(inputs.architectures) * section.samples * section.best_of)
     generator = load_generator(inputs.generator, options.device, inputs.task)
     judge, parents = read_judge(inputs, generator, section), {"generator": generator.digest}
     if judge is not None:
@@ -184,7 +186,7 @@ def generate(
     Candidate ``j`` of sample ``k`` is what sample ``k * best_of + j`` would be without choosing.
 
     Raises:
-        ResourceError: a network does not fit into memory.
+        ResourceError: a network, or all of them, do not fit into memory.
     """
     best_of = params.sample.best_of
     within = params.sample.beyond == "grow"
@@ -196,6 +198,7 @@ def generate(
     ]
     for spec, asked in zip(specs, requests, strict=True):
         require_room(spec, asked.spec, generator)
+    require_room_for_all(specs)
     progress.start("sample", len(requests))
     networks: dict[int, Network] = {}
     for position, network in sample_networks(
@@ -266,8 +269,8 @@ def complete(
     deepest = max(generator.values.depths)
     if pattern is not None and None in pattern and len(pattern) > deepest:
         raise UsageError(
-            f"--arch {format_pattern(pattern)}: {len(pattern)} hidden layers, but widths are "
-            f"generated for up to {deepest}; give every width of a deeper network"
+            f"--arch {shorten(format_pattern(pattern))}: {len(pattern)} hidden layers, but widths "
+            f"are generated for up to {deepest}; give every width of a deeper network"
         )
     chance = torch_generator(options.seed, "architecture", format_pattern(pattern), k)
     widths = generate_architecture(
@@ -293,11 +296,33 @@ def require_room(spec: MlpSpec, generated: MlpSpec, generator: Generator) -> Non
     Raises:
         ResourceError: its weights, or the attention logits of what is generated, do not fit.
     """
-    what = f"--arch {format_architecture(spec.hidden_dims)}"
+    what = f"--arch {shorten(format_architecture(spec.hidden_dims))}"
     require_memory(COPIES * 4 * spec.num_parameters, what)
     weights, biases = count_patches(generated, generator.patch_size)
     length = weights + biases + generated.depth + 1
     require_memory(COPIES * 4 * generator.model.config.heads * length**2, what)
+
+
+def refuse_too_many(networks: int) -> None:
+    """Refuse more networks than samples may hold.
+
+    Raises:
+        UsageError: it is more.
+    """
+    if networks > MAX_NETWORKS:
+        raise UsageError(
+            f"--samples: {networks} networks in all, at most {MAX_NETWORKS}; ask for fewer at once"
+        )
+
+
+def require_room_for_all(specs: Sequence[MlpSpec]) -> None:
+    """Refuse networks that do not fit into memory together.
+
+    Raises:
+        ResourceError: they do not.
+    """
+    num_bytes = COPIES_OF_ALL * 4 * sum(spec.num_parameters for spec in specs)
+    require_memory(num_bytes, f"{len(specs)} networks")
 
 
 def raise_if_stopped(progress: Progress) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import time
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnit.growing import Growth, deepen, grow, plan_growth, widen
-from nnit.mlp import MlpSpec, forward, split_layers
+from nnit.mlp import MAX_DEPTH, MlpSpec, forward, split_layers
 
 SPEC = MlpSpec(5, 3, (6, 4))
 
@@ -109,6 +110,17 @@ def test_no_way_to_split_has_a_larger_core(wanted, widest, deepest):
         largest = max(largest, math.prod(min(widest, *part) for part in parts))
     assert math.prod(growth.core) == pytest.approx(largest)
     assert len(growth.core) == len(growth.lengths) == runs
+
+
+@pytest.mark.parametrize("deepest", [4, 512])
+def test_the_deepest_network_is_planned_in_seconds(deepest):
+    """Of the most hidden layers that a network may have, one of them narrow."""
+    wanted = (*(8,) * 500, 2, *(8,) * (MAX_DEPTH - 501))
+    started = time.monotonic()
+    growth = plan_growth(wanted, widest=16, deepest=deepest)
+    assert time.monotonic() - started < 5
+    assert sorted(growth.core) == [2, *(8,) * (deepest - 1)]
+    assert sum(growth.lengths) == MAX_DEPTH
 
 
 @pytest.mark.parametrize("wanted", [(7, 9), (6, 6, 4), (9, 7, 4, 11), (6, 4, 30, 4, 4)])

@@ -10,6 +10,7 @@ from torch import nn
 
 from nnit.errors import UsageError
 from nnit.mlp import (
+    MAX_DEPTH,
     MAX_WIDTH,
     LayerShape,
     LayerWeights,
@@ -147,9 +148,33 @@ def test_parse_refuses_what_is_no_list_of_positive_integers(text):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        ",".join(["8"] * (MAX_DEPTH + 1)),
+        ",".join(["8"] * 100_000),
+        f"64,{MAX_WIDTH + 1}",
+        "9" * 5000,
+        "x" * 5000,
+    ],
+)
+def test_parse_refuses_what_no_network_may_have(text):
+    """Too deep, too wide, or endless: one short line, in no time."""
+    with pytest.raises(UsageError, match="--arch") as caught:
+        parse_architecture(text)
+    assert len(str(caught.value)) < 200
+
+
+def test_parse_allows_the_bounds_themselves():
+    """The deepest and the widest; zeros in front are no digits that count."""
+    assert parse_architecture(",".join(["8"] * MAX_DEPTH)) == (8,) * MAX_DEPTH
+    assert parse_architecture(f"0000000{MAX_WIDTH}") == (MAX_WIDTH,)
+
+
+@pytest.mark.parametrize(
     "dims",
     [
         (3, 2, ()),
+        (3, 2, (8,) * (MAX_DEPTH + 1)),
         (3, 2, (0,)),
         (3, 2, (4, -1)),
         (3, 2, (MAX_WIDTH + 1,)),

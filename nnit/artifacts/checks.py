@@ -12,7 +12,6 @@ from nnit.artifacts.interface import interfaces_to_json, parse_interfaces
 from nnit.errors import DamagedArtifactError, NnitError, UsageError
 from nnit.mlp import Architecture, PolicyInterface
 
-MAX_DEPTH = 1024
 MAX_BRANCHES = 10**4
 MAX_STEPS = 10**9  # of an optimiser
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nnit.artifacts.canonical import JsonObject, canonical_file, parse_canonical
-from nnit.artifacts.checks import MAX_DEPTH, all_attributes, damage_of
+from nnit.artifacts.checks import all_attributes, damage_of
 from nnit.artifacts.interface import parse_interface
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import publish
@@ -21,7 +21,7 @@ from nnit.artifacts.samples import Sample, network_files, read_network
 from nnit.errors import DamagedArtifactError
 from nnit.frontier.front import Candidate, Frontier
 from nnit.frontier.race import LEFT_AS, RaceRules, Standing
-from nnit.mlp import MAX_WIDTH, PolicyInterface
+from nnit.mlp import MAX_DEPTH, MAX_WIDTH, PolicyInterface
 
 FRONTIER_NAME = "frontier.json"
 FIGURE_NAME = "frontier.png"

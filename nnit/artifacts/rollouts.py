@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nnit.artifacts.canonical import JsonObject, canonical_file, parse_canonical
-from nnit.artifacts.checks import MAX_DEPTH, all_attributes, damage_of
+from nnit.artifacts.checks import all_attributes, damage_of
 from nnit.artifacts.interface import MAX_HORIZON, parse_interface
 from nnit.artifacts.manifest import KINDS, Provenance
 from nnit.artifacts.publish import publish
@@ -20,7 +20,7 @@ from nnit.artifacts.reading import (
 )
 from nnit.artifacts.trajectories import Trajectory, trajectory_files
 from nnit.errors import DamagedArtifactError
-from nnit.mlp import MAX_WIDTH, PolicyInterface
+from nnit.mlp import MAX_DEPTH, MAX_WIDTH, PolicyInterface
 from nnit.rollout.metrics import (
     Episode,
     Evaluation,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nnit.artifacts.canonical import JsonObject, canonical_file, parse_canonical
-from nnit.artifacts.checks import MAX_DEPTH, all_attributes, check_shape, damage_of
+from nnit.artifacts.checks import all_attributes, check_shape, damage_of
 from nnit.artifacts.interface import interface_names, interface_to_json, parse_interface
 from nnit.artifacts.manifest import ArraySpec, Provenance
 from nnit.artifacts.publish import publish
@@ -22,6 +22,7 @@ from nnit.artifacts.reading import (
 from nnit.artifacts.weights import read_tensors, tensor_bytes
 from nnit.errors import DamagedArtifactError
 from nnit.mlp import (
+    MAX_DEPTH,
     MAX_WIDTH,
     LayerWeights,
     MlpSpec,

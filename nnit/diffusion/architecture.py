@@ -16,7 +16,7 @@ from torch import Tensor
 
 from nnit.diffusion.batch import TokenBatch, collate
 from nnit.diffusion.transformer import DiffusionTransformer, TransformerConfig
-from nnit.errors import UsageError
+from nnit.errors import UsageError, shorten
 from nnit.mlp import Architecture, MlpSpec, PolicyInterface, format_architecture
 from nnit.tokens.sequence import NetworkTokens, PartialArchitecture, architecture_layout
 
@@ -222,7 +222,7 @@ def refusal(
     interface: PolicyInterface,
 ) -> str:
     """Say that nothing is within bounds, and what there is."""
-    named = "" if pattern is None else f"--arch {format_pattern(pattern)}: "
+    named = "" if pattern is None else f"--arch {shorten(format_pattern(pattern))}: "
     depths = values.depths if pattern is None else (len(pattern),)
     line = f"{named}no architecture is within {describe(bounds)}"
     if bounds.depth is not None and bounds.depth not in depths:
@@ -232,7 +232,7 @@ def refusal(
     assert widths is not None
     spec = interface.spec(widths)
     return (
-        f"{line}; the smallest, {format_architecture(widths)}, has {spec.num_parameters} "
+        f"{line}; the smallest, {shorten(format_architecture(widths))}, has {spec.num_parameters} "
         f"parameters and {spec.num_macs} MACs"
     )
 

@@ -4,6 +4,7 @@ import pytest
 
 from nnit.diffusion.architecture import format_pattern
 from nnit.errors import UsageError
+from nnit.mlp import MAX_DEPTH
 from stages.patterns import parse_pattern
 
 
@@ -29,6 +30,16 @@ def test_other_texts_are_refused_in_one_line_that_shows_them(text):
     assert len(caught.value.faults) == 1
     assert str(caught.value).startswith("--arch")
     assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["*," * MAX_DEPTH + "*", "8," * 5000 + "*", "*," + "9" * 5000, "*,65537"]
+)
+def test_what_no_network_may_have_is_refused_in_one_short_line(text):
+    """Too deep, or too wide, by the limits of architectures without stars."""
+    with pytest.raises(UsageError, match=r"--arch") as caught:
+        parse_pattern(text)
+    assert len(str(caught.value)) < 150
 
 
 @pytest.mark.parametrize("text", ["8", "8,*", "*,*,24"])

@@ -9,12 +9,12 @@ from tiny_pipeline import PARAMS
 from nnit.artifacts.demos import read_demos, write_demos
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.reading import open_artifact
-from nnit.artifacts.samples import read_samples
+from nnit.artifacts.samples import MAX_NETWORKS, read_samples
 from nnit.cloning import cloning_data, network_loss
 from nnit.diffusion.architecture import ArchitectureBounds
 from nnit.diffusion.sampler import sample_networks
 from nnit.errors import ResourceError, UsageError, WrongKindError
-from nnit.mlp import forward, split_layers
+from nnit.mlp import MAX_DEPTH, forward, split_layers
 from stages import sample
 from stages.generator import load_generator
 from stages.params import RunOptions
@@ -164,6 +164,24 @@ def test_what_is_grown_needs_the_memory_of_its_core_alone(pipeline, tmp_path, mo
     assert one.hidden_dims == (2000, 8)
     with pytest.raises(ResourceError, match=r"^--arch 2000,8: needs "):
         drawn(pipeline, tmp_path / "free", ((2000, 8),), beyond="extrapolate")
+
+
+def test_the_deepest_network_that_may_be_asked_for_is_written_and_read(pipeline, tmp_path):
+    """No command writes an architecture that another does not read."""
+    assert drawn(pipeline, tmp_path / "out", ((8,) * MAX_DEPTH,)) == [(8,) * MAX_DEPTH]
+
+
+@pytest.mark.parametrize("count", [MAX_NETWORKS // 2 + 1, 10**9])
+def test_more_networks_than_samples_hold_are_refused_at_once(count, pipeline, tmp_path):
+    """Before any architecture is completed; samples count for each pattern."""
+    with pytest.raises(UsageError, match=rf"^--samples: {2 * count} networks in all, at most"):
+        drawn(pipeline, tmp_path / "out", (None, (8,)), count=count)
+
+
+def test_networks_that_fit_one_by_one_are_refused_where_all_of_them_do_not(pipeline, tmp_path):
+    """Their weights are in memory together: a TiB of them, and not one is generated."""
+    with pytest.raises(ResourceError, match=r"^10000 networks: needs \d+\.\d GiB of memory"):
+        drawn(pipeline, tmp_path / "out", ((5000, 5000),), count=10_000)
 
 
 def networks_of(path):
