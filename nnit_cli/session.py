@@ -1,8 +1,10 @@
 """One run of a command: parameters from file and flags, progress, and what it says at the end."""
 
 import json
+import os
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,6 +14,7 @@ from nnit_cli.options import RunFlags
 from nnit_cli.signals import stop_request
 
 if TYPE_CHECKING:
+    from nnit.artifacts.loose import IsEarlier
     from nnit.mlp import Architecture
     from nnit.progress import Progress
     from nnit.tokens.sequence import PartialArchitecture
@@ -32,6 +35,8 @@ INPUT_FILES = {"trajectories"}  # inputs that are no artifacts
 
 class Stage(Protocol):
     """What a module of ``stages`` offers to a command."""
+
+    Summary: type[Any]  # a dataclass; what ``run`` returns
 
     def run(
         self,
@@ -64,12 +69,12 @@ class Session:
     def run(self, stage: Stage, inputs: object, outputs: object) -> dict[str, Any]:
         """Run the stage, or say what it would do, and print the result; returns the summary."""
         from nnit.artifacts.locking import lock_output
+        from nnit.artifacts.loose import write_loose
         from nnit.machine import resolve_device
 
         options = replace(self.options, device=resolve_device(self.options.device))
-        refuse_folders(
-            {"--metrics": self.flags.metrics, "--curve": getattr(outputs, "curve", None)}
-        )
+        is_summary = partial(_is_summary, names={one.name for one in fields(stage.Summary)})
+        self._check_outputs(outputs, is_summary)
         if self.flags.dry_run:
             self._print_plan(_paths(inputs), _paths(outputs))
             return {}
@@ -77,13 +82,13 @@ class Session:
             for line in self._opening_lines(inputs, options.device):
                 progress.note(line)
             # From the start: unfinished work lies beside the output, and is one run's alone.
-            with lock_output(artifact_of(outputs)):
+            with lock_output(artifact_of(outputs)[1]):
                 summary = asdict(
                     stage.run(self.params, inputs, outputs, options=options, progress=progress)
                 )
         if self.flags.metrics:
-            self.flags.metrics.parent.mkdir(parents=True, exist_ok=True)
-            self.flags.metrics.write_text(json.dumps(summary, indent=2) + "\n")
+            data = (json.dumps(summary, indent=2) + "\n").encode()
+            write_loose(self.flags.metrics, data, is_summary)
         self._finish(_paths(outputs), summary)
         return summary
 
@@ -95,6 +100,32 @@ class Session:
             print()
             print_tables(describe(path).tables)
 
+    def _check_outputs(self, outputs: object, is_summary: "IsEarlier") -> None:
+        """Make sure, before any work, that the artifact and the small files can be written.
+
+        Raises:
+            UsageError: something is there, or is no place for them.
+            ResourceError: a folder cannot be written to.
+        """
+        from nnit.artifacts.loose import fault_of_file
+        from nnit.artifacts.publish import check_output_free
+        from stages.curves import is_curve
+
+        name, out = artifact_of(outputs)
+        check_output_free(out, force=self.flags.force, kind=name)
+        curve, metrics = getattr(outputs, "curve", None), self.flags.metrics
+        wanted = {"--curve": (curve, is_curve), "--metrics": (metrics, is_summary)}
+        faults, taken = [], {"--out": Path(os.path.realpath(out))}
+        for flag, (path, is_earlier) in wanted.items():
+            if path is None:
+                continue
+            target = Path(os.path.realpath(path))
+            fault = _overlap(target, taken) or fault_of_file(path, is_earlier)
+            taken[flag] = target
+            faults += [f"{flag} {path}: {fault}"] if fault else []
+        if faults:
+            raise UsageError(*faults)
+
     def _opening_lines(self, inputs: object, device: str) -> list[str]:
         sources = ", ".join(map(str, _paths(inputs).values()))
         lines = [f"{self.command}: from {sources or self.params.task} on {device}"]
@@ -105,9 +136,7 @@ class Session:
         return lines
 
     def _print_plan(self, inputs: Mapping[str, Path], outputs: Mapping[str, Path]) -> None:
-        """Check that the inputs are whole artifacts and the outputs are free, and print both."""
-        from nnit.artifacts.manifest import KINDS
-        from nnit.artifacts.publish import check_output_free
+        """Check that the inputs are whole artifacts, and print them and the outputs."""
         from nnit.artifacts.reading import open_artifact
 
         for name, path in inputs.items():
@@ -117,9 +146,6 @@ class Session:
                     raise MissingArtifactError(f"{path}: no such file")
                 continue
             open_artifact(path, *INPUT_KINDS.get(first_word, (first_word,)), check="sizes")
-        for name, path in outputs.items():
-            if name in KINDS:
-                check_output_free(path, force=self.flags.force, kind=name)
         facts = {
             "command": f"nnit {self.command}",
             **{f"read {name.replace('_', ' ')}": str(path) for name, path in inputs.items()},
@@ -273,22 +299,6 @@ def wanted_patterns(
     return (*map(parse_pattern, texts or ()), *listed, *several) or (None,)
 
 
-def refuse_folders(files: Mapping[str, Path | None]) -> None:
-    """Make sure, before any work, that small files can be written where they are wanted.
-
-    Raises:
-        UsageError: a folder is there, or a file where a folder has to be; a line for each.
-    """
-    faults = []
-    for flag, path in files.items():
-        if path is not None and path.is_dir():
-            faults.append(f"{flag} {path}: is a folder; name a file, as in {path / 'figures.json'}")
-        elif path is not None and any(parent.is_file() for parent in path.parents):
-            faults.append(f"{flag} {path}: a file is where its folder has to be")
-    if faults:
-        raise UsageError(*faults)
-
-
 def require_success(summary: Mapping[str, Any], min_success: float | None) -> None:
     """Hold the mean success of a rollout against ``--min-success``.
 
@@ -312,11 +322,31 @@ def require_answer(summary: Mapping[str, Any], *, required: bool) -> None:
         raise QualityGateError(f"--require: not met, {summary['answer']}")
 
 
-def artifact_of(outputs: object) -> Path:
-    """Return where the artifact among the outputs goes."""
+def artifact_of(outputs: object) -> tuple[str, Path]:
+    """Return the kind of the artifact among the outputs, and where it goes."""
     from nnit.artifacts.manifest import KINDS
 
-    return next(path for name, path in _paths(outputs).items() if name in KINDS)
+    return next((name, path) for name, path in _paths(outputs).items() if name in KINDS)
+
+
+def _is_summary(data: bytes, names: set[str]) -> bool:
+    """Whether a file is one that ``--metrics`` wrote, of a summary with these fields."""
+    from nnit.artifacts.canonical import parse_json
+    from nnit.errors import DamagedArtifactError
+
+    try:
+        found = parse_json(data, "--metrics")
+    except DamagedArtifactError:
+        return False
+    return isinstance(found, dict) and found.keys() == names
+
+
+def _overlap(path: Path, taken: Mapping[str, Path]) -> str:
+    """Return why a file can't be where others go; nothing where it can."""
+    for flag, other in taken.items():
+        if path == other or path in other.parents or other in path.parents:
+            return f"{flag} goes there; name another file"
+    return ""
 
 
 def _paths(paths: object) -> dict[str, Path]:

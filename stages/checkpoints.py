@@ -1,4 +1,4 @@
-"""What the two trainings share around their loop: resuming, checkpoints, stopping."""
+"""What the commands share that can go on where they were stopped: resuming, checkpoints."""
 
 import math
 import signal
@@ -12,7 +12,16 @@ import numpy as np
 
 from nnit import __version__
 from nnit.artifacts.canonical import canonical_json
-from nnit.artifacts.state import OtherState, State, clear_state, load_state, save_state
+from nnit.artifacts.state import (
+    SavedPart,
+    State,
+    UnitStore,
+    clear_state,
+    load_state,
+    save_state,
+    saved_parts,
+    state_folder,
+)
 from nnit.errors import InterruptedRunError, ParamsError, UsageError
 from nnit.progress import Progress
 from nnit.seeding import digest_text
@@ -57,29 +66,62 @@ def run_key(stage: str, params: Mapping[str, Any], seed: int, parents: Mapping[s
     return digest_text(canonical_json(decides))
 
 
-def find_state(run: Run, progress: Progress) -> State | None:
-    """Return the state to go on from, None to begin.
+def find_state(run: Run) -> State | None:
+    """Return the state of a training to go on from, None to begin.
 
     Raises:
-        UsageError: there is state of this very run, and neither ``--resume`` nor ``--force``.
+        UsageError: as ``settle``.
         DamagedArtifactError: the state is not what was written.
     """
-    if run.options.force and not run.options.resume:
-        clear_state(run.out)
-        return None
-    state = load_state(run.out, run.key)
-    if isinstance(state, OtherState):
-        progress.note(
-            f"{run.out}: the saved state at step {state.step} is of other parameters or inputs; "
-            "starting from the beginning"
-        )
-        return None
-    if state is not None and not run.options.resume:
+    settle(run)
+    return load_state(run.out, run.key)
+
+
+def open_units(run: Run) -> UnitStore:
+    """Return the store of a run's finished units; it holds those to go on from.
+
+    Raises:
+        UsageError: as ``settle``.
+        DamagedArtifactError: what is stored is not what was written.
+    """
+    settle(run)
+    return UnitStore(run.out, run.key)
+
+
+def settle(run: Run) -> None:
+    """Keep what an interrupted run left of this output, or remove it, as the flags say.
+
+    Work is neither used nor lost without being asked for. ``--resume`` goes on from what is of
+    this very run, and refuses what is of another: of other parameters or inputs. ``--force``
+    starts over. Both together go on from what is of this run and remove the rest.
+
+    Raises:
+        UsageError: the flags don't say what to do with what is there.
+        DamagedArtifactError: what is there is not what was written.
+    """
+    parts, flags = saved_parts(run.out), run.options
+    others = [part for part in parts if part.key != run.key]
+    if flags.force:
+        clear_state(run.out, keep=run.key if flags.resume else None)
+    elif others:
         raise UsageError(
-            f"{run.out}: an interrupted run is saved at step {state.step}; "
-            "go on with --resume, or start over with --force"
+            f"{run.out}: {_shown(others)} with other parameters, inputs or nnit; start over with "
+            f"--force, or remove {state_folder(run.out)}"
         )
-    return state
+    elif parts and not flags.resume:
+        raise UsageError(
+            f"{run.out}: {_shown(parts)}; go on with --resume, or start over with --force"
+        )
+
+
+def _shown(parts: Sequence[SavedPart]) -> str:
+    """Say what is saved."""
+    steps = [part.step for part in parts if part.step is not None]
+    if steps:
+        return f"an interrupted run is saved at step {steps[0]}"
+    count = len(parts)
+    units = "1 finished unit" if count == 1 else f"{count} finished units"
+    return f"{units} of an interrupted run {'is' if count == 1 else 'are'} saved"
 
 
 def follow(

@@ -137,7 +137,7 @@ def run(
         trainable.append(old.params["architectures"])
     key = run_key("diffuse-train", decides, options.seed, parents)
     run_ = Run(outputs.generator, key, options)
-    state = find_state(run_, progress)
+    state = find_state(run_)
 
     prepare_torch()
     seed = derive_seed(options.seed, "diffuse-train")

@@ -137,7 +137,7 @@ def run(
     decides = section.model_dump(mode="json", exclude={"checkpoint_every"})
     parents = {"zoo": parent.digest}
     run_ = Run(outputs.flat, run_key("flat-train", decides, options.seed, parents), options)
-    state = find_state(run_, progress)
+    state = find_state(run_)
 
     prepare_torch()
     seed = derive_seed(options.seed, "flat-train")

@@ -37,7 +37,7 @@ from nnit.tasks.registry import episode_seeds
 from nnit.tasks.seeds import check_disjoint_seeds, seed_range
 from nnit.tasks.task import TaskRef
 from nnit.training import prepare_torch
-from stages.checkpoints import naming_the_way_on, run_key
+from stages.checkpoints import Run, naming_the_way_on, open_units, run_key
 from stages.episode_store import load_units, saver
 from stages.generator import Generator, load_generator
 from stages.lineage import require_same_task
@@ -129,9 +129,8 @@ def run(
         **section.model_dump(mode="json"),
         "architectures": params.architectures.model_dump(mode="json"),  # tells the kinds apart
     }
-    store = UnitStore(outputs.frontier, run_key("frontier", decides, options.seed, parents))
-    if not options.resume:
-        clear_state(outputs.frontier)
+    key = run_key("frontier", decides, options.seed, parents)
+    store = open_units(Run(outputs.frontier, key, options))
     started = time.perf_counter()
     with naming_the_way_on(outputs.frontier):
         networks = networks_of(

@@ -110,7 +110,7 @@ def run(
     }
     parents = source_digests(ref)
     run_ = Run(outputs.ghn, run_key("ghn-ppo", decides, options.seed, parents), options)
-    state = find_state(run_, progress)
+    state = find_state(run_)
 
     prepare_torch(GHN_THREADS)
     seed = derive_seed(options.seed, "ghn-ppo")

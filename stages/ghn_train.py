@@ -83,7 +83,7 @@ def run(
     }
     parents = {"demos": parent.digest}
     run_ = Run(outputs.ghn, run_key("ghn-train", decides, options.seed, parents), options)
-    state = find_state(run_, progress)
+    state = find_state(run_)
 
     prepare_torch(GHN_THREADS)
     interface = demos.interface

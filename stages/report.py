@@ -13,9 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from nnit.artifacts.alignment import SMOOTHNESS_FIGURE, WEIGHTS_FIGURE
-from nnit.artifacts.durable import disk_errors, replace_file
 from nnit.artifacts.frontier import FIGURE_NAME
-from nnit.artifacts.locking import lock_output
+from nnit.artifacts.loose import fault_of_file, write_loose
 from nnit.artifacts.manifest import MANIFEST_NAME
 from nnit.artifacts.reading import Artifact, open_artifact, read_bytes
 from nnit.artifacts.rollouts import read_rollouts
@@ -31,6 +30,7 @@ from nnit.mlp import Network, PolicyInterface, format_architecture, split_layers
 from nnit.rollout.metrics import Evaluation, comparison_interval, pooled_tally
 from stages.inspection import SHORT_DIGEST, Description, describe
 
+TITLE = "nnit report"
 SHOWN_LAYERS = 3  # weight images of so many networks
 FOLDED = ("with", "param ", "digest")  # beginnings of the facts that lie behind a fold
 
@@ -66,7 +66,7 @@ def write_report(inputs: Inputs, out: Path, *, force: bool = False) -> Summary:
     Raises:
         NnitError: no artifact, a damaged one, a curve that is none, or an output that is there.
     """
-    refuse_existing(out, force=force)
+    refuse_output(out, force=force)
     curves = {str(path): read_curve(path) for path in inputs.curves}
     paths = {
         path.resolve(): path for given in inputs.paths for path in find_artifacts(given)
@@ -78,24 +78,30 @@ def write_report(inputs: Inputs, out: Path, *, force: bool = False) -> Summary:
         *(section_of(one, names) for one in shown),
         *curve_sections(curves),
     ]
-    data = html_page("nnit report", sections).encode()
-    with lock_output(out), disk_errors(out, every=True):
-        refuse_existing(out, force=force)
-        replace_file(out, data)
+    data = html_page(TITLE, sections).encode()
+    refuse_output(out, force=force)
+    write_loose(out, data, is_page)
     return Summary(len(shown), len(curves), len(data))
 
 
-def refuse_existing(out: Path, *, force: bool) -> None:
-    """Make sure that the file may be written.
+def refuse_output(out: Path, *, force: bool) -> None:
+    """Make sure that the page may be written.
 
     Raises:
         OutputExistsError: it is there and ``force`` is off.
-        UsageError: a folder is there.
+        UsageError: something else is there, or it lies inside an artifact.
+        ResourceError: the folder around it cannot be written to.
     """
-    if out.is_dir():
-        raise UsageError(f"{out}: is a folder; name a file, as in --out {out / 'report.html'}")
+    fault = fault_of_file(out, is_page)
+    if fault:
+        raise UsageError(f"--out {out}: {fault}")
     if out.exists() and not force:
         raise OutputExistsError(f"{out}: exists already; replace it with --force, or choose --out")
+
+
+def is_page(data: bytes) -> bool:
+    """Whether a file is a page that ``write_report`` wrote."""
+    return f"<title>{TITLE}</title>".encode() in data[:1000]
 
 
 def find_artifacts(path: Path) -> list[Path]:

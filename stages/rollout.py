@@ -36,7 +36,7 @@ from nnit.rollout.metrics import Evaluation
 from nnit.tasks.registry import episode_seeds, get_task
 from nnit.tasks.seeds import check_disjoint_seeds, shared_seed
 from nnit.tasks.task import FilmedSimulation, TaskRef
-from stages.checkpoints import naming_the_way_on, run_key
+from stages.checkpoints import Run, naming_the_way_on, open_units, run_key
 from stages.contenders import (
     Contenders,
     ask_ghn_and_grow,
@@ -126,9 +126,8 @@ def run(
         "asked_for": [format_architecture(widths) for widths in inputs.architectures],
         "architectures": params.architectures.model_dump(mode="json"),  # tells the kinds apart
     }
-    store = UnitStore(outputs.rollouts, run_key("rollout", decides, options.seed, parents))
-    if not options.resume:
-        clear_state(outputs.rollouts)
+    key = run_key("rollout", decides, options.seed, parents)
+    store = open_units(Run(outputs.rollouts, key, options))
     with naming_the_way_on(outputs.rollouts):
         clone_seconds: list[float] = []
         if demos is not None and section.cloned_baseline:

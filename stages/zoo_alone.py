@@ -14,7 +14,7 @@ from nnit.architectures import TrainingRange, refuse_held_out
 from nnit.artifacts.demos import read_demos
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
-from nnit.artifacts.state import UnitStore, clear_state
+from nnit.artifacts.state import clear_state
 from nnit.artifacts.zoo import write_zoo
 from nnit.mlp import Architecture
 from nnit.progress import Progress, silent
@@ -22,7 +22,7 @@ from nnit.seeding import derive_seed
 from nnit.zoo.alone import clone_members, plan_alone
 from nnit.zoo.export import member_architectures
 from nnit.zoo.members import ModelZoo
-from stages.checkpoints import naming_the_way_on, run_key
+from stages.checkpoints import Run, naming_the_way_on, open_units, run_key
 from stages.params import Params, RunOptions
 from stages.zoo_export import fan_out, pack_networks, zoo_in_order
 
@@ -66,7 +66,7 @@ def run(
     """Clone a network of every architecture that ``zoo-export`` would write, each alone.
 
     Finished networks are kept beside the output until it is whole, so that an interrupted run
-    goes on with ``--resume``; without it they are made again.
+    goes on with ``--resume``.
 
     Raises:
         LeakError: an architecture that is about to be trained is held out.
@@ -88,9 +88,8 @@ def run(
         "learning_rate": section.learning_rate,
     }
     parents = {"demos": parent.digest}
-    store = UnitStore(outputs.zoo, run_key("zoo-alone", decides, options.seed, parents))
-    if not options.resume:
-        clear_state(outputs.zoo)
+    key = run_key("zoo-alone", decides, options.seed, parents)
+    store = open_units(Run(outputs.zoo, key, options))
 
     seed = derive_seed(options.seed, "zoo-alone")
     units = plan_alone(

@@ -33,7 +33,7 @@ from nnit.zoo.export import (
     write_members,
 )
 from nnit.zoo.members import ModelZoo, ZooMember, build_zoo
-from stages.checkpoints import naming_the_way_on, run_key
+from stages.checkpoints import Run, naming_the_way_on, open_units, run_key
 from stages.hypernetwork import load_hypernetwork
 from stages.lineage import refuse_trained_on_held_out, require_same_task, trained_on
 from stages.params import Params, RunOptions
@@ -80,7 +80,7 @@ def run(
     """Branch the hypernetwork, let every branch write networks, fine-tune each.
 
     Finished branches and networks are kept beside the output until it is whole, so that an
-    interrupted run goes on with ``--resume``; without it they are made again.
+    interrupted run goes on with ``--resume``.
 
     Raises:
         LeakError: an architecture is held out: one that is about to be written, or one that the
@@ -99,9 +99,8 @@ def run(
     refuse_held_out(settings.repeated, training_range, "zoo_export.repeated")
     decides = deciding_params(params)
     parents = {"ghn": ghn.digest, "demos": demos_artifact.digest}
-    store = UnitStore(outputs.zoo, run_key("zoo-export", decides, options.seed, parents))
-    if not options.resume:
-        clear_state(outputs.zoo)
+    key = run_key("zoo-export", decides, options.seed, parents)
+    store = open_units(Run(outputs.zoo, key, options))
 
     config = ghn.model.config
     branch_units = [

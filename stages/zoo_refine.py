@@ -25,7 +25,7 @@ from nnit.seeding import derive_seed, torch_generator
 from nnit.training import prepare_torch
 from nnit.zoo.export import member_architectures
 from nnit.zoo.refine import Draft, RefineSettings, plan_refining, refine_members
-from stages.checkpoints import naming_the_way_on, run_key
+from stages.checkpoints import Run, naming_the_way_on, open_units, run_key
 from stages.generator import Generator, choose_task, generator_of, read_generator
 from stages.lineage import refuse_trained_on_held_out, require_same_task, trained_on
 from stages.params import Params, RunOptions
@@ -62,7 +62,7 @@ def run(
 
     Architectures are drawn as ``zoo-export`` draws them, and dealt to the generator's branches in
     turn. What is finished is kept beside the output until it is whole, so that an interrupted run
-    goes on with ``--resume``; without it it is made again.
+    goes on with ``--resume``.
 
     Raises:
         LeakError: an architecture that is about to be written is held out, or one was trainable
@@ -87,9 +87,8 @@ def run(
     refuse_held_out(architectures, training_range, str(outputs.zoo))
     decides = deciding_params(params)
     parents = {"generator": generator.digest, "demos": demos_artifact.digest}
-    store = UnitStore(outputs.zoo, run_key("zoo-refine", decides, options.seed, parents))
-    if not options.resume:
-        clear_state(outputs.zoo)
+    key = run_key("zoo-refine", decides, options.seed, parents)
+    store = open_units(Run(outputs.zoo, key, options))
 
     with naming_the_way_on(outputs.zoo):
         drafts = sampled(generator, architectures, params, store, options, progress)

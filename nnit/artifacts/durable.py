@@ -3,6 +3,7 @@
 import ctypes
 import errno
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +15,7 @@ _AT_FDCWD = -100
 _RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2
 _UNSUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
+_GONE = "its folder was removed or replaced meanwhile; run the command again"
 _ADVICE = {
     errno.ENOSPC: "no space left on the device; free some, or write to another disk",
     errno.EDQUOT: "the disk quota is used up; free some space, or write to another disk",
@@ -24,13 +26,18 @@ _ADVICE = {
     errno.EIO: "the device failed to read or write; check the disk",
     errno.ENOLCK: "the file system has no locks; write to a local disk",
     errno.EMFILE: "too many open files (see ulimit -n)",
+    errno.ENOENT: _GONE,
+    errno.ENOTDIR: _GONE,
+    errno.ESTALE: _GONE,
 }
-_PERMISSION = (errno.EACCES, errno.EPERM)
+_OF_ANY_FILE = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR)  # not of disks alone
+_NO_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
+_HIDDEN = re.compile(r"\.(.+)\.(tmp|old)-[0-9]+-[0-9a-f]{8}", re.DOTALL)
 
 
 @contextmanager
 def disk_errors(path: Path, *, every: bool = False) -> Iterator[None]:
-    """Turn the errors of a full, read-only or failing disk while writing ``path`` into one line.
+    """Turn the errors of a full, failing or vanished disk while writing ``path`` into one line.
 
     Args:
         path: The output.
@@ -45,7 +52,7 @@ def disk_errors(path: Path, *, every: bool = False) -> Iterator[None]:
         raise
     except OSError as error:
         number = error.errno
-        elsewhere = number in _PERMISSION and not _beside(error.filename, path)
+        elsewhere = number in _OF_ANY_FILE and not _beside(error.filename, path)
         if not every and (number not in _ADVICE or elsewhere):
             raise
         advice = _ADVICE.get(number or 0, f"{error.strerror or error}; choose another --out")
@@ -70,9 +77,46 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
+def hidden_beside(path: Path, purpose: str) -> Path:
+    """Return a new name for what a writer of ``path`` keeps beside it.
+
+    Args:
+        path: What is written.
+        purpose: ``tmp`` for what is not finished, ``old`` for what was there before.
+    """
+    return path.with_name(f".{path.name}.{purpose}-{os.getpid()}-{secrets.token_hex(4)}")
+
+
+def remains_of(path: Path, purpose: str) -> list[Path]:
+    """Return what killed writers of ``path`` left, by the exact names of ``hidden_beside``."""
+    return [e for e in sorted(path.parent.iterdir()) if hidden_for(e.name, purpose) == path.name]
+
+
+def hidden_for(name: str, purpose: str) -> str | None:
+    """Return the file name that ``hidden_beside`` made ``name`` for; None where it did not."""
+    match = _HIDDEN.fullmatch(name)
+    return match[1] if match and match[2] == purpose else None
+
+
+def probe(path: Path) -> None:
+    """Find out whether ``path``, or something beside it, can be made, and leave nothing there.
+
+    Raises:
+        OSError: it can't.
+    """
+    try:
+        os.close(os.open(path.parent, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        if error.errno not in _NO_TMPFILE:
+            raise
+        named = hidden_beside(path, "tmp")  # this file system has no files without names
+        named.mkdir()
+        named.rmdir()
+
+
 def replace_file(path: Path, data: bytes) -> None:
     """Write a file so that after a crash it is either the old one or the new one, whole."""
-    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
+    temporary = hidden_beside(path, "tmp")
     try:
         with temporary.open("xb") as file:
             file.write(data)

@@ -8,13 +8,17 @@ leads to the file that it locked, and starts over. So removing it never lets two
 
 import fcntl
 import os
+import re
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nnit.artifacts.durable import disk_errors
-from nnit.errors import ResourceError
+from nnit.errors import ResourceError, UsageError
+
+_HOLDER = re.compile(rb"[0-9]{0,20}")  # the content of a lock file: a process id, or nothing yet
 
 _held: dict[tuple[int, int, Path], int] = {}  # (process, thread, output) -> times entered
 
@@ -29,6 +33,7 @@ def lock_output(path: Path) -> Iterator[None]:
     Raises:
         ResourceError: another process holds it (its id is in the message), or the folder around
             the output cannot be written to.
+        UsageError: a file of somebody else's has the lock's name.
     """
     target = Path(os.path.realpath(path))
     owner = (os.getpid(), threading.get_ident(), target)
@@ -60,6 +65,7 @@ def _acquire(name: Path, shown: Path) -> int:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _leads_to(name, descriptor):
+                _refuse_strange(name, descriptor, shown)
                 os.ftruncate(descriptor, 0)
                 os.pwrite(descriptor, str(os.getpid()).encode(), 0)
                 return descriptor
@@ -74,6 +80,16 @@ def _acquire(name: Path, shown: Path) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def _refuse_strange(name: Path, descriptor: int, shown: Path) -> None:
+    """Make sure that what is about to be overwritten and removed is a lock file."""
+    regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+    if not regular or not _HOLDER.fullmatch(os.pread(descriptor, 32, 0)):
+        raise UsageError(
+            f"{shown}: {name} is in the way and is not a lock of nnit's; move it away, or choose "
+            "another --out"
+        )
 
 
 def _leads_to(name: Path, descriptor: int) -> bool:

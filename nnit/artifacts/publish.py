@@ -5,29 +5,43 @@ last, then one rename puts the folder in place. A crash at any moment leaves the
 new one, and at most a hidden folder that the next writer removes.
 """
 
+import errno
 import hashlib
-import json
 import os
-import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from nnit.artifacts.durable import disk_errors, exchange, move_new, sync_file
+from nnit.artifacts.canonical import parse_json
+from nnit.artifacts.durable import (
+    disk_errors,
+    exchange,
+    hidden_beside,
+    move_new,
+    probe,
+    remains_of,
+    sync_file,
+)
 from nnit.artifacts.locking import lock_output
 from nnit.artifacts.manifest import (
     KINDS,
     MANIFEST_NAME,
+    MAX_MANIFEST_BYTES,
     ArraySpec,
     FileEntry,
     Provenance,
     is_safe_path,
     new_manifest,
 )
-from nnit.errors import OutputExistsError, UsageError
+from nnit.errors import DamagedArtifactError, NnitError, OutputExistsError, UsageError
+from nnit.opening import read_bounded
+
+HIDDEN_ROOM = 32  # bytes that the names beside an output are longer than its own, at most
+INNER_ROOM = 256  # bytes that paths within it are longer than its own, at most
+MAX_SHOWN = 200  # characters of a path that is too long
+_VERSION_FIELD = b'"nnit_version"'  # in the bytes of every manifest
 
 
 class ArtifactWriter:
@@ -76,19 +90,25 @@ def publish(
         UsageError: ``force``, but what is there is not an artifact of this kind.
         ResourceError: no disk, no permission, or another process writes the same output.
     """
-    target = _output_path(path)
+    _require_place(path)
     _require_replaceable(path, kind, force=force)
+    target = Path(os.path.realpath(path))
     with disk_errors(path), lock_output(path):
         _clear_remains(target)
         _require_replaceable(path, kind, force=force)
-        folder = _hidden(target, "tmp")
+        folder = hidden_beside(target, "tmp")
         folder.mkdir()
+        made = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             writer = ArtifactWriter(folder, attributes)
             yield writer
+            if not os.path.samestat(folder.stat(), os.fstat(made)):  # removed, and made again
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
             _finish(writer, kind, provenance)
+            _require_replaceable(path, kind, force=force)  # files may have been put there meanwhile
             _put_in_place(folder, target)
         finally:
+            os.close(made)
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -102,29 +122,66 @@ def check_output_free(path: Path, *, force: bool = False, kind: str | None = Non
 
     Raises:
         OutputExistsError: something is at ``path`` and ``force`` is off.
-        UsageError: ``force``, but what is there is not an artifact (of this kind).
+        UsageError: ``force``, but what is there is not an artifact (of this kind); or ``path`` is
+            no name for an output, or lies inside an artifact.
         ResourceError: the folder around it cannot be written to.
     """
-    target = _output_path(path)
+    _require_place(path)
     _require_replaceable(path, kind, force=force)
-    ancestor = target.parent
-    while not os.path.lexists(ancestor):
-        ancestor = ancestor.parent
-    if not ancestor.is_dir():
-        raise UsageError(f"{path}: {ancestor} is not a folder; choose another --out")
+    require_writable(path)
+
+
+def require_writable(path: Path) -> None:
+    """Make sure that something can be made at ``path``, whose folders may be missing too.
+
+    Raises:
+        UsageError: a file is where a folder has to be.
+        ResourceError: the first folder that is there cannot be written to.
+    """
+    target = _first_missing(Path(os.path.realpath(path)))
+    if not target.parent.is_dir():
+        raise UsageError(f"{path}: {target.parent} is not a folder; choose another place")
     with disk_errors(path, every=True):
-        Path(tempfile.mkdtemp(dir=ancestor, prefix=".nnit-probe-")).rmdir()
+        probe(target)
 
 
-def _output_path(path: Path) -> Path:
+def fault_of_place(path: Path) -> str:
+    """Return why nothing should be written at ``path``, whatever is there; nothing if it may be."""
     target = Path(os.path.realpath(path))
     if not target.name:
-        raise UsageError(f"{path}: not a name for an output")
+        return "is not a name for an output"
+    first = _first_missing(target)
+    longest = os.pathconf(first.parent, "PC_NAME_MAX") - HIDDEN_ROOM
+    missing = target.parts[len(first.parts) - 1 :]
+    if any(len(os.fsencode(part)) > longest for part in missing):
+        return f"has a name of more than {longest} bytes"
+    if len(os.fsencode(target)) > os.pathconf(first.parent, "PC_PATH_MAX") - INNER_ROOM:
+        return "is too long a path"
+    around = next((folder for folder in target.parents if is_artifact(folder)), None)
+    return f"lies inside the artifact {around}, which it would damage" if around else ""
+
+
+def is_artifact(folder: Path) -> bool:
+    """Whether a folder has a manifest of nnit's, be it damaged."""
+    return _VERSION_FIELD in _manifest_bytes(folder)
+
+
+def _require_place(path: Path) -> None:
+    fault = fault_of_place(path)
+    if fault:
+        shown = str(path) if len(str(path)) < MAX_SHOWN else f"{str(path)[:MAX_SHOWN]}..."
+        raise UsageError(f"{shown}: {fault}; choose another --out")
+
+
+def _first_missing(target: Path) -> Path:
+    """Return the first of ``target`` and the folders around it that is not there, or ``target``."""
+    while not os.path.lexists(target.parent):
+        target = target.parent
     return target
 
 
 def _require_replaceable(path: Path, kind: str | None, *, force: bool) -> None:
-    target = _output_path(path)
+    target = Path(os.path.realpath(path))
     if not os.path.lexists(target):
         return
     if not force:
@@ -133,52 +190,77 @@ def _require_replaceable(path: Path, kind: str | None, *, force: bool) -> None:
     if refusal:
         raise UsageError(
             f"{path}: {refusal}; --force only replaces an artifact of the same kind: "
-            "remove it yourself, or choose another --out"
+            "move or remove it yourself, or choose another --out"
         )
 
 
 def _why_not_replaceable(target: Path, kind: str | None) -> str:
-    if not target.is_dir():
+    """Return why a folder may hold something that is not nnit's; nothing where it may go."""
+    if target.is_symlink() or not target.is_dir():
         return "is a file"
-    found = _files_of(target)
+    try:
+        found = _files_of(target)
+    except OSError as error:
+        return f"cannot be looked through ({error.strerror})"
     if not found:
         return ""
     if MANIFEST_NAME not in found or (target / MANIFEST_NAME).is_symlink():
         return f"has no {MANIFEST_NAME}, so it is not an artifact"
-    data = (target / MANIFEST_NAME).read_bytes()
     try:
-        manifest = json.loads(data)
-        known, there = set(manifest["files"]), manifest["kind"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return "" if b'"nnit_version"' in data else f"its {MANIFEST_NAME} is not nnit's"
-    if there not in KINDS or "nnit_version" not in manifest:
+        manifest = parse_json(_manifest_bytes(target), str(target))
+    except DamagedArtifactError:
+        manifest = None
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+        return (
+            f"its {MANIFEST_NAME} is damaged or not nnit's, so that nobody knows which files in it "
+            "are yours"
+        )
+    there = manifest.get("kind")
+    if not isinstance(there, str) or there not in KINDS or "nnit_version" not in manifest:
         return f"its {MANIFEST_NAME} is not nnit's"
     if kind is not None and there != kind:
         return f"is an artifact of kind {there}, not {kind}"
-    strangers = sorted(found - known - {MANIFEST_NAME})
+    strangers = sorted(found - manifest["files"].keys() - {MANIFEST_NAME})
     return f"holds {strangers[0]}, which is not part of the artifact" if strangers else ""
 
 
+def _manifest_bytes(folder: Path) -> bytes:
+    """Return the bytes of a folder's manifest, none where it has no regular file of that name."""
+    file = folder / MANIFEST_NAME
+    try:
+        return b"" if file.is_symlink() else read_bounded(file, MAX_MANIFEST_BYTES)
+    except (NnitError, OSError):
+        return b""
+
+
 def _files_of(folder: Path) -> set[str]:
+    """Return the path of everything in a folder but folders.
+
+    Raises:
+        OSError: a folder in it can't be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise error
+
     return {
         Path(parent, name).relative_to(folder).as_posix()
-        for parent, folders, names in os.walk(folder)
+        for parent, folders, names in os.walk(folder, onerror=refuse)
         for name in [*names, *(n for n in folders if Path(parent, n).is_symlink())]
     }
 
 
-def _hidden(target: Path, purpose: str) -> Path:
-    return target.with_name(f".{target.name}.{purpose}-{os.getpid()}-{secrets.token_hex(4)}")
-
-
 def _clear_remains(target: Path) -> None:
     """Remove what writers that were killed left; holding the lock means that none is alive."""
-    remains = sorted(target.parent.iterdir())
-    for entry in remains:
-        if entry.name.startswith(f".{target.name}.old-") and not os.path.lexists(target):
-            entry.rename(target)
-        elif entry.name.startswith((f".{target.name}.tmp-", f".{target.name}.old-")):
+    for entry in remains_of(target, "old"):
+        if _why_not_replaceable(entry, None):
+            continue  # nothing that a writer would have set aside
+        if os.path.lexists(target):
             shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.rename(target)
+    for entry in remains_of(target, "tmp"):
+        shutil.rmtree(entry, ignore_errors=True)
 
 
 def _finish(writer: ArtifactWriter, kind: str, provenance: Provenance) -> None:
@@ -205,7 +287,7 @@ def _put_in_place(folder: Path, target: Path) -> None:
     if not os.path.lexists(target):
         move_new(folder, target)
     elif not exchange(folder, target):
-        aside = _hidden(target, "old")
+        aside = hidden_beside(target, "old")
         target.rename(aside)
         try:
             move_new(folder, target)

@@ -2,28 +2,34 @@
 
 Each file in it is replaced in one step after it is on the device, so that a crash leaves the old
 state or the new one. Every file carries hashes of its content and the key of the run that wrote
-it: the digest of its parameters and inputs.
+it: the digest of its parameters and inputs. What says nothing of the kind is not nnit's, whatever
+its name, and stays where it is.
 """
 
 import hashlib
+import itertools
 import os
 import re
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nnit.artifacts.canonical import JsonObject, canonical_json
-from nnit.artifacts.durable import disk_errors, replace_file
-from nnit.artifacts.weights import TensorFile, read_tensors, tensor_bytes
-from nnit.errors import DamagedArtifactError
+from nnit.artifacts.durable import disk_errors, hidden_for, remains_of, replace_file
+from nnit.artifacts.publish import is_artifact
+from nnit.artifacts.weights import TensorFile, read_metadata, read_tensors, tensor_bytes
+from nnit.errors import DamagedArtifactError, UsageError
 
 STATE_NAME = "training.safetensors"
 UNITS_FOLDER = "units"
 _UNIT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_SUFFIX = ".safetensors"
+_WAY_OUT = "move it away to start from the beginning"
 
 
 @dataclass(frozen=True)
@@ -35,12 +41,11 @@ class State:
     counters: dict[str, Any]  # JSON data
 
 
-@dataclass(frozen=True)
-class OtherState:
-    """State of another run with the same output: other parameters or other inputs."""
+class SavedPart(NamedTuple):
+    """What a file says that an interrupted run left."""
 
-    step: int
-    key: str
+    key: str  # of the run
+    step: int | None  # where a training stopped; None of a finished unit
 
 
 def state_folder(out: Path) -> Path:
@@ -71,13 +76,14 @@ def save_state(
     about = {"key": key, "step": step, "counters": dict(counters)}
     folder = state_folder(out)
     with disk_errors(out):
-        for remains in folder.glob(f".{STATE_NAME}.tmp-*"):  # of a run that was killed
+        folder.mkdir(parents=True, exist_ok=True)
+        for remains in remains_of(folder / STATE_NAME, "tmp"):
             remains.unlink(missing_ok=True)
         _save(folder / STATE_NAME, about, tensors)
 
 
-def load_state(out: Path, key: str) -> State | OtherState | None:
-    """Return the state to resume from, None where there is none.
+def load_state(out: Path, key: str) -> State | None:
+    """Return the state to resume from, None where there is none of the run with this key.
 
     Raises:
         DamagedArtifactError: the state is not what was written.
@@ -92,19 +98,56 @@ def load_state(out: Path, key: str) -> State | OtherState | None:
         step, found = fields.integer("step", 0), fields.text("key")
         counters = fields.object("counters").value
     except DamagedArtifactError as error:
-        advice = f"{file.parent}: remove this folder to start from the beginning"
+        advice = f"{file}: {_WAY_OUT}"
         raise DamagedArtifactError(*error.faults, advice) from None
-    if found != key:
-        return OtherState(step, found)
-    return State(step, content.tensors, counters)
+    return State(step, content.tensors, counters) if found == key else None
 
 
-def clear_state(out: Path) -> None:
-    """Remove the state of the output ``out``, including finished units."""
+def saved_parts(out: Path) -> list[SavedPart]:
+    """Return what an interrupted run left of the output ``out``: its state, or finished units.
+
+    Raises:
+        UsageError: what is where the state has to go is not a folder for state.
+        DamagedArtifactError: a file there has a name that nnit gives, but does not say that nnit
+            wrote it.
+    """
+    folder = state_folder(out)
+    for inner in (folder, folder / UNITS_FOLDER):
+        other = os.path.lexists(inner) and not _is_real_folder(inner)
+        if other or is_artifact(inner):
+            raise UsageError(
+                f"{inner}: is in the way of the state of {out}, and is no folder for it; move it "
+                "away, or choose another --out"
+            )
+    parts = []
+    for file in _state_files(folder):
+        part = _saved_part(file)
+        if part is None:
+            raise DamagedArtifactError(
+                f"{file}: is damaged, or not state that nnit wrote; {_WAY_OUT}"
+            )
+        parts.append(part)
+    return parts
+
+
+def clear_state(out: Path, keep: str | None = None) -> None:
+    """Remove the state of the output ``out``, and finished units; what is not nnit's stays.
+
+    Args:
+        out: The output.
+        keep: The key of the run whose state and units stay too.
+    """
     folder = state_folder(out)
     with disk_errors(out):
-        for inner in (folder / UNITS_FOLDER, folder):
-            _remove_files(inner)
+        for file in _state_files(folder):
+            part = _saved_part(file)
+            if part is not None and part.key != keep:
+                file.unlink(missing_ok=True)
+        for inner in reversed(_real_folders(folder)):
+            for file in filter(_is_remains, inner.iterdir()):
+                file.unlink(missing_ok=True)
+            with suppress(OSError):  # something else is in it
+                inner.rmdir()
 
 
 class UnitStore:
@@ -145,11 +188,6 @@ class UnitStore:
         with disk_errors(self._out):
             _save(self._file(unit_id), {"key": self._key, "unit": unit_id}, arrays)
 
-    def clear(self) -> None:
-        """Remove all units."""
-        with disk_errors(self._out):
-            _remove_files(self._folder)
-
     def _file(self, unit_id: str) -> Path:
         if not _UNIT_ID.fullmatch(unit_id):
             raise ValueError(f"{unit_id!r} is not a unit's name")
@@ -181,12 +219,42 @@ def _fingerprint(about: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) ->
     return digest.hexdigest()
 
 
-def _remove_files(folder: Path) -> None:
-    """Remove the files that this module writes, and the folder if nothing else is in it."""
-    if not folder.is_dir():
-        return
-    for file in folder.iterdir():
-        if file.suffix == ".safetensors" or ".safetensors.tmp-" in file.name:
-            file.unlink(missing_ok=True)
-    with suppress(OSError):
-        folder.rmdir()
+def _real_folders(folder: Path) -> list[Path]:
+    """Return the folder of a state and that of its units, up to one that is missing or a link."""
+    return list(itertools.takewhile(_is_real_folder, (folder, folder / UNITS_FOLDER)))
+
+
+def _state_files(folder: Path) -> Iterator[Path]:
+    """Yield what has a name that nnit gives to a file of state."""
+    for inner in _real_folders(folder):
+        for file in sorted(inner.iterdir()):
+            if file.name == STATE_NAME if inner == folder else _is_units_name(file.name):
+                yield file
+
+
+def _saved_part(file: Path) -> SavedPart | None:
+    """Return what a file's header says; None where it does not say that nnit wrote this file."""
+    try:
+        if not stat.S_ISREG(file.lstat().st_mode):
+            return None
+        about = JsonObject(read_metadata(file), str(file)).object("about")
+        if file.name == STATE_NAME:
+            return SavedPart(about.text("key"), about.integer("step", 0))
+        ours = about.text("unit") == file.name.removesuffix(_SUFFIX)
+        return SavedPart(about.text("key"), None) if ours else None
+    except (DamagedArtifactError, FileNotFoundError):
+        return None
+
+
+def _is_real_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _is_units_name(name: str) -> bool:
+    return name.endswith(_SUFFIX) and bool(_UNIT_ID.fullmatch(name.removesuffix(_SUFFIX)))
+
+
+def _is_remains(file: Path) -> bool:
+    """Whether a file is what a run that was killed had not finished."""
+    name = hidden_for(file.name, "tmp")
+    return name is not None and _is_units_name(name) and not file.is_dir()

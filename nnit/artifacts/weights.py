@@ -124,6 +124,19 @@ def _read_tensors(
     return TensorFile(tensors, metadata)
 
 
+def read_metadata(path: Path) -> dict[str, Any]:
+    """Read what a safetensors file that ``write_tensors`` wrote says of itself, and no tensor.
+
+    Raises:
+        DamagedArtifactError: not such a file.
+    """
+    try:
+        return _read_header(path, path.stat().st_size)[1]
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DamagedArtifactError(f"{path}: cannot be read ({reason})") from None
+
+
 def _read_header(path: Path, size: int) -> tuple[dict[str, ArraySpec], dict[str, Any]]:
     """Parse the header strictly; the library would let a repeated name pass."""
     where = str(path)

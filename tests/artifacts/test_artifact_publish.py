@@ -3,20 +3,24 @@
 import errno
 import fcntl
 import itertools
+import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 from artifact_examples import provenance, tree, write
 
 from nnit.artifacts import durable, publish
+from nnit.artifacts.arrays import write_arrays
 from nnit.artifacts.locking import lock_output
-from nnit.artifacts.manifest import KINDS
+from nnit.artifacts.manifest import KINDS, MAX_MANIFEST_BYTES
 from nnit.artifacts.reading import verify
 from nnit.errors import OutputExistsError, ResourceError, UsageError
 
@@ -108,14 +112,108 @@ def test_force_never_removes_what_is_not_an_artifact_of_this_kind(tmp_path):
 
 
 def test_force_replaces_a_damaged_artifact_and_an_empty_folder(tmp_path):
-    """Damage must not make an output irreplaceable."""
+    """Damage of files that the manifest names must not make an output irreplaceable."""
     write("ghn", tmp_path / "ghn")
-    manifest = tmp_path / "ghn" / "manifest.json"
-    manifest.write_bytes(manifest.read_bytes()[:-20])
+    (tmp_path / "ghn" / "model.safetensors").write_bytes(b"short")
     (tmp_path / "empty").mkdir()
     for name in ("ghn", "empty"):
         write("ghn", tmp_path / name, force=True)
         assert verify(tmp_path / name) == []
+
+
+def edited(manifest: Path, **fields: object) -> bytes:
+    """Return the bytes of a manifest with some fields changed, not sealed again."""
+    return json.dumps({**json.loads(manifest.read_bytes()), **fields}).encode()
+
+
+NO_LIST = {  # what may be in the place of a manifest that says which files are nnit's
+    "cut off": lambda data, _: data[:-20],
+    "one bit flipped": lambda data, _: data.replace(b'"files"', b'"fil%s"' % bytes([ord("e") ^ 1])),
+    "no JSON any more": lambda data, _: data.replace(b"{", b"[", 1),
+    "nested deeply": lambda data, _: b'{"nnit_version": ' + b"[" * 10**5,
+    "a lone surrogate": lambda data, _: b'{"nnit_version": "\xed\xa0\x80"}',
+    "files are a list": lambda _, file: edited(file, files=["model.safetensors", "notes.txt"]),
+    "files are text": lambda _, file: edited(file, files="notes.txt"),
+    "kind is a list": lambda _, file: edited(file, kind=["ghn"]),
+    "kind is an object": lambda _, file: edited(file, kind={"ghn": 1}),
+    "too large": lambda data, _: data + b" " * MAX_MANIFEST_BYTES,
+}
+
+
+@pytest.mark.parametrize("change", NO_LIST)
+def test_force_spares_a_folder_whose_manifest_does_not_say_what_is_ours(change, tmp_path):
+    """One line with the folder and what to do, in the check and in the writing; nothing is lost."""
+    write("ghn", tmp_path / "ghn")
+    manifest = tmp_path / "ghn" / "manifest.json"
+    manifest.write_bytes(NO_LIST[change](manifest.read_bytes(), manifest))
+    (tmp_path / "ghn" / "notes.txt").write_text("x")
+    before = tree(tmp_path)
+    for action in (publish.check_output_free, lambda path, **_: write("ghn", path, force=True)):
+        with pytest.raises(UsageError, match=r"ghn: its manifest\.json is .* move or") as caught:
+            action(tmp_path / "ghn", force=True, kind="ghn")
+        assert "\n" not in str(caught.value)
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_force_spares_a_folder_whose_manifest_is_no_file(make, tmp_path):
+    """A pipe, a folder, a link to what has no end: refused at once."""
+    write("ghn", tmp_path / "ghn")
+    (tmp_path / "ghn" / "manifest.json").unlink()
+    make(tmp_path / "ghn" / "manifest.json")
+    with pytest.raises(UsageError, match=r"manifest\.json"):
+        publish.check_output_free(tmp_path / "ghn", force=True, kind="ghn")
+
+
+def test_force_spares_what_was_put_there_while_it_was_writing(tmp_path):
+    """A note that appears after the first look is not lost with the old artifact."""
+    write("ghn", tmp_path / "ghn")
+
+    def write_slowly():
+        with publish.publish(tmp_path / "ghn", "ghn", provenance(), {}, force=True) as writer:
+            writer.write_file("new", b"x")
+            (tmp_path / "ghn" / "notes.txt").write_text("x")
+
+    with pytest.raises(UsageError, match=r"holds notes\.txt"):
+        write_slowly()
+    assert (tmp_path / "ghn" / "notes.txt").read_text() == "x"
+    assert names(tmp_path) == ["ghn"]
+
+
+def test_nothing_is_written_into_an_artifact(tmp_path):
+    """Neither the output nor a lock: its list of files would hold no longer, damaged or not."""
+    write("ghn", tmp_path / "ghn")
+    (tmp_path / "link").symlink_to(tmp_path / "ghn")
+    before = tree(tmp_path)
+    for out in ("ghn/inner", "ghn/deep/inner", "link/inner"):
+        for action in (publish.check_output_free, lambda path: write("zoo", path)):
+            with pytest.raises(UsageError, match=rf"{out}: lies inside the artifact .*/ghn,"):
+                action(tmp_path / out)
+    assert tree(tmp_path) == before
+    (tmp_path / "site" / "pages").mkdir(parents=True)
+    (tmp_path / "site" / "manifest.json").write_text('{"name": "a web page"}')
+    write("zoo", tmp_path / "site" / "pages" / "zoo")
+
+
+@pytest.mark.parametrize(
+    ("out", "reason"),
+    [
+        ("/", "is not a name for an output"),
+        ("n" * 240, "has a name of more than 223 bytes"),
+        (f"{'n' * 300}/out", "has a name of more than 223 bytes"),
+        ("n/" * 2000 + "out", "is too long a path"),
+        ("n" * 10**5, "has a name of more than 223 bytes"),
+    ],
+)
+def test_a_name_that_cannot_be_is_one_short_line(out, reason, tmp_path, monkeypatch):
+    """Of the root, and of names so long that those beside or inside them would not fit."""
+    monkeypatch.chdir(tmp_path)
+    for action in (publish.check_output_free, lambda path: write("ghn", path)):
+        with pytest.raises(UsageError, match=f"{reason}; choose another --out") as caught:
+            action(Path(out))
+        assert len(str(caught.value)) < 300
+    assert names(tmp_path) == []
+    write("ghn", Path("n" * 223))
 
 
 @pytest.mark.parametrize("fault", [KeyboardInterrupt, ValueError, SystemExit])
@@ -138,18 +236,46 @@ def test_an_interrupted_write_leaves_the_old_artifact_alone(fault, tmp_path):
 
 def test_remains_of_killed_writers_are_removed_by_the_next(tmp_path):
     """Stale temporary folders and locks of this output go; those of another output stay."""
-    (tmp_path / ".ghn.tmp-999999999-abcd").mkdir()
-    (tmp_path / ".ghn.tmp-999999999-abcd" / "half").write_text("x")
+    (tmp_path / ".ghn.tmp-999999999-abcdef01").mkdir()
+    (tmp_path / ".ghn.tmp-999999999-abcdef01" / "half").write_text("x")
     (tmp_path / ".ghn.lock").write_text("999999999")
-    (tmp_path / ".ghn-other.tmp-1-abcd").mkdir()
+    (tmp_path / ".ghn-other.tmp-1-abcdef01").mkdir()
     write("ghn", tmp_path / "ghn")
-    assert names(tmp_path) == [".ghn-other.tmp-1-abcd", "ghn"]
+    assert names(tmp_path) == [".ghn-other.tmp-1-abcdef01", "ghn"]
+
+
+def test_remains_are_known_by_their_exact_names(tmp_path):
+    """A writer of an output with a similar name, and folders of the user's, are left alone."""
+    with publish.publish(tmp_path / "foo.tmp-1", "ghn", provenance(), {}) as writer:
+        writer.write_file("half", b"x")
+        mine = [".foo.tmp-keep", ".foo.tmp-1-abc", ".foo.tmp-1-ABCDEF01", ".foo.old-backup"]
+        for name in mine:
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "notes.txt").write_text("x")
+        write("ghn", tmp_path / "foo")
+    assert verify(tmp_path / "foo.tmp-1") == []
+    assert names(tmp_path) == sorted([*mine, "foo", "foo.tmp-1"])
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_only_an_artifact_comes_back_or_goes_as_one_that_was_set_aside(there, tmp_path):
+    """A folder of the user's stays, whatever its name, and so does a link."""
+    aside = tmp_path / ".ghn.old-1-abcdef01"
+    aside.mkdir()
+    (aside / "notes.txt").write_text("x")
+    write("ghn", tmp_path / "kept")
+    (tmp_path / ".ghn.old-2-abcdef01").symlink_to(tmp_path / "kept")
+    if there:
+        write("ghn", tmp_path / "ghn")
+    write("ghn", tmp_path / "ghn", force=there)
+    assert names(tmp_path) == [".ghn.old-1-abcdef01", ".ghn.old-2-abcdef01", "ghn", "kept"]
+    assert (aside / "notes.txt").read_text() == "x"
 
 
 def test_an_artifact_that_was_set_aside_comes_back(tmp_path):
     """A crash between the two renames of the fallback loses nothing: the old one is put back."""
     write("ghn", tmp_path / "ghn")
-    (tmp_path / "ghn").rename(tmp_path / ".ghn.old-1-abcd")
+    (tmp_path / "ghn").rename(tmp_path / ".ghn.old-1-abcdef01")
     with pytest.raises(OutputExistsError):
         write("ghn", tmp_path / "ghn")
     assert verify(tmp_path / "ghn") == []
@@ -244,6 +370,45 @@ def test_every_failing_sync_becomes_a_resource_error(number, tmp_path, monkeypat
             break
     assert failures == 4 + 1 + 3 + 1  # files, the manifest, folders, and the folder around
     assert verify(tmp_path / "samples") == []
+
+
+@pytest.mark.parametrize("removed", ["out", "around", "out again"])
+def test_a_folder_that_is_removed_while_writing_is_one_line(removed, tmp_path):
+    """Exit code 6, and no artifact that lacks what was removed; zarr makes folders again."""
+
+    def write_and_lose():
+        with publish.publish(tmp_path / "at" / "zoo", "zoo", provenance(), {}) as writer:
+            writer.write_file("first", b"x")
+            shutil.rmtree(tmp_path / "at" if removed == "around" else writer.folder)
+            if removed == "out again":
+                write_arrays(writer, {"x": np.zeros((50, 3), np.float32)})
+
+    with pytest.raises(ResourceError, match="zoo: cannot write: its folder was removed") as caught:
+        write_and_lose()
+    assert "\n" not in str(caught.value)
+    assert names(tmp_path) in (["at"], [])
+    assert not (tmp_path / "at" / "zoo").exists()
+
+
+@pytest.mark.parametrize("nameless", [True, False])
+def test_looking_whether_a_place_is_writable_leaves_nothing(nameless, tmp_path, monkeypatch):
+    """Not even a probe that a kill could leave, where the file system has files without names."""
+    made = []
+    monkeypatch.setattr(Path, "mkdir", lambda path, **_: made.append(path.name))
+    monkeypatch.setattr(Path, "rmdir", lambda path: None)
+    if not nameless:
+        real = os.open
+
+        def without(path, flags, *mode, **options):
+            if flags & os.O_TMPFILE == os.O_TMPFILE:
+                raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+            return real(path, flags, *mode, **options)
+
+        monkeypatch.setattr(os, "open", without)
+    publish.check_output_free(tmp_path / "ghn")
+    assert names(tmp_path) == []
+    # One with a name is one that the next writer of the same output removes.
+    assert [durable.hidden_for(name, "tmp") for name in made] == ([] if nameless else ["ghn"])
 
 
 def test_an_unwritable_place_is_found_before_computing(tmp_path):
@@ -359,6 +524,21 @@ def test_a_lock_file_removed_in_between_lets_nobody_in(tmp_path, monkeypatch):
         thread.join()
     assert outcome == ["refused"]
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("content", ["my notes", "12 and more", "9" * 21])
+def test_a_file_that_is_no_lock_is_not_taken_for_one(content, tmp_path):
+    """It is neither overwritten nor removed; one line names it."""
+    file = tmp_path / ".ghn.lock"
+    file.write_text(content)
+    with pytest.raises(UsageError, match=r"\.ghn\.lock is in the way") as caught:
+        write("ghn", tmp_path / "ghn")
+    assert "\n" not in str(caught.value)
+    assert file.read_text() == content
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(UsageError, match="is in the way"):
+        write("ghn", tmp_path / "ghn")
 
 
 def test_a_command_can_hold_the_lock_from_its_start(tmp_path):

@@ -1,6 +1,7 @@
 """State to resume from: old or new after a crash, never of another run, never damaged unseen."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,17 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from artifact_examples import write
 
 from nnit.artifacts.state import (
-    OtherState,
+    SavedPart,
     State,
     UnitStore,
     clear_state,
     load_state,
     save_state,
+    saved_parts,
     state_folder,
 )
-from nnit.errors import DamagedArtifactError
+from nnit.errors import DamagedArtifactError, UsageError
 
 TENSORS = {
     "weights": np.linspace(0, 1, 7, dtype=np.float32),
@@ -48,12 +51,18 @@ def test_state_comes_back_as_it_was_saved(tmp_path):
 
 
 def test_state_of_another_run_is_told_apart(tmp_path):
-    """No state is None; state of other parameters says so, with its step."""
-    assert load_state(tmp_path / "ghn", "key") is None
-    save_state(tmp_path / "ghn", "other", 12, TENSORS, {})
-    assert load_state(tmp_path / "ghn", "key") == OtherState(12, "other")
-    clear_state(tmp_path / "ghn")
-    assert load_state(tmp_path / "ghn", "other") is None
+    """It is not loaded; whose state and units are there is said without loading any."""
+    out = tmp_path / "ghn"
+    assert load_state(out, "key") is None
+    assert saved_parts(out) == []
+    save_state(out, "other", 12, TENSORS, {})
+    UnitStore(out, "key").save("a", {})
+    assert load_state(out, "key") is None
+    assert saved_parts(out) == [SavedPart("other", 12), SavedPart("key", None)]
+    clear_state(out, keep="key")
+    assert load_state(out, "other") is None
+    assert saved_parts(out) == [SavedPart("key", None)]
+    clear_state(out)
     assert not list(tmp_path.iterdir())
 
 
@@ -72,7 +81,7 @@ def test_any_damage_of_a_state_is_found_and_the_way_out_named(tmp_path):
             state = load_state(out, "key")
         except DamagedArtifactError as error:
             refused += 1
-            assert "ghn.state: remove this folder" in error.faults[-1]  # noqa: PT017
+            assert "training.safetensors: move it away" in error.faults[-1]  # noqa: PT017
             continue
         # A flip may turn one space of the header's padding into another: nothing is lost by it.
         assert isinstance(state, State)
@@ -88,13 +97,65 @@ def test_any_damage_of_a_state_is_found_and_the_way_out_named(tmp_path):
 
 
 def test_clearing_keeps_what_is_not_state(tmp_path):
-    """Only files that this module writes are removed."""
-    save_state(tmp_path / "ghn", "key", 5, {}, {})
-    UnitStore(tmp_path / "ghn", "key").save("a", {})
-    (state_folder(tmp_path / "ghn") / "notes.txt").write_text("x")
+    """Only files go that say that this module wrote them, or have the names of unfinished ones."""
+    out = tmp_path / "ghn"
+    save_state(out, "key", 5, {}, {})
+    UnitStore(out, "key").save("a", {})
+    folder = state_folder(out)
+    (folder / ".training.safetensors.tmp-1-abcdef01").write_text("half")
+    (folder / "units" / ".a.safetensors.tmp-1-abcdef01").write_text("half")
+    mine = (
+        "notes.txt",
+        "model.safetensors",
+        "my.safetensors.tmp-backup",
+        ".training.safetensors.tmp-mine",
+        "units/b.safetensors",
+        "units/.b.safetensors.tmp-mine",
+        "units/a",
+    )
+    for name in mine:
+        (folder / name).write_text(name)
+    shutil.copy(folder / "units" / "a.safetensors", folder / "units" / "copy.safetensors")
+    clear_state(out)
+    left = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
+    assert left == {*mine, "units/copy.safetensors"}
+
+
+@pytest.mark.parametrize("linked", ["ghn.state", "ghn.state/units"])
+def test_state_is_neither_looked_for_nor_cleared_through_a_link(linked, tmp_path):
+    """What a folder of models has, be it named as state is, stays, and a run is told before it."""
+    save_state(tmp_path / "models", "key", 5, {}, {})
+    UnitStore(tmp_path / "models", "key").save("a", {})
+    (tmp_path / linked).parent.mkdir(exist_ok=True)
+    target = tmp_path / "models.state" / ("units" if linked.endswith("units") else "")
+    (tmp_path / linked).symlink_to(target)
     clear_state(tmp_path / "ghn")
-    names = [path.name for path in state_folder(tmp_path / "ghn").iterdir()]
-    assert names == ["notes.txt"]
+    assert len(list((tmp_path / "models.state").rglob("*.safetensors"))) == 2
+    with pytest.raises(UsageError, match=f"{linked}: is in the way of the state") as caught:
+        saved_parts(tmp_path / "ghn")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_in_the_way_of_the_state_is_said_before_any_work(tmp_path):
+    """A file, an artifact, and files with names of ours that say nothing of us."""
+    out = tmp_path / "ghn"
+    folder = state_folder(out)
+    folder.write_text("x")
+    with pytest.raises(UsageError, match="is in the way"):
+        saved_parts(out)
+    folder.unlink()
+    write("zoo", folder)
+    with pytest.raises(UsageError, match="is in the way"):
+        saved_parts(out)
+    for name in ("training.safetensors", "units/networks-0.safetensors"):
+        shutil.rmtree(folder)
+        for make in (lambda file: file.write_text("x"), os.mkfifo, Path.mkdir):
+            shutil.rmtree(folder, ignore_errors=True)
+            (folder / name).parent.mkdir(parents=True)
+            make(folder / name)
+            with pytest.raises(DamagedArtifactError, match=f"{name}: is damaged, or not") as caught:
+                saved_parts(out)
+            assert "\n" not in str(caught.value)
 
 
 def test_units_are_kept_by_key_and_name(tmp_path):
@@ -117,8 +178,6 @@ def test_units_are_kept_by_key_and_name(tmp_path):
     assert store.load("network-1") is None
     store.save("network-1", {"x": np.zeros(1)})
     assert store.load("network-1") is not None
-    store.clear()
-    assert store.load("network-1") is None
     for name in ("../x", "", "a/b", ".hidden"):
         with pytest.raises(ValueError, match="not a unit's name"):
             store.save(name, {})

@@ -11,7 +11,7 @@ from nnit import errors
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import publish
 from nnit.tasks.registry import TASKS
-from nnit_cli.main import guarded
+from nnit_cli.main import guarded, main
 
 BAD_PARAMS = "tokenize:\n  patch: 0\n  pathc: 3\n"
 ARCH_HINT = "give hidden widths, as in 128,256,128"
@@ -283,6 +283,41 @@ def test_a_folder_where_a_file_has_to_be_is_noticed_first(nnit, tmp_path):
     done = nnit(*words, "file/figures.json")
     assert done.returncode == 2
     assert "a file is where its folder has to be" in done.stderr
+
+
+OUTPUTS = [  # where the command below may not write, and what is said of it
+    (["--metrics", "thesis.txt"], "--metrics thesis.txt: is not what this command wrote before"),
+    (["--metrics", "zoo.json"], "--metrics zoo.json: is not what this command wrote before"),
+    (["--metrics", "demos/manifest.json"], "--metrics demos/manifest.json: lies inside the art"),
+    (["--metrics", "demos/new.json"], "--metrics demos/new.json: lies inside the artifact "),
+    (["--metrics", "out/new.json"], "--metrics out/new.json: --out goes there; name another"),
+    (["--metrics", "new", "--out", "new/out"], "--metrics new: --out goes there; name another"),
+    (["--metrics", "/dev/null"], "--metrics /dev/null: is a link, or no regular file"),
+    (["--metrics", "n" * 300], f"--metrics {'n' * 300}: has a name of more than 223 bytes"),
+    (["--curve", "thesis.txt"], "--curve thesis.txt: is not what this command wrote before"),
+    (["--curve", "demos/curve.csv"], "--curve demos/curve.csv: lies inside the artifact "),
+    (["--curve", "new", "--metrics", "new"], "--metrics new: --curve goes there; name another"),
+    (["--out", "demos/ghn"], "demos/ghn: lies inside the artifact "),
+    (["--out", "/"], "/: is not a name for an output; choose another --out"),
+    (["--out", "n" * 300], f"{'n' * 200}...: has a name of more than 223 bytes"),
+]
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]])
+@pytest.mark.parametrize(("words", "line"), OUTPUTS)
+def test_no_output_goes_where_something_else_is(words, line, force, demos, monkeypatch, capsys):
+    """One line and exit code 2, before the input is read; a dry run says the same."""
+    monkeypatch.chdir(demos.parent)
+    Path("thesis.txt").write_text("years of work")
+    Path("zoo.json").write_text('{"networks": 1}')  # of another command
+    before = {path: path.read_bytes() for path in demos.parent.rglob("*") if path.is_file()}
+    for dry_run in ([], ["--dry-run"]):
+        out = [] if "--out" in words else ["--out", "out"]
+        assert main(["ghn-train", "demos", *out, *words, *force, *dry_run]) == 2
+        (found,) = capsys.readouterr().err.splitlines()
+        assert found.startswith(f"nnit: {line}")
+    after = {path: path.read_bytes() for path in demos.parent.rglob("*") if path.is_file()}
+    assert after == before
 
 
 def test_verify_looks_at_all_of_them(nnit, demos, tmp_path):

@@ -57,6 +57,8 @@ class Summary:
 class Stage:
     """A stage as small as can be: it reports its patch size and seed."""
 
+    Summary = Summary
+
     def run(self, params, inputs, outputs, *, options, progress: Progress) -> Summary:
         """Report one unit of work."""
         progress.start("work", 1)
@@ -121,8 +123,10 @@ def test_verbose_names_every_parameter(capsys):
 
 def test_metrics_file_holds_the_summary(capsys):
     """--metrics makes its folder and writes the summary as JSON."""
-    summary = run_stage(metrics=Path("metrics/tokenize.json"), quiet=True)
-    assert json.loads(Path("metrics/tokenize.json").read_text()) == summary
+    for seed in (0, 1):  # the second one replaces the first
+        summary = run_stage(metrics=Path("metrics/tokenize.json"), quiet=True, seed=seed)
+        assert json.loads(Path("metrics/tokenize.json").read_text()) == summary
+    assert [path.name for path in Path("metrics").iterdir()] == ["tokenize.json"]
 
 
 def test_dry_run_prints_the_plan_and_writes_nothing(capsys, tmp_path):

@@ -102,6 +102,8 @@ def test_unaligned_zoo_is_the_same_whatever_the_workers_and_interruptions(
     out = tmp_path / "out"
     with pytest.raises(InterruptedRunError, match="go on with the same command and --resume"):
         alone(pipeline, out, progress=Recorder(1))
+    with pytest.raises(UsageError, match=r"1 finished unit .* is saved; go on with --resume"):
+        alone(pipeline, out)
     resumed = Recorder()
     alone(pipeline, out, resume=True, progress=resumed)
     assert resumed.parts == [("networks", 2, 1)]

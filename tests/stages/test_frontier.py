@@ -76,6 +76,8 @@ def test_an_interrupted_frontier_goes_on(found, pipeline, tmp_path):
         with pytest.raises(InterruptedRunError, match="--resume"):
             run(pipeline, again, progress=Recorder(after), resume=True)
         assert names(tmp_path) == ["again.state"]
+        with pytest.raises(UsageError, match="saved; go on with --resume"):
+            run(pipeline, again)
     progress = Recorder()
     run(pipeline, again, resume=True, progress=progress, workers=2)
     assert progress.parts[0] == ("networks", 3, 3)

@@ -104,6 +104,12 @@ def test_outputs_and_inputs_that_cannot_be(some, tmp_path):
     assert page_of(some[:1], out, force=True) != page
     with pytest.raises(UsageError, match="is a folder; name a file"):
         page_of(some, tmp_path, force=True)
+    (tmp_path / "thesis.html").write_text("years of work")
+    for name, reason in (("thesis.html", "is not what"), ("demos/report.html", "lies inside")):
+        shutil.copytree(some[3], tmp_path / "demos", dirs_exist_ok=True)
+        with pytest.raises(UsageError, match=rf"--out .*{name}: {reason}"):
+            page_of(some, tmp_path / name, force=True)
+    assert (tmp_path / "thesis.html").read_text() == "years of work"
     with pytest.raises(MissingArtifactError, match="no such artifact"):
         page_of([tmp_path / "none"], tmp_path / "x.html")
     (tmp_path / "empty").mkdir()

@@ -1,5 +1,6 @@
 """A run that was interrupted and goes on ends in the same bytes as one that was not."""
 
+import shutil
 import signal
 from pathlib import Path
 
@@ -84,24 +85,56 @@ def test_saved_state_is_neither_used_nor_lost_without_being_asked(name, pipeline
 
 @pytest.mark.parametrize("change", ["learning_rate", "seed"])
 @pytest.mark.parametrize("name", TRAININGS)
-def test_state_of_another_run_is_not_mixed_in(name, change, pipeline, tmp_path):
-    """With other parameters or seed --resume notes it, starts over, and ends as if alone."""
+def test_state_of_another_run_is_neither_mixed_in_nor_lost(name, change, pipeline, tmp_path):
+    """With other parameters or seed one line asks for --force; then it ends as if alone."""
     out, alone = tmp_path / "out", tmp_path / "alone"
     other, seed = PARAMS, 1
     if change == "learning_rate":
         other, seed = with_section(PARAMS, name, learning_rate=5e-4), 0
     run(name, pipeline, alone, params=other, seed=seed)
     stop(name, pipeline, out, 4)
+    before = tree(tmp_path)
+    for resume in (False, True):
+        with pytest.raises(UsageError) as caught:
+            run(name, pipeline, out, params=other, seed=seed, resume=resume)
+        assert caught.value.faults == (
+            f"{out}: an interrupted run is saved at step 4 with other parameters, inputs or nnit; "
+            f"start over with --force, or remove {out}.state",
+        )
+    assert tree(tmp_path) == before
     progress = Recorder()
-    run(name, pipeline, out, params=other, seed=seed, resume=True, progress=progress)
+    both = {"resume": change == "seed", "force": True}  # --resume finds nothing to go on from
+    run(name, pipeline, out, params=other, seed=seed, **both, progress=progress)
     assert progress.parts == [(name, STEPS, 0)]
-    assert progress.notes == [
-        f"{out}: the saved state at step 4 is of other parameters or inputs; "
-        "starting from the beginning"
-    ]
     assert tree(out) == tree(alone)
     assert content(out) != content(pipeline / COMMANDS[name].kind)
     assert names(tmp_path) == ["alone", "out"]
+
+
+def test_resume_and_force_go_on_and_replace_the_output(pipeline, tmp_path):
+    """Together they lose no step of this very run."""
+    name, out = "ghn-train", tmp_path / "out"
+    run(name, pipeline, out, seed=1)
+    stop(name, pipeline, out, 4, force=True)
+    progress = Recorder()
+    run(name, pipeline, out, resume=True, force=True, progress=progress)
+    assert progress.parts == [(name, STEPS, 4)]
+    assert tree(out) == tree(pipeline / "ghn")
+    assert names(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+@pytest.mark.parametrize("force", [False, True])
+def test_a_training_spares_a_link_in_the_place_of_its_state(force, name, pipeline, tmp_path):
+    """Told in one line before any work; the folder behind it keeps its files."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "training.safetensors").write_text("x")
+    (tmp_path / "out.state").symlink_to("models")
+    before = tree(tmp_path / "models")
+    with pytest.raises(UsageError, match=r"out\.state: is in the way of the state"):
+        run(name, pipeline, tmp_path / "out", force=force)
+    assert tree(tmp_path / "models") == before
+    assert names(tmp_path) == ["models", "out.state"]
 
 
 @pytest.mark.parametrize("name", TRAININGS)
@@ -116,7 +149,7 @@ def test_more_checkpoints_change_nothing(name, pipeline, tmp_path):
 @pytest.mark.parametrize("flipped", [False, True])
 @pytest.mark.parametrize("name", TRAININGS)
 def test_damaged_state_is_refused_with_the_way_out(name, flipped, pipeline, tmp_path):
-    """Cut off or with a bit flipped: exit code 5; without the folder it starts anew."""
+    """Cut off or with a bit flipped: exit code 5; without the file it starts anew."""
     out = tmp_path / "out"
     stop(name, pipeline, out, 4)
     (state,) = (tmp_path / "out.state").iterdir()
@@ -127,8 +160,8 @@ def test_damaged_state_is_refused_with_the_way_out(name, flipped, pipeline, tmp_
         run(name, pipeline, out, resume=True)
     assert caught.value.exit_code == 5
     assert str(state.parent) in caught.value.faults[0]
-    way_out = f"{state.parent}: remove this folder to start from the beginning"
-    assert caught.value.faults[-1] == way_out
+    assert str(state) in caught.value.faults[-1]
+    assert caught.value.faults[-1].endswith(": move it away to start from the beginning")
     state.unlink()
     run(name, pipeline, out, resume=True)
     assert tree(out) == tree(pipeline / COMMANDS[name].kind)
@@ -180,14 +213,23 @@ def test_finished_units_are_not_made_again(name, pipeline, tmp_path):
 
 
 @pytest.mark.slow
-def test_units_are_made_again_without_resume(pipeline, tmp_path):
-    """A zoo that is not asked to resume begins with no branch done."""
-    out = tmp_path / "out"
-    stop("zoo-export", pipeline, out, 1)
-    assert names(tmp_path / "out.state" / "units") == ["branches-0.safetensors"]
-    progress, _ = stop("zoo-export", pipeline, out, 0)
-    assert progress.parts == [("branches", 2, 0)]
-    assert not (tmp_path / "out.state").exists()
+@pytest.mark.sim
+@pytest.mark.parametrize("name", FANNED_OUT)
+def test_finished_units_are_not_lost_without_being_asked(name, pipeline, tmp_path):
+    """Without --resume or --force it is one line that names both; --force makes them again."""
+    out, (label, total) = tmp_path / "out", PARTS[name][0]
+    stop(name, pipeline, out, 1)
+    before = tree(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        run(name, pipeline, out)
+    assert caught.value.faults == (
+        f"{out}: 1 finished unit of an interrupted run is saved; go on with --resume, or start "
+        "over with --force",
+    )
+    assert tree(tmp_path) == before
+    progress, _ = stop(name, pipeline, out, 0, force=True)
+    assert progress.parts == [(label, total, 0)]
+    assert names(tmp_path) == []
 
 
 @pytest.mark.slow
@@ -203,11 +245,30 @@ def test_units_are_made_again_without_resume(pipeline, tmp_path):
     ],
 )
 def test_units_of_other_parameters_do_not_count(name, section, change, pipeline, tmp_path):
-    """A unit is made again where anything that decides the artifact is another."""
+    """They are refused where anything that decides the artifact is another; --force drops them."""
     out, (label, total) = tmp_path / "out", PARTS[name][0]
     stop(name, pipeline, out, 1)
     other = with_section(PARAMS, section, **change)
-    progress, _ = stop(name, pipeline, out, 0, params=other, resume=True)
-    assert progress.parts == [(label, total, 0)]
+    for resume in (False, True):
+        with pytest.raises(UsageError, match=r"1 finished unit .* with other .*--force"):
+            run(name, pipeline, out, params=other, resume=resume)
     progress, _ = stop(name, pipeline, out, 0, resume=True)
     assert progress.parts == [(label, total, 1)]
+    progress, _ = stop(name, pipeline, out, 0, params=other, resume=True, force=True)
+    assert progress.parts == [(label, total, 0)]
+    assert names(tmp_path) == []
+
+
+@pytest.mark.slow
+@pytest.mark.sim
+@pytest.mark.parametrize("name", FANNED_OUT)
+def test_files_of_the_users_beside_the_units_stay(name, pipeline, tmp_path):
+    """Whatever they are called: a model in the state's folder, or in that of the units."""
+    mine = {"out.state/model.safetensors": b"x", "out.state/units/my notes": b"y"}
+    (tmp_path / "out.state" / "units").mkdir(parents=True)
+    for path, data in mine.items():
+        (tmp_path / path).write_bytes(data)
+    run(name, pipeline, tmp_path / "out")
+    assert tree(tmp_path / "out") == tree(pipeline / COMMANDS[name].kind)
+    shutil.rmtree(tmp_path / "out")
+    assert tree(tmp_path) == mine

@@ -7,7 +7,7 @@ from tiny_pipeline import HELD_OUT, PARAMS, Recorder, digest, names, tree, with_
 from nnit.artifacts.demos import read_demos
 from nnit.artifacts.zoo import read_zoo
 from nnit.cloning import cloning_data, network_loss
-from nnit.errors import InterruptedRunError, LeakError, WrongKindError
+from nnit.errors import InterruptedRunError, LeakError, UsageError, WrongKindError
 from nnit.mlp import format_architecture
 from nnit.zoo import export
 from nnit_cli.main import main
@@ -73,6 +73,8 @@ def test_the_same_whatever_the_workers_and_interruptions(pipeline, refined, tmp_
     go_on = "go on with the same command and --resume"
     with pytest.raises(InterruptedRunError, match=f"stopped after 10 of {total} samples.*{go_on}"):
         refine(pipeline, out, progress=Recorder(1))
+    with pytest.raises(UsageError, match=r"1 finished unit .* is saved; go on with --resume"):
+        refine(pipeline, out)
     again = Recorder(total - 10 + 1)
     with pytest.raises(InterruptedRunError, match=go_on):
         refine(pipeline, out, resume=True, progress=again)
