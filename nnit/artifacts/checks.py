@@ -10,7 +10,7 @@ import numpy as np
 from nnit.artifacts.canonical import MAX_NUMBER, JsonObject
 from nnit.artifacts.interface import interfaces_to_json, parse_interfaces
 from nnit.errors import DamagedArtifactError, NnitError, UsageError
-from nnit.mlp import Architecture, PolicyInterface
+from nnit.mlp import MAX_DEPTH, Architecture, PolicyInterface
 
 MAX_BRANCHES = 10**4
 MAX_STEPS = 10**9  # of an optimiser
