@@ -11,9 +11,9 @@ from typing import ClassVar
 SHOWN = 40  # characters of what was found
 
 
-def shorten(text: str) -> str:
+def shorten(text: str, to: int = SHOWN) -> str:
     """Cut off what a message does not need of a text that may be long."""
-    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+    return text if len(text) <= to else text[: to - 1] + "…"
 
 
 class NnitError(Exception):

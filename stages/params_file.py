@@ -2,19 +2,37 @@
 
 import difflib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.error import MarkedYAMLError, StringMark, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from nnit.errors import MissingArtifactError, ParamsError, UsageError, shorten
+from nnit.errors import (
+    DamagedArtifactError,
+    MissingArtifactError,
+    ParamsError,
+    UsageError,
+    shorten,
+)
+from nnit.opening import read_bounded
 from stages.params import Location, Params, RulesError, Section
 
 DEFAULT_FILE = Path("params.yaml")
+MAX_SIZE = 2**16  # bytes of a file, and about as many once its aliases are written out
+MAX_NESTING = 32  # an alias counts with what it stands for
+TOO_DEEP = "nested too deeply, or in itself"
+MAX_DIGITS = 100  # of a number
+SHOWN_FAULTS = 100
+SHOWN_PROBLEM = 120  # characters of what ruamel says
+TAG = "tag:yaml.org,2002:"
+KNOWN_TAGS = {f"{TAG}{name}" for name in ("null", "bool", "int", "float", "str", "seq", "map")}
+MERGE = f"{TAG}merge"  # the key <<, whose value is keys to take over
 PLAIN_WORDS = {
     "int_type": "must be a whole number",
     "float_type": "must be a number",
@@ -27,6 +45,16 @@ PLAIN_WORDS = {
 }
 SectionT = TypeVar("SectionT", bound=Section)
 Fault = tuple[Location, str]
+Places = dict[Location, tuple[int, int]]  # line and column, from 1, of each key and list item
+
+
+class Part(NamedTuple):
+    """A key or a value of a file."""
+
+    location: Location
+    mark: StringMark
+    size: int  # about as many bytes
+    fault: str | None
 
 
 def load_params(path: Path | None = None) -> Params:
@@ -37,26 +65,28 @@ def load_params(path: Path | None = None) -> Params:
 
     Raises:
         MissingArtifactError: ``path`` was given and is not there.
-        ParamsError: the file is not YAML, or has unknown keys or impossible values: a line for
-            each fault, ``params.yaml:LINE:COLUMN: section.key: what is wrong (got value)``.
+        ParamsError: no regular file, too large, not YAML, or with unknown keys or impossible
+            values: a line for each fault, and up to ``SHOWN_FAULTS`` of them,
+            ``params.yaml:LINE:COLUMN: section.key: what is wrong (got value)``.
     """
     if path is None and not DEFAULT_FILE.exists():
         return Params()
     path = path or DEFAULT_FILE
     text = _read_text(path)
-    data, root = _parse(path, text)
+    data, places = _parse(path, text)
     try:
         return Params.model_validate({} if data is None else data)
     except ValidationError as error:
         found = sorted(
-            ((_position(root, where), where, what) for where, what in _faults(error)),
+            ((_position(places, where), where, what) for where, what in _faults(error)),
             key=lambda fault: fault[0],
         )
         lines = [
             f"{path}:{line}:{column}: {_dotted(where)}{what}"
-            for (line, column), where, what in found
+            for (line, column), where, what in found[:SHOWN_FAULTS]
         ]
-        raise ParamsError(*lines) from None
+        more = len(found) - SHOWN_FAULTS
+        raise ParamsError(*lines, *[f"{path}: and {more} more"] * (more > 0)) from None
 
 
 def override(section: SectionT, **flags: Any) -> SectionT:  # noqa: ANN401
@@ -78,32 +108,85 @@ def override(section: SectionT, **flags: Any) -> SectionT:  # noqa: ANN401
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+        return read_bounded(path, MAX_SIZE).decode()
+    except MissingArtifactError:
         raise MissingArtifactError(f"{path}: no such parameter file") from None
+    except DamagedArtifactError as error:
+        raise ParamsError(*error.faults) from None
     except UnicodeDecodeError as error:
         raise ParamsError(f"{path}: not UTF-8 text at byte {error.start}") from None
-    except OSError as error:
-        raise ParamsError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _parse(path: Path, text: str) -> tuple[Any, Node | None]:
-    """Return the file's data, and its nodes, which know their lines and columns."""
-    yaml = YAML(typ="safe", pure=True)
+def _parse(path: Path, text: str) -> tuple[Any, Places]:
+    """Return the file's data, and where it stands; its size is known before any is built."""
+    yaml, places, size = YAML(typ="safe", pure=True), Places(), 0
+    yaml.composer.warn_double_anchors = False
+    with _yaml_faults(path):
+        root = yaml.compose(text)
+    if root is None:
+        return None, places
+    for part in _parts(yaml, root, ()):
+        line, column = part.mark.line + 1, part.mark.column + 1
+        if part.fault:
+            raise ParamsError(f"{path}:{line}:{column}: {part.fault}")
+        size += part.size
+        if size > MAX_SIZE:
+            raise ParamsError(f"{path}: larger than {MAX_SIZE} bytes with its aliases written out")
+        places.setdefault(part.location, (line, column))
+    with _yaml_faults(path):
+        return yaml.constructor.construct_document(root), places
+
+
+@contextmanager
+def _yaml_faults(path: Path) -> Iterator[None]:
+    """Report what ruamel finds.
+
+    Raises:
+        ParamsError: the text is not YAML, with its place where that is known.
+    """
     try:
-        return yaml.load(text), yaml.compose(text)
+        yield
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         raise ParamsError(f"{path}{at}: not YAML: {_first_line(error.problem)}") from None
-    except YAMLError as error:
-        raise ParamsError(f"{path}: not YAML: {_first_line(error)}") from None
     except RecursionError:
-        raise ParamsError(f"{path}: nested too deeply") from None
+        raise ParamsError(f"{path}: {TOO_DEEP}") from None
+    except (YAMLError, ValueError, LookupError) as error:  # the last two of numbers, as in 0x_
+        raise ParamsError(f"{path}: not YAML: {_first_line(error)}") from None
+
+
+def _parts(yaml: YAML, node: Node, location: Location, depth: int = 1) -> Iterator[Part]:
+    """Yield each thing that a node holds, aliases written out; what follows a fault is no use."""
+    fault = _node_fault(yaml, node, depth)
+    length = len(node.value) if isinstance(node, ScalarNode) else 0
+    yield Part(location, node.start_mark, 1 + length, fault)
+    if isinstance(node, MappingNode):
+        # What is taken over comes last: keys that stand here count before it.
+        for key, value in sorted(node.value, key=lambda pair: pair[0].tag == MERGE):
+            inside = location if key.tag == MERGE else (*location, str(key.value))
+            fault = None if isinstance(key, ScalarNode) else "keys must be text"
+            yield Part(inside, key.start_mark, 1 + len(key.value), fault)
+            yield from _parts(yaml, value, inside, depth + 1)
+    elif isinstance(node, SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from _parts(yaml, item, (*location, index), depth + 1)
+
+
+def _node_fault(yaml: YAML, node: Node, depth: int) -> str | None:
+    """Say what is wrong with a node alone: dates, sets and tags are nothing for parameters."""
+    if depth > MAX_NESTING:
+        return TOO_DEEP
+    if node.tag in {f"{TAG}int", f"{TAG}float"} and len(node.value) > MAX_DIGITS:
+        return f"a number of more than {MAX_DIGITS} digits"
+    untagged = yaml.resolver.resolve(type(node), node.value, (True, False))
+    if node.tag not in KNOWN_TAGS or node.tag not in {f"{TAG}str", str(untagged)}:
+        return f"{shorten(node.tag.replace(TAG, '!!'))}: not a kind of value that parameters have"
+    return None
 
 
 def _first_line(problem: object) -> str:
-    return str(problem).strip().splitlines()[0]
+    return shorten(str(problem).strip().splitlines()[0], to=SHOWN_PROBLEM)
 
 
 def _faults(error: ValidationError) -> list[Fault]:
@@ -114,13 +197,9 @@ def _faults(error: ValidationError) -> list[Fault]:
             faults += [((*location, *inner), message) for inner, message in cause.faults]
         else:
             faults.append((location, _message(details)))
-    return [fault for fault in faults if not _explained_inside(fault[0], faults)]
-
-
-def _explained_inside(location: Location, faults: list[Fault]) -> bool:
-    """Whether a fault deeper inside accounts for the one here: a list left short by a bad item."""
-    depth = len(location)
-    return any(len(other) > depth and other[:depth] == location for other, _ in faults)
+    # A fault deeper inside accounts for one around it: a list left short by a bad item.
+    explained = {location[:depth] for location, _ in faults for depth in range(len(location))}
+    return [fault for fault in faults if fault[0] not in explained]
 
 
 def _message(details: ErrorDetails) -> str:
@@ -157,21 +236,13 @@ def _shown(value: object) -> str:
 
 def _dotted(location: Location) -> str:
     """Write a location as ``section.key[2]: ``; the top of the file has no name."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    text = "".join(
+        f"[{part}]" if isinstance(part, int) else f".{shorten(part)}" for part in location
+    )
     return f"{text.removeprefix('.')}: " if text else ""
 
 
-def _position(node: Node | None, location: Location) -> tuple[int, int]:
+def _position(places: Places, location: Location) -> tuple[int, int]:
     """Return line and column of a key or a list item, or of the nearest thing around it."""
-    mark = node.start_mark if node else None
-    for part in location:
-        if isinstance(node, MappingNode):
-            found = [(key, value) for key, value in node.value if key.value == str(part)]
-        elif isinstance(node, SequenceNode) and isinstance(part, int):
-            found = [(item, item) for item in node.value[part : part + 1]]
-        else:
-            found = []
-        if not found:
-            break
-        mark, node = found[0][0].start_mark, found[0][1]
-    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    around = (location[:depth] for depth in range(len(location), 0, -1))
+    return next((places[part] for part in around if part in places), places.get((), (1, 1)))

@@ -1,5 +1,7 @@
 """Parameters: defaults, precedence, and faults with their place in the file."""
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -84,7 +86,42 @@ def test_all_faults_come_at_once_with_line_and_column():
             "params.yaml:1:1: not YAML: found character '\\t' that cannot start any token",
         ),
         (b"\xff\xfe\xfa", "params.yaml: not UTF-8 text at byte 0"),
-        ("a: " + "[" * 5000, "params.yaml: nested too deeply"),
+        ("a: " + "[" * 5000, "params.yaml: nested too deeply, or in itself"),
+        ("a: " + "[" * 50 + "]" * 50, "params.yaml:1:35: nested too deeply, or in itself"),
+        ("seed: &a [*a]", "params.yaml:1:7: nested too deeply, or in itself"),
+        ("tokenize: &a {<<: *a}", "params.yaml:1:11: nested too deeply, or in itself"),
+        ("? [1, 2]\n: 3", "params.yaml:1:3: keys must be text"),
+        ("seed: " + "1" * 5000, "params.yaml:1:7: a number of more than 100 digits"),
+        (
+            f"seed: {2**70}",
+            "params.yaml:1:1: seed: must be less than 9223372036854775808 "
+            "(got 1180591620717411303424)",
+        ),
+        (
+            "ghn_train: {learning_rate: 1e400}",
+            "params.yaml:1:13: ghn_train.learning_rate: must be a finite number (got Infinity)",
+        ),
+        *(
+            (f"task: {value}", f"params.yaml:1:7: {tag}: not a kind of value that parameters have")
+            for value, tag in {
+                "2001-01-01": "!!timestamp",
+                "2001-99-99": "!!timestamp",
+                "!!binary abc=": "!!binary",
+                "!!set {a, b}": "!!set",
+                "!!omap [a: 1]": "!!omap",
+                "!!int abc": "!!int",
+                "!!bool [x]": "!!bool",
+                "!mine 1": "!mine",
+                "!!python/object/apply:os.getpid []": "!!python/object/apply:os.getpid",
+            }.items()
+        ),
+        (
+            "%YAML 1.1\n---\nseed: 0x_",
+            "params.yaml: not YAML: invalid literal for int() with base 16: ''",
+        ),
+        ('task: "\\U00110000"', "params.yaml: not YAML: chr() arg not in range(0x110000)"),
+        ("---\n---\n", "params.yaml:2:1: not YAML: but found another document"),
+        ("#" * 2**16 + "#", "params.yaml: larger than 65536 bytes"),
         (
             "architectures: {held_out: {wider: [[]]}}",
             "params.yaml:1:36: architectures.held_out.wider[0]: must not be empty (got [])",
@@ -124,15 +161,67 @@ def test_twice_the_same_key_is_a_fault():
     )
 
 
-def test_tags_build_no_objects():
-    """A tag that names Python code is refused."""
-    assert "not YAML" in faults("seed: !!python/object/apply:os.getpid []")
+def doubling(first: str, rest: str) -> str:
+    """Return a file of 20 keys, each ten of the one before it."""
+    lines = [f"k0: &k0 {first}"]
+    lines += [f"k{k}: &k{k} {rest % ', '.join([f'*k{k - 1}'] * 10)}" for k in range(1, 20)]
+    return "\n".join(lines)
 
 
-def test_folder_in_place_of_a_file_is_one_line(tmp_path):
-    """Reading it fails with the path in the message."""
-    with pytest.raises(ParamsError, match=r"cannot be read: Is a directory$"):
-        load_params(tmp_path)
+@pytest.mark.parametrize(
+    "text",
+    [
+        doubling("[1]", "[%s]"),
+        doubling("{a: 1}", "{<<: [%s]}"),
+        f"a: &a {'x' * 2**15}\nb: [*a, *a]",
+    ],
+)
+def test_what_aliases_stand_for_counts_each_time(text):
+    """A small file that grows without end, or by as much as is allowed, is refused before."""
+    assert faults(text) == "params.yaml: larger than 65536 bytes with its aliases written out"
+
+
+def test_aliases_and_merged_keys_are_read():
+    """A key that stands there counts before a merged one; a fault has the place that it is in."""
+    few = "demos: {episodes: &few 3}\nrollout: {episodes: *few}"
+    assert load_params(write(few)).rollout.episodes == 3
+    assert load_params(write("tokenize:\n  <<: {patch: 0}\n  patch: 4")).tokenize.patch == 4
+    line = "params.yaml:1:17: tokenize.patch: must be greater than 0 (got 0)"
+    assert faults("tokenize: {<<: {patch: 0}}") == line
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{" + ",".join(f"k{k}: 1" for k in range(6000)) + "}",
+        "tokenize:\n" + "".join(f"  patc{k}: 1\n" for k in range(4500)),
+        "architectures: {held_out: {wider: [" + "[x]," * 14_000 + "]}}",
+        "a: [" + "1," * 32_000 + "]",
+        "a: " + "[" * 65_000,
+        "a: " + "- " * 32_000,
+    ],
+)
+def test_the_largest_file_is_answered_in_seconds(text):
+    """Whatever is in it: a hundred faults at most, and how many more there are."""
+    started = time.process_time()
+    lines = faults(text).splitlines()
+    assert time.process_time() - started < 5
+    assert len(lines) in {1, 101}
+    assert all(len(line) < 400 for line in lines)
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_regular_file_is_one_line(tmp_path, make):
+    """A folder, or a pipe that nobody writes to."""
+    make(tmp_path / "p.yaml")
+    with pytest.raises(ParamsError, match=r"p\.yaml: is not a regular file$"):
+        load_params(tmp_path / "p.yaml")
+
+
+def test_a_device_without_end_is_one_line():
+    """It is not read."""
+    with pytest.raises(ParamsError, match=r"^/dev/zero: is not a regular file$"):
+        load_params(Path("/dev/zero"))
 
 
 def test_file_named_and_missing_is_missing_input():
