@@ -5,13 +5,13 @@ A pipe would make a reader wait for ever, and a device may have no end.
 
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from nnit.errors import DamagedArtifactError, MissingArtifactError
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """Open a regular file, or what a link to one leads to, to read its bytes.
 
     Raises:

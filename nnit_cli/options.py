@@ -38,11 +38,21 @@ HeldOutOption = Annotated[
 ]
 TaskOption = Annotated[
     str | None,
-    typer.Option("--task", help="A task, as in PushCube-v1, gym:CartPole-v1 or ./my_task.py."),
+    typer.Option(
+        "--task", help="A task, as in PushCube-v1 or gym:CartPole-v1; ./my_task.py runs that file."
+    ),
+]
+NamedTaskOption = Annotated[
+    str | None,
+    typer.Option(
+        "--task", help="The networks' task, as a check; ./my_task.py runs the file that has it."
+    ),
 ]
 ChosenTaskOption = Annotated[
     str | None,
-    typer.Option("--task", help="The task, where the generator knows several."),
+    typer.Option(
+        "--task", help="The task, where the generator knows several; ./my_task.py runs that file."
+    ),
 ]
 DataOption = Annotated[
     str | None, typer.Option("--data", help="A file of examples, for a task that needs one.")

@@ -76,7 +76,7 @@ class Session:
         is_summary = partial(_is_summary, names={one.name for one in fields(stage.Summary)})
         self._check_outputs(outputs, is_summary)
         if self.flags.dry_run:
-            self._print_plan(_paths(inputs), _paths(outputs))
+            self._print_plan(stage, inputs, _paths(outputs))
             return {}
         with open_progress(stop_request, quiet=self.flags.quiet) as progress:
             for line in self._opening_lines(inputs, options.device):
@@ -135,10 +135,14 @@ class Session:
             lines += [f"{self.command}: {name} = {value}" for name, value in values.items()]
         return lines
 
-    def _print_plan(self, inputs: Mapping[str, Path], outputs: Mapping[str, Path]) -> None:
-        """Check that the inputs are whole artifacts, and print them and the outputs."""
+    def _print_plan(self, stage: Stage, given: object, outputs: Mapping[str, Path]) -> None:
+        """Check inputs and task as a run would, and print what it would read and write.
+
+        A task that is a file of the user's is run here too: it is what says which task it is.
+        """
         from nnit.artifacts.reading import open_artifact
 
+        inputs = _paths(given)
         for name, path in inputs.items():
             first_word = name.partition(" ")[0]
             if first_word in INPUT_FILES:
@@ -146,6 +150,8 @@ class Session:
                     raise MissingArtifactError(f"{path}: no such file")
                 continue
             open_artifact(path, *INPUT_KINDS.get(first_word, (first_word,)), check="sizes")
+        if check_task := getattr(stage, "check_task", None):
+            check_task(self.params, given)
         facts = {
             "command": f"nnit {self.command}",
             **{f"read {name.replace('_', ' ')}": str(path) for name, path in inputs.items()},
@@ -258,17 +264,6 @@ def parse_labels(texts: list[str] | None) -> dict[str, Path]:
             raise UsageError(f"--also {text}: the label {label} is given twice")
         labels[label] = Path(path)
     return labels
-
-
-def asked_task(text: str | None) -> str | None:
-    """Return the id of the task that ``--task`` asks a generator for; the text may be a file.
-
-    Raises:
-        NnitError: a file that is not there or defines no task.
-    """
-    from stages.task_source import task_id
-
-    return None if text is None else task_id(text)
 
 
 def wanted_architectures(

@@ -14,7 +14,7 @@ from nnit.demos import Demos
 from nnit.parallel import default_workers
 from nnit.progress import Progress, silent
 from nnit.tasks.collect import DemoRequest, collect_demos, demo_seeds
-from nnit.tasks.registry import episode_seeds, get_task
+from nnit.tasks.registry import episode_seeds, expert_of, get_task
 from nnit.tasks.seeds import check_disjoint_seeds
 from nnit.tasks.task import TaskRef
 from stages.params import Params, RunOptions
@@ -75,6 +75,16 @@ def run(
     provenance = Provenance("demos", decides, options.seed, source_digests(ref))
     write_demos(outputs.demos, demos, provenance, force=options.force)
     return summarise(demos)
+
+
+def check_task(params: Params, inputs: Inputs) -> None:
+    """Make sure of the task before anything is run; errors are those of ``run``."""
+    if inputs.download and params.data is not None and not Path(params.data).exists():
+        return  # what there will be is known when it is here
+    section, ref = params.demos, task_ref(params)
+    evaluated_apart(params, ref, DemoRequest(section.episodes, section.first_seed, section.noise))
+    if get_task(ref).examples is None:
+        expert_of(get_task(ref))
 
 
 def evaluated_apart(params: Params, ref: TaskRef, request: DemoRequest) -> range:

@@ -4,7 +4,6 @@ Reads:   NAME.h5 and NAME.json, as ManiSkill's replay tool and ``nnit rollout --
 Writes:  demos    kind "demos", schema 1
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +13,10 @@ from nnit.artifacts.publish import check_output_free
 from nnit.errors import UsageError
 from nnit.progress import Progress, silent
 from nnit.tasks.seeds import seed_range, shared_seed
-from nnit.tasks.trajectories import demos_of, read_trajectories
+from nnit.tasks.trajectories import TrajectoryFile, demos_of, read_trajectories
 from stages.demos import Outputs, Summary, summarise
 from stages.params import Params, RunOptions
-from stages.task_source import rollout_episodes
+from stages.task_source import rollout_episodes, source_digest
 
 
 @dataclass(frozen=True)
@@ -42,21 +41,35 @@ def run(
         NnitError: a missing, damaged or unfit file, or an output that can't be written.
     """
     check_output_free(outputs.demos, force=options.force, kind="demos")
-    found = read_trajectories(inputs.trajectories)
+    found = read_apart(params, inputs)
     demos = demos_of(found)
+    files = (inputs.trajectories, inputs.trajectories.with_suffix(".json"))
+    parents = {f"file {file.suffix}": source_digest(file) for file in files}
+    progress.note(f"demos: {len(demos.episode_ends)} episodes of {found.task.task_id}")
+    provenance = Provenance("demos", {"task": found.task.task_id}, 0, parents)
+    write_demos(outputs.demos, demos, provenance, force=options.force)
+    return summarise(demos)
+
+
+def check_task(params: Params, inputs: Inputs) -> None:
+    """Make sure of the files and their task; errors are those of ``run``."""
+    read_apart(params, inputs)
+
+
+def read_apart(params: Params, inputs: Inputs) -> TrajectoryFile:
+    """Read the files, and make sure that no episode of them is evaluated.
+
+    Raises:
+        UsageError: one is.
+        NnitError: a missing, damaged or unfit file.
+    """
+    found = read_trajectories(inputs.trajectories)
     evaluated = seed_range(params.rollout.first_seed, rollout_episodes(params, found.task))
-    both = shared_seed(demos.reset_seeds, evaluated)
+    both = shared_seed(found.seeds.tolist(), evaluated)
     if both is not None:
         raise UsageError(
             f"{inputs.trajectories}: reset seed {both} is evaluated too; evaluate others, with "
             "`nnit rollout --first-seed`, and say so here in the parameter file "
             "(rollout.first_seed)"
         )
-    files = (inputs.trajectories, inputs.trajectories.with_suffix(".json"))
-    parents = {
-        f"file {file.suffix}": hashlib.sha256(file.read_bytes()).hexdigest() for file in files
-    }
-    progress.note(f"demos: {len(demos.episode_ends)} episodes of {found.task.task_id}")
-    provenance = Provenance("demos", {"task": found.task.task_id}, 0, parents)
-    write_demos(outputs.demos, demos, provenance, force=options.force)
-    return summarise(demos)
+    return found

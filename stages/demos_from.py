@@ -23,7 +23,7 @@ from stages.contenders import read_contenders
 from stages.demos import Outputs, Summary, evaluated_apart, summarise
 from stages.lineage import require_task
 from stages.params import Params, RunOptions
-from stages.task_source import source_digests, task_ref
+from stages.task_source import source_digests, stored_interfaces, task_ref
 
 MAX_ACTORS = 64  # networks that act in turn; a zoo has many more
 
@@ -61,7 +61,7 @@ def run(
     before, first_seed = None, section.first_seed
     if inputs.add_to is not None:
         before, artifact = read_demos(inputs.add_to)
-        require_task(inputs.add_to, before.interface, task.task_id)
+        require_task(inputs.add_to, before.interface, task)
         parents["add_to"] = artifact.digest
         first_seed = max(before.reset_seeds) + 1 if first_seed is None else first_seed
     actors = read_networks(inputs.dagger_from, "dagger_from", inputs, params, task, parents)
@@ -89,6 +89,14 @@ def run(
     return summarise(demos)
 
 
+def check_task(params: Params, inputs: Inputs) -> None:
+    """Make sure of the task before anything is read or run; errors are those of ``run``."""
+    task = get_task(task_ref(params))
+    for path in (inputs.add_to, inputs.dagger_from, inputs.teacher):
+        if path is not None:
+            require_task(path, stored_interfaces(path)[0], task)
+
+
 def read_networks(
     path: Path | None,
     name: str,
@@ -107,7 +115,7 @@ def read_networks(
     if path is None:
         return ()
     found = read_contenders(path, inputs.architectures, params.architectures.training_range())
-    require_task(path, found.interface, task.task_id)
+    require_task(path, found.interface, task)
     parents[name] = found.digest
     return tuple(
         Teacher(found.interface, Network(one.hidden_dims, one.weights)) for one in found.requests

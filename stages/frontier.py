@@ -39,11 +39,11 @@ from nnit.tasks.task import TaskRef
 from nnit.training import prepare_torch
 from stages.checkpoints import Run, naming_the_way_on, open_units, run_key
 from stages.episode_store import load_units, saver
-from stages.generator import Generator, load_generator
+from stages.generator import Generator, choose_interface, load_generator
 from stages.lineage import require_same_task
 from stages.params import FrontierParams, Params, RunOptions
 from stages.sample import request
-from stages.task_source import source_digests, task_of
+from stages.task_source import named_id, source_digests, task_of
 
 UNBOUNDED = ArchitectureBounds()
 SAMPLE_INDEX = 0  # the network is the one that ``nnit sample --arch`` gives first
@@ -58,7 +58,7 @@ class Inputs:
     generator: Path
     bounds: ArchitectureBounds = UNBOUNDED
     demos: Path | None = None
-    task: str | None = None  # of a generator that knows several
+    task: str | None = None  # that is named, by its id or its file
 
 
 @dataclass(frozen=True)
@@ -109,14 +109,14 @@ def run(
     Raises:
         UsageError: bounds that nothing meets, a task that is unknown or not said where the
             generator knows several, or reset seeds of the demonstrations.
-        WrongKindError: demonstrations of another task.
+        WrongKindError: demonstrations of another task, or a task that is not as the generator's.
         NnitError: a missing or damaged input, an output that can't be written, or the run was
             stopped.
     """
     check_output_free(outputs.frontier, force=options.force, kind="frontier")
     section = params.frontier
-    generator = load_generator(inputs.generator, options.device, inputs.task)
-    task = task_of(generator.interface, params)
+    generator = load_generator(inputs.generator, options.device, named_id(inputs.task))
+    task = task_of(inputs.generator, generator.interface, params, inputs.task)
     parents = {"generator": generator.digest, **source_digests(task)}
     if inputs.demos is not None:
         parents["demos"] = check_demos(inputs, generator.interface, section)
@@ -166,6 +166,12 @@ def run(
         sampler_s=sampled - started,
         evaluation_s=raced - sampled,
     )
+
+
+def check_task(params: Params, inputs: Inputs) -> None:
+    """Make sure of the task before anything is read or run; errors are those of ``run``."""
+    interface = choose_interface(inputs.generator, named_id(inputs.task))
+    task_of(inputs.generator, interface, params, inputs.task)
 
 
 def check_demos(inputs: Inputs, interface: PolicyInterface, section: FrontierParams) -> str:

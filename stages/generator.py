@@ -20,6 +20,7 @@ from nnit.errors import DamagedArtifactError, NnitError, UsageError
 from nnit.mlp import PolicyInterface
 from nnit.tokens.token_set import Standardizer, TokenSet
 from nnit.training import build_from_arrays
+from stages.task_source import stored_interfaces
 
 
 class TrainedTask(NamedTuple):
@@ -119,6 +120,17 @@ def read_generator(path: Path) -> TrainedGenerator:
             f"{path}: not a generator that can be built: {first_line}"
         ) from None
     return TrainedGenerator(model, tasks, artifact.manifest.params, artifact.digest)
+
+
+def choose_interface(path: Path, task: str | None) -> PolicyInterface:
+    """Return the interface of a generator for one of its tasks, without reading its networks.
+
+    Raises:
+        UsageError: as ``choose_task``.
+        NnitError: missing, of another kind, damaged.
+    """
+    interfaces = stored_interfaces(path, "generator")
+    return interfaces[choose_task(path, [one.task for one in interfaces], task)]
 
 
 def choose_task(path: Path, known: Sequence[str], wanted: str | None) -> int:

@@ -189,6 +189,12 @@ def run(
     )
 
 
+def check_task(params: Params, inputs: Inputs) -> None:
+    """Make sure of the task before anything is run; errors are those of ``run``."""
+    del inputs
+    steps_of(params.ppo, get_task(task_ref(params)))
+
+
 def steps_of(section: PpoParams, task: Task) -> int:
     """Return the steps of an architecture in an iteration.
 

@@ -13,6 +13,7 @@ from nnit.architectures import HELD_OUT_KINDS, TrainingRange, rule_fault
 from nnit.errors import UsageError
 from nnit.mlp import MAX_WIDTH, Architecture
 from nnit.tasks.registry import check_name
+from nnit.tasks.task import TaskRef
 
 
 def known_task(name: str) -> str:
@@ -21,7 +22,7 @@ def known_task(name: str) -> str:
     A file is looked at when the task is needed, not when parameters are read.
     """
     try:
-        check_name(name)
+        check_name(TaskRef(name, typed=True))
     except UsageError as error:
         raise ValueError(str(error).partition(": ")[2]) from None
     return name

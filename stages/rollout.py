@@ -49,7 +49,7 @@ from stages.contenders import (
 from stages.episode_store import load_units, saver
 from stages.lineage import on_other_demonstrations, require_same_task
 from stages.params import Params, RolloutParams, RunOptions
-from stages.task_source import rollout_episodes, source_digests, task_of
+from stages.task_source import rollout_episodes, source_digests, stored_interfaces, task_of
 
 LOSSES_PER_UNIT = 16  # networks; the demonstrations go to a process with every unit
 
@@ -64,6 +64,7 @@ class Inputs:
     architectures: tuple[Architecture, ...] = ()  # of a GHN: which; of others: only these
     also: Mapping[str, Path] = field(default_factory=dict)  # label -> samples or zoo
     loss_demos: Path | None = None  # measure each network's cloning loss on these
+    task: str | None = None  # that is named, by its id or its file
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def run(
     Raises:
         UsageError: a GHN without architectures, a label that can't be one, or reset seeds of the
             demonstrations.
-        WrongKindError: inputs of different tasks.
+        WrongKindError: inputs of different tasks, or a task that is not as the networks'.
         ResourceError: physics on a GPU without one, or a film with nothing to draw with.
         NnitError: a missing or damaged input, an output that can't be written, or the run was
             stopped.
@@ -113,7 +114,7 @@ def run(
     refuse_recording_on_gpu(section, outputs)
     check_labels(inputs.also)
     asked = read_contenders(inputs.networks, inputs.architectures, training_range)
-    task = task_of(asked.interface, params)
+    task = task_of(inputs.networks, asked.interface, params, inputs.task)
     filmed = open_camera(task) if outputs.video else None
     episodes = rollout_episodes(params, get_task(task))
     seeds = episode_seeds(task, section.first_seed, episodes)
@@ -153,6 +154,12 @@ def run(
     )
     clear_state(outputs.rollouts)
     return summarise(evaluations[: len(asked.requests)], evaluations, clone_seconds)
+
+
+def check_task(params: Params, inputs: Inputs) -> None:
+    """Make sure of the task before anything is read or run; errors are those of ``run``."""
+    (interface,) = stored_interfaces(inputs.networks, "samples", "zoo", "ghn")
+    task_of(inputs.networks, interface, params, inputs.task)
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,17 @@
 import hashlib
 from pathlib import Path
 
-from nnit.errors import MissingArtifactError, UsageError
+from nnit.artifacts.interface import parse_interfaces
+from nnit.artifacts.reading import open_artifact
+from nnit.errors import MissingArtifactError, UsageError, WrongKindError
 from nnit.mlp import PolicyInterface
+from nnit.opening import open_regular
 from nnit.progress import Progress
+from nnit.task_ids import FILE_SUFFIX
 from nnit.tasks.classification import download_mnist
-from nnit.tasks.registry import FILE_SUFFIX, MNIST, find_task, get_task
+from nnit.tasks.registry import MNIST, check_name, find_task, get_task, task_id_of
 from nnit.tasks.task import Task, TaskRef
+from stages.lineage import require_task
 from stages.params import Params
 
 
@@ -19,19 +24,75 @@ def task_ref(params: Params) -> TaskRef:
         UsageError: an unknown task.
         MissingArtifactError: a file that is not there.
     """
-    ref = TaskRef(params.task, params.data)
+    ref = typed_ref(params.task, params.data)
     get_task(ref)
     return ref
 
 
-def task_of(interface: PolicyInterface, params: Params) -> TaskRef:
-    """Return how the task of an artifact is found: by its id, or as the parameters say.
+def task_of(
+    path: Path, interface: PolicyInterface, params: Params, named: str | None = None
+) -> TaskRef:
+    """Return how the task of an artifact is found: by its id, or as the user says.
+
+    Args:
+        path: The artifact.
+        interface: Its interface.
+        params: May name a file that defines the task, whose artifact or not.
+        named: What ``--task`` says; has to be the task of the artifact.
 
     Raises:
-        UsageError: neither knows it.
+        UsageError: nobody knows it.
+        WrongKindError: another task is named, or the interface is not that of the task.
         MissingArtifactError: a file that is not there.
     """
-    return find_task(interface.task, TaskRef(params.task, params.data))
+    if named is not None:
+        require_named(path, interface, named)
+    found = find_task(interface.task, typed_ref(named or params.task, params.data))
+    require_task(path, interface, get_task(found))
+    return found
+
+
+def named_id(named: str | None) -> str | None:
+    """Return the id of the task that ``--task`` names, which may be a file.
+
+    Raises:
+        UsageError: a file without a task.
+        MissingArtifactError: a file that is not there.
+    """
+    return None if named is None else task_id_of(typed_ref(named))
+
+
+def typed_ref(name: str, data: str | None = None) -> TaskRef:
+    """Return a task that the user typed, on the command line or in the parameter file.
+
+    The one place that says so: a name out of an artifact never comes here.
+    """
+    return TaskRef(name, data, typed=True)
+
+
+def require_named(path: Path, interface: PolicyInterface, named: str) -> None:
+    """Make sure that a task that is named is the one of an artifact.
+
+    Raises:
+        UsageError: an unknown task.
+        WrongKindError: another one; the line has both.
+    """
+    found = named_id(named)
+    if found == interface.task:
+        return
+    check_name(typed_ref(named))
+    other = "" if found == named else f", not of {found}"
+    raise WrongKindError(f"--task {named}: {path} is of {interface.task}{other}")
+
+
+def stored_interfaces(path: Path, *kinds: str) -> tuple[PolicyInterface, ...]:
+    """Return the interfaces of an artifact without reading its networks.
+
+    Raises:
+        NnitError: missing, of another kind, damaged.
+    """
+    artifact = open_artifact(path, *kinds, check="sizes")
+    return parse_interfaces(artifact.attributes, several=artifact.several)
 
 
 def fetch_examples(params: Params, progress: Progress) -> None:
@@ -53,24 +114,15 @@ def fetch_examples(params: Params, progress: Progress) -> None:
         raise MissingArtifactError(f"--data {path}: the download failed: {error}") from None
 
 
-def task_id(name: str) -> str:
-    """Return the id of a task that is named by its id, whoever knows it, or by its file.
-
-    Raises:
-        UsageError: a file without a task.
-        MissingArtifactError: a file that is not there.
-    """
-    return get_task(name).task_id if name.endswith(FILE_SUFFIX) else name
-
-
 def source_digests(ref: TaskRef) -> dict[str, str]:
     """Return the SHA-256 of the files that a task is made from, by name; mostly there are none.
 
     Raises:
         MissingArtifactError: a file that is not there.
     """
-    files = {"task file": ref.name if ref.name.endswith(FILE_SUFFIX) else None, "data": ref.data}
-    return {name: _digest(Path(path)) for name, path in files.items() if path is not None}
+    task_file = ref.name if ref.typed and ref.name.endswith(FILE_SUFFIX) else None
+    files = {"task file": task_file, "data": ref.data}
+    return {name: source_digest(Path(path)) for name, path in files.items() if path is not None}
 
 
 def rollout_episodes(params: Params, task: Task) -> int:
@@ -79,11 +131,16 @@ def rollout_episodes(params: Params, task: Task) -> int:
     return task.evaluation_episodes if wanted is None else wanted
 
 
-def _digest(path: Path) -> str:
-    """Return the SHA-256 of a file, or of the names and contents of the files of a folder."""
-    if not path.exists():
-        raise MissingArtifactError(f"{path}: no such file")
-    if path.is_file():
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    parts = [f"{file.name} {_digest(file)}" for file in sorted(path.iterdir()) if file.is_file()]
+def source_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, or of the names and contents of the files of a folder.
+
+    Raises:
+        MissingArtifactError: nothing is there.
+        DamagedArtifactError: it can't be read.
+    """
+    if not path.is_dir():
+        with open_regular(path) as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    files = [file for file in sorted(path.iterdir()) if file.is_file()]
+    parts = [f"{file.name} {source_digest(file)}" for file in files]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -27,6 +27,7 @@ def describe(artifact: Artifact) -> dict[str, Any]:
         DamagedArtifactError: the parts that are looked at are not what was written.
     """
     manifest = artifact.manifest
+    parse_interfaces(artifact.attributes, several=artifact.several)
     return {
         "path": str(artifact.path),
         "kind": manifest.kind,

@@ -5,6 +5,7 @@ from typing import Any
 
 from nnit.artifacts.canonical import JsonObject
 from nnit.mlp import ACTION, CLASS, MAX_WIDTH, NAME, PolicyInterface
+from nnit.task_ids import is_stored_task_id
 
 MAX_HORIZON = 10**7
 TINY = 1e-30  # what is divided by is larger
@@ -59,7 +60,9 @@ def parse_interface(fields: JsonObject) -> PolicyInterface:
         DamagedArtifactError: a field is missing, unknown or impossible.
     """
     fields.only(interface_names(fields))
-    for name in ("task", "control_mode", "activation"):
+    if not is_stored_task_id(fields.text("task")):
+        fields.refuse("task", "the id of a task, not a file or a module")
+    for name in ("control_mode", "activation"):
         if not NAME.fullmatch(fields.text(name)):
             fields.refuse(name, "a name")
     obs_dim = fields.integer("obs_dim", 1, MAX_WIDTH)

@@ -13,10 +13,10 @@ import numpy as np
 
 from nnit.errors import UsageError
 from nnit.mlp import ACTION, CLASS
+from nnit.task_ids import GYM_PREFIX
 from nnit.tasks import gymnasium_experts
 from nnit.tasks.task import Expert, FilmedSimulation, Observed, Simulation, Task
 
-PREFIX = "gym:"
 THRESHOLDS = {"Pendulum-v1": -250.0}  # where Gymnasium names none: ours
 EXPERTS: dict[str, Expert] = {
     "CartPole-v1": gymnasium_experts.cart_pole,
@@ -82,29 +82,30 @@ class FilmedGym(GymSimulation):
 
 
 @functools.cache
-def gym_task(task_id: str) -> Task:
+def gym_task(name: str) -> Task:
     """Return an environment as a task.
 
     Args:
-        task_id: Such as ``gym:CartPole-v1``.
+        name: Such as ``gym:CartPole-v1``; of ``gym:module:Name-v0`` the module is imported, and
+            ``gym:Name-v0`` is the task's id.
 
     Raises:
         UsageError: no such environment, or observations, actions or a horizon that an MLP policy
             has no use for.
     """
-    environment = _make(task_id)
+    environment = _make(name)
     space = environment.observation_space
     spec = environment.spec
     if type(space).__name__ != "Box" or len(space.shape) != 1:
         raise UsageError(
-            f"--task {task_id}: found observations {_short(space)}, expected a flat Box; images, "
+            f"--task {name}: found observations {_short(space)}, expected a flat Box; images, "
             "Dict and nested spaces are not supported"
         )
     if not spec.max_episode_steps:
-        raise UsageError(f"--task {task_id}: has no max_episode_steps, expected an end to episodes")
-    act_dim, output = _actions(task_id, environment.action_space)
+        raise UsageError(f"--task {name}: has no max_episode_steps, expected an end to episodes")
+    act_dim, output = _actions(name, environment.action_space)
     return Task(
-        task_id,
+        GYM_PREFIX + spec.id,
         space.shape[0],
         act_dim,
         spec.max_episode_steps,
@@ -130,8 +131,8 @@ def _make(task_id: str, **options: Any) -> Any:  # noqa: ANN401 - spaces of unkn
 
     try:
         with warnings.catch_warnings(action="ignore"):  # the error says what is out of date
-            return gymnasium.make(task_id.removeprefix(PREFIX), **options)
-    except (gymnasium.error.Error, ImportError) as error:
+            return gymnasium.make(task_id.removeprefix(GYM_PREFIX), **options)
+    except (gymnasium.error.Error, ImportError, ValueError) as error:
         first_line = str(error).partition("\n")[0]
         raise UsageError(f"--task {task_id}: Gymnasium says: {first_line}") from None
 

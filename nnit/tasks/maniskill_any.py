@@ -5,14 +5,16 @@ direct path for, and without an expert. Actions in [-1, 1] stand for the bounds 
 """
 
 import functools
-from typing import Any
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from typing import Any, NoReturn
 
 import numpy as np
 
-from nnit.errors import MissingArtifactError, UsageError
+from nnit.errors import MissingArtifactError, NnitError, UsageError
+from nnit.task_ids import SEPARATOR
 from nnit.tasks.task import FilmedSimulation, Observed, Simulation, Task
-
-SEPARATOR = "@"  # between the task and its control mode
 
 
 def task_name(env_id: str, control_mode: str) -> str:
@@ -123,7 +125,7 @@ def official_environment(task_id: str, *, filmed: bool = False) -> Any:  # noqa:
     """Make ManiSkill's environment of a name with a control mode, with state observations.
 
     Raises:
-        UsageError: no such task or control mode.
+        UsageError: no such task or control mode, or one that can't be made on this machine.
         MissingArtifactError: assets that are not downloaded.
         ResourceError: ``filmed``, with nothing to draw with.
     """
@@ -133,9 +135,11 @@ def official_environment(task_id: str, *, filmed: bool = False) -> Any:  # noqa:
     _require_assets(env_id)
     wanted = Task(env_id, 1, 1, 1, _simulate, control_mode=control_mode)
     try:
-        return make_environment(wanted, filmed=filmed).unwrapped
-    # ManiSkill raises any of them, by task, for a control mode that it does not have.
-    except (AssertionError, KeyError, NotImplementedError, ValueError) as error:
+        with _never_asking(task_id):
+            return make_environment(wanted, filmed=filmed).unwrapped
+    except NnitError:
+        raise
+    except Exception as error:  # noqa: BLE001 - of any type where ManiSkill lacks a mode or a device
         detail = " ".join(str(error).split())[:200]
         raise UsageError(f"--task {task_id}: ManiSkill says: {detail}") from None
 
@@ -150,6 +154,25 @@ def _spec_of(env_id: str) -> Any:  # noqa: ANN401
     if env_id not in REGISTERED_ENVS:
         raise UsageError(f"--task {env_id}: ManiSkill has no such task")
     return REGISTERED_ENVS[env_id]
+
+
+@contextmanager
+def _never_asking(task_id: str) -> Iterator[None]:
+    """Refuse what ManiSkill would ask on the terminal: whether to download a robot."""
+    from mani_skill.utils import download_asset
+
+    def refuse(question: str) -> NoReturn:
+        raise MissingArtifactError(
+            f"--task {task_id}: needs a robot of ManiSkill that is not here; see "
+            "`python -m mani_skill.utils.download_asset --help`"
+        )
+
+    ask, download_asset.prompt_yes_no = download_asset.prompt_yes_no, refuse
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        download_asset.prompt_yes_no = ask
 
 
 def _require_assets(env_id: str) -> None:

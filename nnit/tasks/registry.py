@@ -1,68 +1,102 @@
-"""Find a task by its name: built in, an environment of Gymnasium, or in a file of the user's."""
+"""Find a task by its name: built in, an environment of Gymnasium, or in a file of the user's.
+
+Only a name that the user typed may be a file, which is run, or a module, which is imported. Every
+other name may come out of a file from elsewhere and is looked up, by ``check_name``, in what is
+installed.
+"""
 
 import difflib
 import functools
 import importlib.util
 from pathlib import Path
 
-from nnit.errors import MissingArtifactError, UsageError
-from nnit.mlp import NAME
+from nnit.errors import MissingArtifactError, UsageError, WrongKindError
+from nnit.task_ids import (
+    FILE_SUFFIX,
+    GYM_PREFIX,
+    SEPARATOR,
+    is_found_elsewhere,
+    is_stored_task_id,
+)
 from nnit.tasks.checked import CheckedSimulation
 from nnit.tasks.classification import DIGITS, mnist
-from nnit.tasks.gymnasium_tasks import PREFIX as GYM_PREFIX
 from nnit.tasks.gymnasium_tasks import gym_task
-from nnit.tasks.maniskill_any import SEPARATOR, maniskill_any
+from nnit.tasks.maniskill_any import maniskill_any
 from nnit.tasks.maniskill_tasks import MANISKILL_TASKS
 from nnit.tasks.seeds import seed_range
 from nnit.tasks.task import Expert, Simulation, Task, TaskRef
 
 TASKS = {task.task_id: task for task in (*MANISKILL_TASKS, DIGITS)}
 MNIST = "mnist"  # a task that is made from a file
-FILE_SUFFIX = ".py"
 
 
 def get_task(ref: TaskRef | str) -> Task:
     """Return a task by its id, such as ``PushCube-v1``, or from a file, such as ``./reach.py``.
 
+    Args:
+        ref: The task; a text alone is an id that nobody typed.
+
     Raises:
         UsageError: no such task; the line holds the nearest id and all known ones.
+        WrongKindError: a file or a module that the user did not type.
         MissingArtifactError: no such file.
         DamagedArtifactError: a file of examples that is none.
     """
     ref = TaskRef(ref) if isinstance(ref, str) else ref
-    check_name(ref.name)
-    if ref.name.endswith(FILE_SUFFIX):
-        return load_task(ref.name)
-    if ref.name.startswith(GYM_PREFIX):
-        return gym_task(ref.name)
-    if SEPARATOR in ref.name:
-        return maniskill_any(ref.name)
-    return mnist(ref.data) if ref.name == MNIST else TASKS[ref.name]
+    check_name(ref)
+    task = _find(ref)
+    if not is_stored_task_id(task.task_id):
+        raise UsageError(
+            f"--task {ref.name}: task_id: found {task.task_id!r}, expected a name that artifacts "
+            "may hold: up to 100 letters, digits and _ . -"
+        )
+    return task
 
 
-def check_name(name: str) -> None:
+def check_name(ref: TaskRef) -> None:
     """Make sure that a task may have this name, without looking at files or environments.
 
     Raises:
         UsageError: it may not; the line holds the nearest id and all known ones.
+        WrongKindError: a file or a module that the user did not type.
     """
-    if is_known(name) or name.endswith(FILE_SUFFIX):
+    if is_known(ref.name) or (ref.typed and is_code(ref.name)):
         return
+    if is_code(ref.name):
+        raise WrongKindError(
+            f"task {ref.name!r}: found a file or a module, which is run only where --task or the "
+            "parameter file names it"
+        )
     by_lower_case = {known.lower(): known for known in (*TASKS, MNIST)}
-    nearest = difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.5)
+    nearest = difflib.get_close_matches(ref.name.lower(), by_lower_case, n=1, cutoff=0.5)
     hint = f"did you mean {by_lower_case[nearest[0]]}? " if nearest else ""
     known = ", ".join((*TASKS, MNIST))
     raise UsageError(
-        f"--task {name}: unknown task; {hint}Known tasks: {known}, an environment of Gymnasium as "
-        "in gym:CartPole-v1, any ManiSkill task with a control mode as in "
+        f"--task {ref.name}: unknown task; {hint}Known tasks: {known}, an environment of Gymnasium "
+        "as in gym:CartPole-v1, any ManiSkill task with a control mode as in "
         "LiftPegUpright-v1@pd_joint_delta_pos, or a file as in ./my_task.py"
     )
 
 
-def is_known(task_id: str) -> bool:
-    """Whether a task is found by its id alone."""
-    elsewhere = task_id.startswith(GYM_PREFIX) or SEPARATOR in task_id
-    return task_id in TASKS or task_id == MNIST or elsewhere
+def is_known(name: str) -> bool:
+    """Whether a task is found by its id alone, in what is built in or installed."""
+    return name in TASKS or name == MNIST or is_found_elsewhere(name)
+
+
+def is_code(name: str) -> bool:
+    """Whether a name may be a file to run or a module to import, and has to be typed."""
+    elsewhere = name.startswith(GYM_PREFIX) or SEPARATOR in name
+    return name.endswith(FILE_SUFFIX) or (elsewhere and not is_found_elsewhere(name))
+
+
+def task_id_of(ref: TaskRef) -> str:
+    """Return the id of a task, whoever knows it: of a file or a module the one that it defines.
+
+    Raises:
+        UsageError: a file without a task.
+        MissingArtifactError: a file that is not there.
+    """
+    return get_task(ref).task_id if is_code(ref.name) else ref.name
 
 
 def find_task(task_id: str, ref: TaskRef) -> TaskRef:
@@ -74,16 +108,29 @@ def find_task(task_id: str, ref: TaskRef) -> TaskRef:
 
     Raises:
         UsageError: neither is known; the line says how to name the file that has it.
+        WrongKindError: a file or a module, which an artifact has no say in.
         MissingArtifactError: no such file.
     """
-    if ref.name.endswith(FILE_SUFFIX) and get_task(ref).task_id == task_id:
+    if ref.typed and is_code(ref.name) and get_task(ref).task_id == task_id:
         return ref
-    if not is_known(task_id):
+    if not is_known(task_id) and not is_code(task_id):
         raise UsageError(
             f"--task {ref.name}: is not {task_id}, the task of the networks; give the file that "
             "defines it, as in --task ./my_task.py"
         )
-    return TaskRef(task_id, ref.data)
+    found = TaskRef(task_id, ref.data)
+    check_name(found)
+    return found
+
+
+def _find(ref: TaskRef) -> Task:
+    if ref.name.endswith(FILE_SUFFIX):
+        return load_task(ref.name)
+    if ref.name.startswith(GYM_PREFIX):
+        return gym_task(ref.name)
+    if SEPARATOR in ref.name:
+        return maniskill_any(ref.name)
+    return mnist(ref.data) if ref.name == MNIST else TASKS[ref.name]
 
 
 @functools.cache
@@ -92,7 +139,7 @@ def load_task(name: str) -> Task:
 
     Raises:
         MissingArtifactError: no such file.
-        UsageError: it fails, defines no ``TASK``, or one whose name artifacts can't have.
+        UsageError: it fails, or defines no ``TASK``.
     """
     path = Path(name)
     if not path.is_file():
@@ -104,15 +151,11 @@ def load_task(name: str) -> Task:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise UsageError(f"--task {name}: {type(error).__name__}: {error}") from error
+        first_line = str(error).partition("\n")[0]
+        raise UsageError(f"--task {name}: {type(error).__name__}: {first_line}") from error
     task = getattr(module, "TASK", None)
     if not isinstance(task, Task):
         raise UsageError(f"--task {name}: defines no TASK, a nnit.tasks.task.Task")
-    if not NAME.fullmatch(task.task_id):
-        raise UsageError(
-            f"--task {name}: task_id: found {task.task_id!r}, expected letters, digits and "
-            "_ . - : / @"
-        )
     return task
 
 

@@ -67,7 +67,7 @@ class Task:
     limited number of episodes, as of labelled examples, end at ``max_seed``.
     """
 
-    task_id: str  # letters, digits and _ . - : / @
+    task_id: str  # letters, digits and _ . -
     obs_dim: int
     act_dim: int  # numbers of an action, or classes
     horizon: int  # most steps of an episode
@@ -92,3 +92,4 @@ class TaskRef(NamedTuple):
 
     name: str  # an id such as PushCube-v1 or gym:CartPole-v1, or a file such as ./reach.py
     data: str | None = None  # a file of labelled examples, for tasks that need one
+    typed: bool = False  # by the user: only then a name may be a file or a module

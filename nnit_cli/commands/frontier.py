@@ -17,7 +17,7 @@ from nnit_cli.options import (
     param_option,
     with_run_flags,
 )
-from nnit_cli.session import asked_task, open_session, require_answer
+from nnit_cli.session import open_session, require_answer
 
 
 @with_run_flags
@@ -97,7 +97,6 @@ def frontier_command(
         run,
         section,
         data=data,
-        task=task if task and task.endswith(".py") else None,  # the file that has the simulation
         device=device,
         workers=workers,
         resume=resume,
@@ -107,7 +106,7 @@ def frontier_command(
     from stages import frontier
 
     bounds = ArchitectureBounds(max_params, max_macs, depth)
-    inputs = frontier.Inputs(model, bounds, demos, asked_task(task))
+    inputs = frontier.Inputs(model, bounds, demos, task)
     outputs = frontier.Outputs(frontier=out or beside(model, "frontier"))
     summary = session.run(frontier, inputs, outputs)
     session.print_table(outputs.frontier)

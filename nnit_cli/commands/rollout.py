@@ -8,10 +8,10 @@ import typer
 from nnit_cli.options import (
     ArchOption,
     DataOption,
+    NamedTaskOption,
     OutOption,
     ResumeOption,
     RunFlags,
-    TaskOption,
     WorkersOption,
     beside,
     param_option,
@@ -42,7 +42,7 @@ def rollout_command(
         Path | None,
         typer.Option("--loss-demos", help="Measure cloning losses on these other demonstrations."),
     ] = None,
-    task: TaskOption = None,
+    task: NamedTaskOption = None,
     data: DataOption = None,
     out: OutOption = None,
     min_success: Annotated[
@@ -92,14 +92,12 @@ def rollout_command(
         "constant_baseline": constant_baseline,
         "clone_steps": clone_steps,
     }
-    session = open_session(
-        "rollout", run, section, task=task, data=data, workers=workers, resume=resume
-    )
+    session = open_session("rollout", run, section, data=data, workers=workers, resume=resume)
 
     from stages import rollout
 
     inputs = rollout.Inputs(
-        networks, ghn, demos, parse_architectures(arch), parse_labels(also), loss_demos
+        networks, ghn, demos, parse_architectures(arch), parse_labels(also), loss_demos, task
     )
     outputs = rollout.Outputs(out or beside(networks, "rollouts"), video)
     summary = session.run(rollout, inputs, outputs)

@@ -71,7 +71,7 @@ def test_a_file_that_is_no_task_is_one_line(tmp_path):
 
 def test_the_task_of_an_artifact_is_found(reach):
     """By the file that defines it, by its id, and not by the file of another task."""
-    ref = TaskRef(str(reach))
+    ref = TaskRef(str(reach), typed=True)
     assert find_task("Reach", ref) == ref
     assert find_task("PushCube-v1", ref) == TaskRef("PushCube-v1")
     with pytest.raises(UsageError, match=r"give the file that defines it"):

@@ -9,8 +9,8 @@ from nnit.errors import UsageError
 from nnit.seeding import numpy_generator
 from nnit.tasks.checked import CheckedSimulation, checked_examples
 from nnit.tasks.collect import collect_episode
-from nnit.tasks.registry import load_task
-from nnit.tasks.task import Examples, Observed, Task
+from nnit.tasks.registry import get_task
+from nnit.tasks.task import Examples, Observed, Task, TaskRef
 
 TASK = Task("Own", obs_dim=3, act_dim=2, horizon=4, simulate=lambda _: Showing(np.zeros(3)))
 
@@ -87,4 +87,4 @@ def test_a_name_that_no_artifact_can_have(tmp_path):
         "TASK = Task('my task', obs_dim=1, act_dim=1, horizon=1, simulate=lambda task: None)\n"
     )
     with pytest.raises(UsageError, match="task_id: found 'my task'"):
-        load_task(str(path))
+        get_task(TaskRef(str(path), typed=True))
