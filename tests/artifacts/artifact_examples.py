@@ -280,6 +280,8 @@ def assert_same(one, other):
     elif dataclasses.is_dataclass(one):
         for part in dataclasses.fields(one):
             assert_same(getattr(one, part.name), getattr(other, part.name))
+    elif isinstance(one, dict):
+        assert_same(sorted(one.items()), sorted(other.items()))
     elif isinstance(one, tuple | list):
         assert len(one) == len(other)
         for mine, theirs in zip(one, other, strict=True):

@@ -1,0 +1,528 @@
+"""Artifacts by somebody who knows the format: hostile inside, with valid digests and seals.
+
+Each is read, described, and given to a command that takes its kind.
+"""
+
+import io
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import artifact_examples as examples
+import h5py
+import numpy as np
+import tiny_pipeline
+import zarr
+
+from nnit.artifacts import arrays, frontier, rollouts
+from nnit.artifacts.canonical import canonical_file
+from nnit.artifacts.manifest import Provenance
+from nnit.artifacts.publish import publish
+from nnit.artifacts.reading import open_artifact
+from nnit.errors import NnitError
+from nnit_cli.main import main
+from stages.params import Params
+
+from .corpus import NAMES, data_files, read, write_all
+from .fuzz import with_header
+from .mutations import DEEP, FORGED, GONE, VALUES, Path_, at, paths, replaced
+from .trials import Attack, Fault
+
+FIELDS, ELEMENTS = 1500, 400  # trials
+MARKER = "it-ran"
+RUN = "import pathlib; pathlib.Path({!r}).write_text('')\n"
+ARCH = ("--arch", "16,8")
+COMMANDS: dict[str, tuple[str, ...]] = {  # {} is the artifact, {p} a folder of good ones
+    "demos": ("ghn-train {} --steps 1", "zoo-alone {} -n", "rollout {p}/samples --demos {} -n"),
+    "ghn": ("zoo-export {} --demos {p}/demos --networks 2 --branches 1 --workers 1",
+            "rollout {} --arch 8 --episodes 2 --workers 1"),
+    "zoo": ("tokenize {}", "flat-train {} --steps 1 --autoencoder-steps 1",
+            "rollout {} --episodes 1 --workers 1"),
+    "tokens": ("diffuse-train {} --demos {p}/demos --steps 1",),
+    "generator": ("sample --model {} --arch 16,8", "sample --model {}",
+                  "frontier --model {} --shapes 2 --episodes 4 --race-episodes 2"
+                  " --first-episodes 2 --workers 1"),
+    "flat": ("flat-sample --model {} --arch 16,8",),
+    "samples": ("rollout {} --episodes 2 --workers 1", "audit {} --zoo {p}/zoo --demos {p}/demos"),
+    "rollouts": ("report {}",),
+    "frontier": ("report {}",),
+    "audit": ("report {}",),
+    "alignment": ("report {}",),
+}  # fmt: skip
+DIGITS = ("demos", "ghn", "zoo", "tokens", "generator", "flat", "samples", "rollouts")
+FORMAT = {  # what a reader has to look at, of the manifest
+    ("kind",), ("schema",), ("seed",), ("stage",), ("nnit_version",), ("parents",), ("versions",),
+    ("arrays",), ("attributes", "interface"), ("attributes", "interfaces"),
+    ("attributes", "networks"), ("attributes", "splits"), ("attributes", "patch_size"),
+}  # fmt: skip
+OPTIONAL = ("loss", "success", "output", "ghn", "median", "spread", "ratio", "distance", "smallest")
+Edit = Callable[[Path], None]
+
+
+class Hostile(NamedTuple):
+    """An artifact that is made hostile by hand."""
+
+    base: str  # the folder of the good one
+    what: str
+    edit: Edit
+    refuse: bool = True  # whether no command may take it
+
+
+def attacks(base: Path) -> list[Attack]:
+    """Return the attacks; good artifacts lie in ``base`` afterwards."""
+    forking = multiprocessing.get_context("fork")
+    multiprocessing.get_context = lambda method=None: forking  # type: ignore[assignment]
+    write_all(base)
+    build_digits(base / "digits")
+    _write_full_of_zeros(base / "zeros")
+    by_hand = _by_hand(base)
+    code = [(kind, name) for kind in (*DIGITS[:-1], "trajectories") for name in CODE_NAMES]
+    return [
+        Attack("sealed: a field of another type or size", FIELDS, partial(_field, base)),
+        Attack("sealed: a number of an array or tensor", ELEMENTS, partial(_element, base)),
+        Attack("sealed: hostile by hand", len(by_hand), partial(_hand, base, by_hand)),
+        Attack("sealed: a task that names code", len(code), partial(_code, base, code)),
+    ]
+
+
+def build_digits(folder: Path) -> None:
+    """Run the tiny pipeline for a task without a simulator."""
+    folder.mkdir()
+    params = tiny_pipeline.PARAMS.model_copy(update={"task": "digits"})
+    params = tiny_pipeline.with_section(params, "demos", episodes=40)
+    params = tiny_pipeline.with_section(params, "ghn-train", steps=2)
+    tiny_pipeline.write_params(folder / "params.yaml", Params.model_validate(params.model_dump()))
+    for name, command in tiny_pipeline.COMMANDS.items():
+        tiny_pipeline.run(name, folder, folder / command.kind, params=params)
+
+
+def _field(base: Path, k: int, chance: random.Random, folder: Path) -> Fault | None:
+    """Put a hostile value into any field of any JSON of any artifact."""
+    place = [*NAMES, *(f"digits/{kind}" for kind in DIGITS)][k % (len(NAMES) + len(DIGITS))]
+    path = folder / "artifact"
+    shutil.copytree(base / place, path)
+    file = chance.choice([
+        name for name in ("manifest.json", *data_files(path))
+        if name.endswith(("manifest.json", "json", "safetensors"))
+    ])  # fmt: skip
+    value = _load(path / file)
+    keys = chance.choice([p for p in paths(value) if p[:1] not in ((), ("files",))])
+    old = at(value, keys)
+    ways = [*VALUES, GONE, GONE, *([old[:-1], old * 2] if isinstance(old, list) and old else [])]
+    new = chance.choice(ways)
+    try:
+        _store(path, file, replaced(value, keys, new))
+    except (ValueError, RecursionError):  # NaN, which nothing sealed can hold
+        return None
+    what = f"{file} {'.'.join(map(str, keys))} = {json.dumps(new, default=str)[:30]}"
+    refuse = _has_to_be_there(file, keys) and _type(new) not in (_type(old), "None")
+    return _judge(base, place, path, what, refuse=refuse, turn=k)
+
+
+def _has_to_be_there(file: str, keys: Path_) -> bool:
+    if any(word in str(part) for part in keys for word in OPTIONAL):
+        return False
+    if file == "manifest.json":
+        return keys[:1] in FORMAT or keys[:2] in FORMAT
+    return file.endswith(("config.json", "eval.json", "frontier.json", "audit.json", "nt.json"))
+
+
+def _type(value: object) -> str:
+    return "number" if type(value) in (int, float) else type(value).__name__.removesuffix("Type")
+
+
+def _element(base: Path, k: int, chance: random.Random, folder: Path) -> Fault | None:
+    """Put an extreme number anywhere into the arrays or tensors of an artifact."""
+    kinds = [f"{where}{kind}" for where in ("", "digits/") for kind in DIGITS[:-1]]
+    place = kinds[k % len(kinds)]
+    path = folder / "artifact"
+    shutil.copytree(base / place, path)
+    extremes = [3e38, -3e38, 1e-45, 1e308, -1.0, float("nan"), float("inf"), 2**31 - 1, 2**62]
+    new, where = chance.choice(extremes), chance.random()
+    name = _change_number(path, chance, lambda flat: int(where * len(flat)), new)
+    return _judge(base, place, path, f"{name} = {new}", refuse=False)
+
+
+def _change_number(
+    path: Path, chance: random.Random, place: Callable[[np.ndarray], int], new: float
+) -> str:
+    files = [name for name in data_files(path) if name.endswith("safetensors")]
+    if files:
+        from safetensors.numpy import load_file, save
+
+        file = chance.choice(files)
+        tensors = load_file(path / file)
+        name = chance.choice(sorted(tensors))
+        tensors[name].reshape(-1)[place(tensors[name].reshape(-1))] = new
+        body = save(tensors)
+        header = json.loads(_head((path / file).read_bytes()))
+        fresh = {**json.loads(_head(body)), "__metadata__": header["__metadata__"]}
+        examples.replace_file(path, file, with_header(body, json.dumps(fresh).encode()))
+        return f"{file} {name}"
+    return spoil_arrays(path, lambda found: _set(found, chance, place, new))
+
+
+def _set(found: dict[str, np.ndarray], chance: random.Random, place: Any, new: float) -> str:
+    name = chance.choice([name for name in sorted(found) if found[name].size])
+    flat = found[name].reshape(-1)
+    if flat.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            flat[place(flat)] = new
+    else:
+        low, high = (
+            (0, 1) if flat.dtype == bool else (np.iinfo(flat.dtype).min, np.iinfo(flat.dtype).max)
+        )
+        flat[place(flat)] = -1 if new != new else int(min(max(new, low), high))
+    return name
+
+
+def spoil_arrays(path: Path, spoil: Callable[[dict[str, np.ndarray]], Any]) -> Any:
+    """Write an artifact anew with other arrays, whatever its own writer would say of them."""
+    artifact = open_artifact(path)
+    manifest = artifact.manifest
+    found = {
+        name: arrays.read_array(artifact, name, spec.dtype, spec.shape)
+        for name, spec in manifest.arrays.items()
+    }
+    result = spoil(found)
+    origin = Provenance(manifest.stage, manifest.params, manifest.seed, manifest.parents)
+    shutil.rmtree(path)
+    with publish(path, manifest.kind, origin, manifest.attributes) as writer:
+        arrays.write_arrays(writer, found)
+    return result
+
+
+def _hand(
+    base: Path, by_hand: Sequence[Hostile], k: int, chance: random.Random, folder: Path
+) -> Fault | None:
+    one = by_hand[k]
+    path = folder / "artifact"
+    shutil.copytree(base / one.base, path)
+    one.edit(path)
+    return _judge(base, one.base, path, one.what, refuse=one.refuse)
+
+
+def _by_hand(base: Path) -> list[Hostile]:
+    """Return what is known to have been mistaken, and its like."""
+    found: list[Hostile] = []
+
+    def field(place: str, file: str, keys: Path_, *values: object, refuse: bool = True) -> None:
+        for value in values:
+            what = f"{file} {keys[-1]} = {json.dumps(value)[:40]}"
+            edit = partial(_edit_field, file, keys, value)
+            found.append(Hostile(place, what, edit, refuse))
+
+    def numbers(place: str, name: str, *values: float, refuse: bool = True) -> None:
+        for value in values:
+            edit = partial(_fill, name, value)
+            found.append(Hostile(place, f"{name} = {value}", edit, refuse))
+
+    manifest = "manifest.json"
+    for place in ("zoo", "digits/zoo"):
+        numbers(place, "branch", -1, 2**31 - 1)
+        numbers(place, "fine_tune_steps", -1, 2**62)
+        numbers(place, "loss", -1)
+        numbers(place, "success", -0.5, 2, 1e300)
+        numbers(place, "weights", 3e38, -3e38, refuse=False)
+        numbers(place, "loss", 1e308, refuse=False)
+    for place in ("tokens", "digits/tokens"):
+        numbers(place, "branches", -1, 2**31 - 1)
+        numbers(place, "losses", -1)
+        numbers(place, "losses", 3e38, refuse=False)
+        numbers(place, "weight_patches", 3e38, -3e38, refuse=False)
+        numbers(place, "bias_patches", 3e38, refuse=False)
+        for name in ("weight_mean", "weight_std", "bias_mean", "bias_std"):
+            keys = ("attributes", "standardizer", name)
+            field(place, manifest, keys, [], [1.0], [1.0] * 4, "1", ["1"] * 3, None)
+            field(place, manifest, keys, [1e308] * 3, [1e-308] * 3, refuse=False)
+        field(place, manifest, ("attributes", "standardizer", "weight_std"), [0.0] * 3, [-1.0] * 3)
+    for place in ("digits/generator", "digits/flat"):
+        for name in ("weight_mean", "weight_std", "bias_mean", "bias_std"):
+            keys = ("attributes", "standardizer", name)
+            field(place, manifest, keys, [], [1.0], [1.0] * 4, "1", None, [1.0] * 3000)
+            field(place, manifest, keys, [1e308] * 3, refuse=False)
+        field(place, manifest, ("attributes", "standardizer", "weight_std"), [0.0] * 3, [-1.0] * 3)
+        for name in ("width", "depth"):
+            keys = ("attributes", "config", name)
+            field(place, manifest, keys, 2**20, 2**40, -1, 0, 1.5, True, "8", None, [8], 10**30)
+    sizes = {"arch_depths": [1, 2**40], "arch_widths": [2**40], "heads": 2**20,
+             "num_branches": 2**30, "num_tasks": 5, "patch_size": 2**20}  # fmt: skip
+    for name, many in sizes.items():
+        field("digits/generator", manifest, ("attributes", "config", name), many, -1, [], "x")
+    field(
+        "digits/generator", manifest, ("attributes", "config", "arch_widths"), list(range(1, 10**5))
+    )
+    for name in ("obs_dim", "act_dim", "widest", "deepest", "latents"):
+        field("digits/flat", manifest, ("attributes", "config", name), 2**20, 2**40, -1, 0, "8")
+    for name in ("node_dim", "channels", "rounds"):
+        field("digits/ghn", manifest, ("attributes", "config", name), 2**20, 2**40, -1, 0, "8")
+    for name in ("obs_dim", "act_dim", "horizon"):
+        for place in ("demos", "digits/zoo", "digits/generator", "digits/samples"):
+            field(place, manifest, ("attributes", "interface", name), 0, -1, 2**40, 1.5, True, None)
+    for name in ("obs_mean", "obs_std"):
+        field("digits/samples", manifest, ("attributes", "interface", name), [], [None])
+    for place in NAMES:
+        field(place, manifest, ("params",), {"a": DEEP}, {"a": "\ud800"}, {FORGED: FORGED},
+              refuse=False)  # fmt: skip
+        field(place, manifest, ("stage",), FORGED, "\ud800", "a" * 10**6, refuse=False)
+        field(place, manifest, ("nnit_version",), FORGED, "\ud800", refuse=False)
+        field(place, manifest, ("versions",), {FORGED: FORGED}, refuse=False)
+        field(place, manifest, ("attributes", "note"), {"a": DEEP}, FORGED, "\ud800", refuse=False)
+        field(place, manifest, ("seed",), 2**70, -(2**63), refuse=False)
+    config = "network-0000/config.json"
+    for place in ("samples", "digits/samples", "frontier"):
+        field(place, config, ("architecture",), [8] * 1025, [65536] * 9, [2**40], [], [0], [-1])
+        field(place, config, ("sample_index",), -1, 1.5)
+    rules = {"floor": (1.5, -1, 1e308), "alpha": (2, -1), "tolerance": (-1, 1e308),
+             "episodes": (0, -1, 2**70), "first_episodes": (0, 10**9)}  # fmt: skip
+    for name, values in rules.items():
+        for value in values:
+            edit = partial(_edit_frontier, {name: value})
+            found.append(Hostile("frontier", f"rules {name} = {value}", edit))
+    for name, value in (("loss", -1.0), ("loss", 1e308), ("episode_return", 1e308),
+                        ("episode_ix", -1), ("episode_len", -1), ("episode_len", 10**9),
+                        ("name", "../../x"), ("name", FORGED), ("source", FORGED), ("kind", FORGED),
+                        ("hidden_dims", (8,) * 5000), ("hidden_dims", (0,))):  # fmt: skip
+        forgiven = value == 1e308 or value is FORGED or name == "name"
+        edit = partial(_edit_rollouts, name, value)
+        found.append(Hostile("rollouts", f"{name} = {str(value)[:20]!r}", edit, not forgiven))
+    for file, keys in (("audit.json", ("samples", 0, "loss")), ("audit.json", ("states",)),
+                       ("audit.json", ("groups", 0, "loss", "mean")),
+                       ("audit.json", ("constant_loss",))):  # fmt: skip
+        field("audit", file, keys, 1e308, -1, refuse=False)
+    for keys in (("alphas", 1), ("zoos", 0, "line", "losses", 1),
+                 ("zoos", 0, "smooth", 0, "lag")):  # fmt: skip
+        field("alignment", "alignment.json", keys[:3], 1e308, -1, refuse=False)
+    sheet = "arrays.zarr/observations/zarr.json"
+    field("demos", sheet, ("chunk_key_encoding", "configuration", "separator"), ".")
+    field("demos", sheet, ("chunk_key_encoding", "name"), "v2")
+    field("demos", sheet, ("codecs", 0, "configuration", "index_location"), "start")
+    field("demos", sheet, ("fill_value",), 1.0, "NaN", refuse=False)
+    field("demos", sheet, ("storage_transformers",), [{"name": "x"}], refuse=False)
+    inner = ("codecs", 0, "configuration", "codecs")
+    field("demos", sheet, (*inner, 0, "configuration", "endian"), "big")
+    field("demos", sheet, (*inner, 1), {"name": "gzip", "configuration": {"level": 1}},
+          {"name": "blosc"}, {"name": "nnit"})  # fmt: skip
+    field("demos", "arrays.zarr/zarr.json", ("node_type",), "array", refuse=False)
+    for shape in ([2**40, 3], [2**62, 3], [2**31, 3], [0, 3], [9, 3, 1]):
+        found.append(Hostile("demos", f"observations {shape}", partial(_claim_shape, shape)))
+    found.append(Hostile("zeros", "1.9 GiB of zeros", lambda path: None))
+    return found
+
+
+def _edit_field(file: str, keys: Path_, value: object, path: Path) -> None:
+    _store(path, file, replaced(_load(path / file), keys, value))
+
+
+def _fill(name: str, value: float, path: Path) -> None:
+    spoil_arrays(path, lambda found: found[name].fill(value))
+
+
+def _claim_shape(shape: list[int], path: Path) -> None:
+    _edit_field("arrays.zarr/observations/zarr.json", ("shape",), shape, path)
+    _edit_field("manifest.json", ("arrays", "observations", "shape"), shape, path)
+
+
+def _edit_frontier(rules: dict[str, Any], path: Path) -> None:
+    """Change a rule of the race; the figures follow from it where they can be computed."""
+    stored, _ = frontier.read_frontier(path)
+    changed = stored.frontier.__class__(
+        stored.frontier.candidates, stored.frontier.rules._replace(**rules), 0.4, stored.interface
+    )
+    try:
+        content = frontier.frontier_json(changed)
+    except Exception:  # noqa: BLE001 - rules that no race can have
+        content = {**_load(path / "frontier.json"), "rules": changed.rules._asdict()}
+    examples.replace_file(path, "frontier.json", canonical_file(content))
+
+
+def _edit_rollouts(name: str, value: Any, path: Path) -> None:
+    """Change evaluations; the aggregates follow from them where they can be computed."""
+    found, _ = rollouts.read_rollouts(path)
+    changed = tuple(
+        one._replace(**{name: f"{value}{k}" if name == "name" else value})
+        if name in one._fields
+        else one._replace(episodes=tuple(e._replace(**{name: value}) for e in one.episodes))
+        for k, one in enumerate(found.evaluations)
+    )
+    try:
+        data = canonical_file(rollouts.eval_json(changed))
+    except (ValueError, OverflowError):
+        value_now = _load(path / "eval.json")
+        field = "cloning_loss" if name == "loss" else name
+        keys = ("per_network", 0, field)
+        if name.startswith("episode_"):
+            field = {"episode_return": "return"}.get(name, name)
+            keys = ("per_network", 0, "per_episode", 0, field)
+        data = canonical_file(replaced(value_now, keys, value))
+    examples.replace_file(path, "eval.json", data)
+
+
+def _write_full_of_zeros(path: Path) -> None:
+    """Write demos of 1.9 GiB in a few KB."""
+    shape, rows = (170 * 10**6, 3), 10**6
+    examples.write("demos", path)
+    shutil.rmtree(path / "arrays.zarr/observations")
+    group = zarr.open_group(path / "arrays.zarr", zarr_format=3)
+    stored = group.create_array(
+        "observations", shape=shape, dtype="float32", chunks=(rows, 3), shards=(4 * rows, 3),
+        compressors=[arrays.ZstdCodec(level=-1), arrays.Crc32cCodec()], fill_value=0,
+        config={"write_empty_chunks": True},
+    )  # fmt: skip
+    for start in range(0, shape[0], 4 * rows):
+        stored[start : start + 4 * rows] = 0
+    tree = {
+        file.relative_to(path).as_posix(): file.read_bytes()
+        for file in path.rglob("*")
+        if file.is_file() and file.name != "manifest.json"
+    }
+    for name, data in tree.items():
+        examples.replace_file(path, name, data)
+    _claim_shape(list(shape), path)
+
+
+CODE_NAMES = (
+    "artifact/helper.py", "artifact@2/helper.py", "helper.py", "a/../helper.py", "helper@x.py",
+    "gym:evil:Env-v0", "gym:evil.sub:Env-v0", "evil@pd_joint_delta_pos",
+    "evil:x@pd_joint_delta_pos", "gym:../evil-v0", "PushCube-v1@helper.py", "gym:helper.py",
+)  # fmt: skip
+
+
+def _code(
+    base: Path, tries: Sequence[tuple[str, str]], k: int, chance: random.Random, folder: Path
+) -> Fault | None:
+    """Let an artifact's task be the name of a file or of a module that says that it ran."""
+    kind, name = tries[k]
+    code = RUN.format(str(folder / MARKER))
+    for file in ("helper.py", "evil.py", "helper@x.py", "PushCube-v1@helper.py", "gym:helper.py"):
+        (folder / file).write_text(code)
+    (folder / "artifact@2").mkdir()
+    (folder / "artifact@2/helper.py").write_text(code)
+    sys.path.insert(0, str(folder))
+    path = folder / "artifact"
+    if kind == "trajectories":
+        return _trajectories_that_name_code(base, name, folder)
+    shutil.copytree(base / "digits" / kind, path)
+    for file in ("manifest.json", *(f for f in data_files(path) if f.endswith("config.json"))):
+        keys = ("attributes", "interface", "task") if file == "manifest.json" else ("task",)
+        _edit_field(file, keys, name, path)
+    (path / "helper.py").write_text(code)
+    examples.replace_file(path, "helper.py", code.encode())
+    more = {"samples": ("demos --teacher {}", "demos --dagger-from {}"),
+            "zoo": ("demos --teacher {}", "demos --dagger-from {}")}.get(kind, ())  # fmt: skip
+    words = (*COMMANDS[kind], *more)
+    return _judge(base, f"digits/{kind}", path, name, refuse=True, commands=words, each=True)
+
+
+def _trajectories_that_name_code(base: Path, name: str, folder: Path) -> Fault | None:
+    env_id, _, mode = name.partition("@")
+    header = {"env_info": {"env_id": env_id}, "episodes": [
+        {"episode_id": 0, "episode_seed": 0, "control_mode": mode}]}  # fmt: skip
+    (folder / "t.json").write_text(json.dumps(header))
+    with h5py.File(folder / "t.h5", "w") as file:
+        file["traj_0/obs"] = np.zeros((2, 3), np.float32)
+    words = (f"demos --trajectories {folder}/t.h5",)
+    return _judge(base, "", folder / "t.h5", name, refuse=True, commands=words, each=True)
+
+
+def _judge(
+    base: Path, place: str, path: Path, what: str, *, refuse: bool, turn: int | None = None,
+    commands: Sequence[str] = (), each: bool = False,
+) -> Fault | None:  # fmt: skip
+    """Read an artifact, give it to commands, and say what went wrong.
+
+    Args:
+        base: Where the good artifacts lie.
+        place: Which of them it was; ``digits/KIND`` can be run.
+        path: The hostile one.
+        what: What is hostile.
+        refuse: Whether something has to refuse it.
+        turn: Run one of the commands of its kind, this time round; None for all.
+        commands: Run these instead.
+        each: Each command has to refuse it.
+    """
+    label = f"{place} {what}"
+    kind = place.removeprefix("digits/").replace("zeros", "demos")
+    refused = False
+    if kind:
+        try:
+            read(kind, path)
+        except NnitError:
+            refused = True
+    commands = commands or COMMANDS[kind.partition(" ")[0]]
+    commands = commands if turn is None else [commands[turn % len(commands)]]
+    if not place.startswith("digits/") and not each:  # no simulator here
+        commands = [one for one in commands if not one.startswith(("rollout", "frontier"))]
+    shown = ["inspect {}", "inspect {} --json"] if kind else []
+    taken = ""
+    for number, command in enumerate([*shown, *commands]):
+        code, text = _run(command, base, path)
+        if (path.parent / MARKER).exists():
+            return Fault("accepted", f"{command}, code ran: {label}")
+        if code == 1:
+            return Fault("crashed", f"{command} {text}: {label}")
+        if "\x1b" in text or "\nFORGED" in text:
+            return Fault("accepted", f"{command}, prints what forges: {label}")
+        if number >= len(shown):
+            refused |= code != 0
+            taken = taken or (command if each and code == 0 else "")
+    if taken:
+        return Fault("accepted", f"{taken}, took it: {label}")
+    return Fault("accepted", f"nothing refused it: {label}") if refuse and not refused else None
+
+
+def _run(command: str, base: Path, path: Path) -> tuple[int, str]:
+    """Run a command here; its exit code and all that it printed, or where it crashed."""
+    words = command.format(path, p=base / "digits").split()
+    if not words[0].startswith(("inspect", "report")):
+        words += ["--params", str(base / "digits/params.yaml"), "--out", str(path.parent / "o")]
+        words += ["--force", "-q"]
+    if words[0] == "report":
+        words += ["--out", str(path.parent / "o.html"), "--force"]
+    raw, here = io.BytesIO(), Path.cwd()
+    out = io.TextIOWrapper(raw, "utf-8", write_through=True)
+    err = io.TextIOWrapper(raw, "utf-8", errors="backslashreplace", write_through=True)
+    shutil.rmtree(path.parent / "o", ignore_errors=True)
+    os.chdir(path.parent)
+    try:
+        with redirect_stdout(out), redirect_stderr(err):
+            code = main([*words, "--debug"])
+    finally:
+        os.chdir(here)
+    text = raw.getvalue().decode()
+    if code != 1:
+        return code, "" if code == 0 and words[0] != "inspect" else text.partition("Traceback")[0]
+    frames = [line for line in text.splitlines() if line.startswith('  File "')]
+    ours = [line for line in frames if "/nnit" in line or "/stages" in line] or frames
+    where = ours[-1].split(", in ")[-1].strip() if ours else ""
+    error = [line for line in text.splitlines() if "internal error" in line]
+    return 1, f"in {where}: {' '.join(error)[:150]}"
+
+
+def _load(file: Path) -> Any:
+    data = file.read_bytes()
+    return json.loads(_head(data) if file.suffix == ".safetensors" else data)
+
+
+def _head(data: bytes) -> bytes:
+    return data[8 : 8 + int.from_bytes(data[:8], "little")]
+
+
+def _store(path: Path, file: str, value: Any) -> None:
+    """Put JSON back into an artifact and seal it."""
+    if file == "manifest.json":
+        value = {name: item for name, item in value.items() if name != "manifest_sha256"}
+        examples.edit_manifest(path, lambda fields: (fields.clear(), fields.update(value)))
+    elif file.endswith("safetensors"):
+        data = with_header((path / file).read_bytes(), json.dumps(value).encode())
+        examples.replace_file(path, file, data)
+    else:
+        examples.replace_file(path, file, canonical_file(value))
