@@ -47,6 +47,28 @@ TRIALS = 1200  # of each target; every fourth is hypothesis's
 BY_HYPOTHESIS = 100  # made at once
 ZEROS = bytes(64 * 2**20)
 PUSH = TASKS["PushCube-v1"]
+KEYS = ", ".join(f'"{k}": 0' for k in range(20_000))
+BAD_JSON = tuple(text.encode() for text in (f'{{{KEYS}, "19999": 0}}', "[" * 10**6, "1" * 10**6))
+BAD_SHAPES = tuple(
+    text.encode()
+    for text in (
+        "8," * 1024 + "8",
+        "8," * 10**5 + "8",
+        "9" * 5000,
+        "65537",
+        "8,99999999999",
+        "²",
+        "٣",
+    )
+)
+BAD_YAML = tuple(
+    text.encode()
+    for text in (
+        "a0: &a0 [x]\n" + "".join(f"a{k}: &a{k} [{f'*a{k - 1} , ' * 9}]\n" for k in range(1, 9)),
+        "a: &a {b: *a}\n", "seed: &a [*a]\n", "[" * 5000, "- " * 5000, "? " * 3000, "a" * 10**6,
+        "{" + ", ".join(f"k{k}: 0" for k in range(20_000)) + ", k0: 0}", "seed: " + "9" * 5000,
+    )
+)  # fmt: skip
 JSON_FILES = {
     "samples": "network-0000/config.json",
     "rollouts": "eval.json",
@@ -65,6 +87,7 @@ class Target(NamedTuple):
     seeds: tuple[bytes, ...]  # valid
     call: Callable[[bytes, Path], object]
     style: str = "json"  # canonical, json, text or bytes
+    hostile: tuple[bytes, ...] = ()  # what must be refused, and soon
 
 
 def attacks(base: Path) -> list[Attack]:
@@ -80,6 +103,9 @@ def attacks(base: Path) -> list[Attack]:
 
 
 def _trial(target: Target, k: int, chance: random.Random, folder: Path) -> Fault | None:
+    if k < len(target.hostile):
+        target.call(target.hostile[k], folder)
+        return Fault("accepted", f"{target.hostile[k][:40]!r}")
     target.call(_input(target, k, chance), folder)
     return None
 
@@ -156,7 +182,7 @@ def _targets(base: Path) -> list[Target]:
     yaml += (b"seed: 3\ntask: PushCube-v1\ntokenize: {patch: 8}\n", b"a: &a [1]\nb: *a\n")
     saved = _saved_state(base)
     return [
-        Target("JSON", plain, lambda data, _: parse_json(data, "file")),
+        Target("JSON", plain, lambda data, _: parse_json(data, "file"), hostile=BAD_JSON),
         Target("canonical JSON", plain, lambda data, _: parse_canonical(data, "file"), "canonical"),
         Target("manifest", manifests, lambda data, _: parse_manifest(data, "file"), "canonical"),
         Target("manifest, sealed", manifests, _parse_sealed, "canonical"),
@@ -171,10 +197,12 @@ def _targets(base: Path) -> list[Target]:
             )
             for kind, name in JSON_FILES.items()
         ),
-        Target("architecture", shapes, lambda d, _: parse_architecture(_text(d)), "text"),
-        Target("pattern", shapes, lambda d, _: parse_pattern(_text(d)), "text"),
+        Target(
+            "architecture", shapes, lambda d, _: parse_architecture(_text(d)), "text", BAD_SHAPES
+        ),
+        Target("pattern", shapes, lambda d, _: parse_pattern(_text(d)), "text", BAD_SHAPES),
         Target("task name", tasks, lambda d, _: check_name(_text(d)), "text"),
-        Target("params.yaml", yaml, _load_params, "bytes"),
+        Target("params.yaml", yaml, _load_params, "bytes", BAD_YAML),
         Target("params.yaml as JSON", yaml[:-2], _load_params),
         Target("state", (saved,), _load_state, "bytes"),
         Target("state's account", (b'{"key": "k", "step": 3, "counters": {"a": 1}}',), _load_about),

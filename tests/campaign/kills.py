@@ -21,9 +21,10 @@ from nnit.artifacts import durable
 from nnit.artifacts.durable import disk_errors, replace_file
 from nnit.artifacts.reading import open_artifact, verify
 from nnit.artifacts.state import UnitStore, clear_state, load_state, save_state
-from nnit.errors import ResourceError
+from nnit.errors import NnitError, ResourceError
 
-from .corpus import WRITERS, write_all
+from .corpus import NAMES, WRITERS, write_all
+from .mutations import spoiled
 from .steps import BROKEN, DONE, run_until, without_exchange
 from .trials import Attack, Fault, fault_of
 
@@ -76,6 +77,7 @@ def attacks(base: Path) -> list[Attack]:
         _stepped("state and small files: killed at every step", ready, killed=True, exchange=True),
         _stepped("state and small files: every step fails", ready, killed=False, exchange=True),
     ]
+    found.append(Attack("somebody's files within an output", 300, partial(_within, base)))
     limited = len(published) * 16
     found.append(Attack("artifact: a limit to files' sizes", limited, partial(_limit, published)))
     if _in_fork(lambda: _small_disk(base, 1)) is None:
@@ -126,13 +128,13 @@ def _interrupt(
         if wrong:
             return Fault("lost", f"{wrong}: {what}", 1)
         scenario.write(folder)
-        lost = [name for name, data in STRANGERS.items() if not _holds(folder / name, data)]
-        if lost:
-            size = sum(len(STRANGERS[name]) for name in lost)
-            return Fault("lost", f"{', '.join(lost)}: {what}", size)
         wrong = scenario.ends(folder)
     except Exception as error:  # noqa: BLE001 - nothing may fail once the disk is well again
         return Fault("crashed", f"afterwards: {scenario.name}: {fault_of(error) or error}")
+    lost = [name for name, data in STRANGERS.items() if not _holds(folder / name, data)]
+    if lost:
+        size = sum(len(STRANGERS[name]) for name in lost)
+        return Fault("lost", f"{', '.join(lost)}: {what}", size)
     return Fault("lost", f"{wrong}: {what}") if wrong else None
 
 
@@ -247,6 +249,38 @@ def _one_file() -> Scenario:
         check,
         lambda folder: "" if _holds(folder / "figures", b"new" * 999) else "other bytes",
     )
+
+
+def _within(base: Path, k: int, chance: random.Random, folder: Path) -> Fault | None:
+    """Write where somebody has put files of his own, over artifacts that are whole or damaged."""
+    name = NAMES[k % len(NAMES)]
+    out, models = folder / "out", folder / "models"
+    shutil.copytree(base / f"{name}-twin", out)
+    models.mkdir()
+    (folder / "out.state").symlink_to("models")
+    mine = [out / "notes.txt", models / "mine.safetensors", models / "units/mine.safetensors"]
+    whole = out / "manifest.json"
+    data = whole.read_bytes()
+    whole.write_bytes(chance.choice((data, spoiled(data, chance), data[: len(data) // 2], b"")))
+    target = chance.choice((out, out, out / "inner"))
+    for file in mine[chance.randrange(2) :]:
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(STRANGERS["notes.txt"])
+    kept = {**examples.tree(out), **examples.tree(models)}
+    try:
+        if chance.random() < 0.5:
+            save_state(folder / "out", "key", 1, OLD, {})
+            clear_state(folder / "out")
+        else:
+            WRITERS[name](target, force=True)
+    except NnitError:
+        changed = {**examples.tree(out), **examples.tree(models)} != kept
+        return Fault("lost", f"refused, but changed: {name}") if changed else None
+    if target != out and target.exists():
+        return Fault("accepted", f"written within another artifact: {name}")
+    found = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+    lost = list(kept.values()).count(STRANGERS["notes.txt"]) - found.count(STRANGERS["notes.txt"])
+    return Fault("lost", f"somebody's files: {name}", 4 * lost) if lost > 0 else None
 
 
 def _counted(scenario: Scenario, base: Path, exchange: bool) -> Scenario:
