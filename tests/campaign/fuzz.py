@@ -47,8 +47,8 @@ TRIALS = 1200  # of each target; every fourth is hypothesis's
 BY_HYPOTHESIS = 100  # made at once
 ZEROS = bytes(64 * 2**20)
 PUSH = TASKS["PushCube-v1"]
-KEYS = ", ".join(f'"{k}": 0' for k in range(20_000))
-BAD_JSON = tuple(text.encode() for text in (f'{{{KEYS}, "19999": 0}}', "[" * 10**6, "1" * 10**6))
+KEYS = ", ".join(f'"{k}": 0' for k in range(30_000))
+BAD_JSON = tuple(text.encode() for text in (f'{{{KEYS}, "29999": 0}}', "[" * 10**6, "1" * 10**6))
 BAD_SHAPES = tuple(
     text.encode()
     for text in (
@@ -64,7 +64,8 @@ BAD_SHAPES = tuple(
 BAD_YAML = tuple(
     text.encode()
     for text in (
-        "a0: &a0 [x]\n" + "".join(f"a{k}: &a{k} [{f'*a{k - 1} , ' * 9}]\n" for k in range(1, 9)),
+        "a0: &a0 [x]\n" + "".join(f"a{k}: &a{k} [{f'*a{k - 1} , ' * 9}]\n" for k in range(1, 9))
+        + "seed: *a8\n",
         "a: &a {b: *a}\n", "seed: &a [*a]\n", "[" * 5000, "- " * 5000, "? " * 3000, "a" * 10**6,
         "{" + ", ".join(f"k{k}: 0" for k in range(20_000)) + ", k0: 0}", "seed: " + "9" * 5000,
     )

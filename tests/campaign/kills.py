@@ -118,24 +118,21 @@ def _interrupt(
         (folder / name).write_bytes(data)
     scenario.prepare(folder)
     ended = run(lambda: scenario.write(folder))
-    what = f"{scenario.name}: {ended.text if not killed else ''}"
-    if ended.code == BROKEN:
-        return Fault("crashed", what)
-    if (killed and ended.code != -9) or (not killed and ended.code < 0):
-        return Fault("crashed", f"{scenario.name}: ended with {ended.code}")
+    what = f"{scenario.name}: {ended.text}"
+    if ended.code == BROKEN or (ended.code == -9) != killed:
+        return Fault("crashed", f"ended with {ended.code}: {what}")
     try:
-        wrong = scenario.check(folder, replaced_in_two)
-        if wrong:
-            return Fault("lost", f"{wrong}: {what}", 1)
-        scenario.write(folder)
-        wrong = scenario.ends(folder)
+        wrong, size = scenario.check(folder, replaced_in_two), 1
+        if not wrong:
+            scenario.write(folder)
+            wrong, size = scenario.ends(folder), 0
     except Exception as error:  # noqa: BLE001 - nothing may fail once the disk is well again
-        return Fault("crashed", f"afterwards: {scenario.name}: {fault_of(error) or error}")
+        fault = fault_of(error)
+        return Fault("crashed", f"afterwards, {fault.text if fault else error!r}: {what}")
     lost = [name for name, data in STRANGERS.items() if not _holds(folder / name, data)]
-    if lost:
-        size = sum(len(STRANGERS[name]) for name in lost)
-        return Fault("lost", f"{', '.join(lost)}: {what}", size)
-    return Fault("lost", f"{wrong}: {what}") if wrong else None
+    size += sum(len(STRANGERS[name]) for name in lost)
+    wrong = ", ".join([*([wrong] if wrong else []), *lost])
+    return Fault("lost", f"{wrong}: {what}", size) if wrong else None
 
 
 def _holds(path: Path, data: bytes) -> bool:
@@ -285,7 +282,7 @@ def _within(base: Path, k: int, chance: random.Random, folder: Path) -> Fault | 
 
 def _counted(scenario: Scenario, base: Path, exchange: bool) -> Scenario:
     folder = base / "counted"
-    folder.mkdir()
+    (folder / "out.state/units").mkdir(parents=True)  # as beside the strangers
     scenario.prepare(folder)
     with _file_system(exchange):
         ended = run_until(lambda: scenario.write(folder), 0)
