@@ -266,6 +266,17 @@ def parse_labels(texts: list[str] | None) -> dict[str, Path]:
     return labels
 
 
+def asked_task(named: str | None) -> str | None:
+    """Return the id of the task that ``--task`` asks a generator for; the text may be a file.
+
+    Raises:
+        NnitError: a file that is not there or defines no task.
+    """
+    from stages.task_source import named_id
+
+    return named_id(named)
+
+
 def wanted_architectures(
     session: Session, texts: list[str] | None, *, held_out: bool
 ) -> "tuple[Architecture, ...]":

@@ -21,9 +21,9 @@ from nnit.tasks.registry import get_task
 from nnit.tasks.task import Task
 from stages.contenders import read_contenders
 from stages.demos import Outputs, Summary, evaluated_apart, summarise
-from stages.lineage import require_task
+from stages.lineage import stored_interfaces
 from stages.params import Params, RunOptions
-from stages.task_source import source_digests, stored_interfaces, task_ref
+from stages.task_source import require_task, source_digests, task_ref
 
 MAX_ACTORS = 64  # networks that act in turn; a zoo has many more
 

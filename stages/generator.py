@@ -20,7 +20,7 @@ from nnit.errors import DamagedArtifactError, NnitError, UsageError
 from nnit.mlp import PolicyInterface
 from nnit.tokens.token_set import Standardizer, TokenSet
 from nnit.training import build_from_arrays
-from stages.task_source import stored_interfaces
+from stages.lineage import stored_interfaces
 
 
 class TrainedTask(NamedTuple):

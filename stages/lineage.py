@@ -8,15 +8,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from nnit.architectures import refuse_held_out
+from nnit.artifacts.interface import parse_interfaces
+from nnit.artifacts.reading import open_artifact
 from nnit.demos import Demos
 from nnit.errors import DamagedArtifactError, LeakError, WrongKindError
 from nnit.mlp import Architecture, PolicyInterface, format_architecture
-from nnit.tasks.registry import is_known
-from nnit.tasks.task import Task
 from nnit.zoo.members import ModelZoo, networks_by_shape
 from stages.params import ArchitecturesParams
 
-OF_THE_TASK = ("obs_dim", "act_dim", "output", "control_mode", "horizon")
 SCALING = ("obs_mean", "obs_std", "obs_clip")  # what demonstrations decide, not the task
 
 
@@ -39,29 +38,14 @@ def require_same_task(
     raise WrongKindError(f"{other_path}: does not belong to {one_path}: {detail}")
 
 
-def require_task(path: Path, interface: PolicyInterface, task: Task) -> None:
-    """Refuse an artifact of another task, or one that says else of its task than the task does.
+def stored_interfaces(path: Path, *kinds: str) -> tuple[PolicyInterface, ...]:
+    """Return the interfaces of an artifact without reading its networks.
 
     Raises:
-        WrongKindError: the line names the artifact, its task, and the flag where an id tells the
-            task; which file defines a task is for the user alone to know.
+        NnitError: missing, of another kind, damaged.
     """
-    if interface.task != task.task_id:
-        by_id = is_known(interface.task)
-        way = (
-            f"with --task {interface.task}" if by_id else "with the file of your own behind --task"
-        )
-        raise WrongKindError(
-            f"{path}: found task {interface.task}, expected {task.task_id}; say which task it is "
-            f"{way}"
-        )
-    for name in OF_THE_TASK:
-        found, expected = getattr(interface, name), getattr(task, name)
-        if found != expected:
-            raise WrongKindError(
-                f"{path}: is not of {task.task_id} as it is here: found {name} {found}, expected "
-                f"{expected}"
-            )
+    artifact = open_artifact(path, *kinds, check="sizes")
+    return parse_interfaces(artifact.attributes, several=artifact.several)
 
 
 def on_other_demonstrations(

@@ -47,9 +47,9 @@ from stages.contenders import (
     read_contenders,
 )
 from stages.episode_store import load_units, saver
-from stages.lineage import on_other_demonstrations, require_same_task
+from stages.lineage import on_other_demonstrations, require_same_task, stored_interfaces
 from stages.params import Params, RolloutParams, RunOptions
-from stages.task_source import rollout_episodes, source_digests, stored_interfaces, task_of
+from stages.task_source import rollout_episodes, source_digests, task_of
 
 LOSSES_PER_UNIT = 16  # networks; the demonstrations go to a process with every unit
 

@@ -41,7 +41,6 @@ from nnit.training import prepare_torch
 from stages.generator import Generator, choose_interface, load_generator
 from stages.lineage import on_other_demonstrations
 from stages.params import Params, RunOptions, SampleParams
-from stages.task_source import named_id
 
 UNBOUNDED = ArchitectureBounds()
 COPIES = 4  # of weights, and of attention logits, that are in memory at a time
@@ -56,7 +55,7 @@ class Inputs:
     architectures: tuple[PartialArchitecture | None, ...]  # None: generated too, like a star
     bounds: ArchitectureBounds = UNBOUNDED  # on what is generated
     demos: Path | None = None  # what the best of several candidates is chosen by
-    task: str | None = None  # that is named, by its id or its file
+    task: str | None = None  # the id of one that the generator knows
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ def run(
     check_output_free(outputs.samples, force=options.force, kind="samples")
     section = params.sample
     refuse_too_many(len(inputs.architectures) * section.samples * section.best_of)
-    generator = load_generator(inputs.generator, options.device, named_id(inputs.task))
+    generator = load_generator(inputs.generator, options.device, inputs.task)
     judge, parents = read_judge(inputs, generator, section), {"generator": generator.digest}
     if judge is not None:
         parents["demos"] = judge.digest
@@ -157,7 +156,7 @@ def run(
 def check_task(params: Params, inputs: Inputs) -> None:
     """Make sure of the task before anything is read; errors are those of ``run``."""
     del params
-    choose_interface(inputs.generator, named_id(inputs.task))
+    choose_interface(inputs.generator, inputs.task)
 
 
 def read_judge(inputs: Inputs, generator: Generator, section: SampleParams) -> Judge | None:

@@ -3,18 +3,17 @@
 import hashlib
 from pathlib import Path
 
-from nnit.artifacts.interface import parse_interfaces
-from nnit.artifacts.reading import open_artifact
 from nnit.errors import MissingArtifactError, UsageError, WrongKindError
 from nnit.mlp import PolicyInterface
 from nnit.opening import open_regular
 from nnit.progress import Progress
 from nnit.task_ids import FILE_SUFFIX
 from nnit.tasks.classification import download_mnist
-from nnit.tasks.registry import MNIST, check_name, find_task, get_task, task_id_of
+from nnit.tasks.registry import MNIST, check_name, find_task, get_task, is_known, task_id_of
 from nnit.tasks.task import Task, TaskRef
-from stages.lineage import require_task
 from stages.params import Params
+
+OF_THE_TASK = ("obs_dim", "act_dim", "output", "control_mode", "horizon")
 
 
 def task_ref(params: Params) -> TaskRef:
@@ -85,14 +84,29 @@ def require_named(path: Path, interface: PolicyInterface, named: str) -> None:
     raise WrongKindError(f"--task {named}: {path} is of {interface.task}{other}")
 
 
-def stored_interfaces(path: Path, *kinds: str) -> tuple[PolicyInterface, ...]:
-    """Return the interfaces of an artifact without reading its networks.
+def require_task(path: Path, interface: PolicyInterface, task: Task) -> None:
+    """Refuse an artifact of another task, or one that says else of its task than the task does.
 
     Raises:
-        NnitError: missing, of another kind, damaged.
+        WrongKindError: the line names the artifact, its task, and the flag where an id tells the
+            task; which file defines a task is for the user alone to know.
     """
-    artifact = open_artifact(path, *kinds, check="sizes")
-    return parse_interfaces(artifact.attributes, several=artifact.several)
+    if interface.task != task.task_id:
+        by_id = is_known(interface.task)
+        way = (
+            f"with --task {interface.task}" if by_id else "with the file of your own behind --task"
+        )
+        raise WrongKindError(
+            f"{path}: found task {interface.task}, expected {task.task_id}; say which task it is "
+            f"{way}"
+        )
+    for name in OF_THE_TASK:
+        found, expected = getattr(interface, name), getattr(task, name)
+        if found != expected:
+            raise WrongKindError(
+                f"{path}: is not of {task.task_id} as it is here: found {name} {found}, expected "
+                f"{expected}"
+            )
 
 
 def fetch_examples(params: Params, progress: Progress) -> None:

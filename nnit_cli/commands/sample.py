@@ -16,7 +16,7 @@ from nnit_cli.options import (
     param_option,
     with_run_flags,
 )
-from nnit_cli.session import open_session, wanted_patterns
+from nnit_cli.session import asked_task, open_session, wanted_patterns
 
 
 @with_run_flags
@@ -67,5 +67,5 @@ def sample_command(
     from stages import sample
 
     bounds = ArchitectureBounds(max_params, max_macs, depth)
-    inputs = sample.Inputs(model, wanted, bounds, demos, task)
+    inputs = sample.Inputs(model, wanted, bounds, demos, asked_task(task))
     session.run(sample, inputs, sample.Outputs(samples=out or beside(model, "samples")))
