@@ -221,7 +221,7 @@ def _why_not_replaceable(target: Path, kind: str | None) -> str:
     if kind is not None and there != kind:
         return f"is an artifact of kind {there}, not {kind}"
     strangers = sorted(found - manifest["files"].keys() - {MANIFEST_NAME})
-    return f"holds {strangers[0]}, which is not part of the artifact" if strangers else ""
+    return f"holds {strangers[0]!r}, which is not part of the artifact" if strangers else ""
 
 
 def _manifest_bytes(folder: Path) -> bytes:

@@ -174,7 +174,7 @@ def test_force_spares_what_was_put_there_while_it_was_writing(tmp_path):
             writer.write_file("new", b"x")
             (tmp_path / "ghn" / "notes.txt").write_text("x")
 
-    with pytest.raises(UsageError, match=r"holds notes\.txt"):
+    with pytest.raises(UsageError, match=r"holds 'notes\.txt'"):
         write_slowly()
     assert (tmp_path / "ghn" / "notes.txt").read_text() == "x"
     assert names(tmp_path) == ["ghn"]
