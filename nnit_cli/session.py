@@ -140,7 +140,7 @@ class Session:
 
         A task that is a file of the user's is run here too: it is what says which task it is.
         """
-        from nnit.artifacts.reading import open_artifact
+        from stages.lineage import stored_interfaces
 
         inputs = _paths(given)
         for name, path in inputs.items():
@@ -149,7 +149,7 @@ class Session:
                 if not path.is_file():
                     raise MissingArtifactError(f"{path}: no such file")
                 continue
-            open_artifact(path, *INPUT_KINDS.get(first_word, (first_word,)), check="sizes")
+            stored_interfaces(path, *INPUT_KINDS.get(first_word, (first_word,)))
         if check_task := getattr(stage, "check_task", None):
             check_task(self.params, given)
         facts = {

@@ -129,7 +129,9 @@ def read_array(
             f"the manifest {spec.dtype} {spec.shape}"
         )
     _check_shards(artifact, name, layout)
-    return _read_shards(artifact, name, layout)
+    result = _read_shards(artifact, name, layout)
+    _check_shards(artifact, name, layout)  # somebody may have replaced, and so removed, the rest
+    return result
 
 
 def _plan(array: np.ndarray, shard_bytes: int) -> Layout:

@@ -256,7 +256,7 @@ def _clear_remains(target: Path) -> None:
         if _why_not_replaceable(entry, None):
             continue  # nothing that a writer would have set aside
         if os.path.lexists(target):
-            shutil.rmtree(entry, ignore_errors=True)
+            _remove(entry, target)
         else:
             entry.rename(target)
     for entry in remains_of(target, "tmp"):
@@ -296,5 +296,13 @@ def _put_in_place(folder: Path, target: Path) -> None:
                 aside.rename(target)
             raise
         sync_file(target.parent)
-        shutil.rmtree(aside, ignore_errors=True)
+        _remove(aside, target)
     sync_file(target.parent)
+
+
+def _remove(old: Path, target: Path) -> None:
+    """Remove what was replaced; half removed, it has a name that nobody puts back."""
+    unfinished = hidden_beside(target, "tmp")
+    with suppress(OSError):
+        old.rename(unfinished)
+        shutil.rmtree(unfinished, ignore_errors=True)

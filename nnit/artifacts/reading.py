@@ -6,7 +6,7 @@ import hashlib
 import os
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, ParamSpec, TypeVar
@@ -120,13 +120,13 @@ def of_one_moment(read: Callable[Asked, Read]) -> Callable[Asked, Read]:
     return reader
 
 
-def _identity(path: object) -> tuple[int, int] | None:
+def _identity(path: object) -> tuple[int, ...] | None:
     assert isinstance(path, Path)
     try:
         found = path.stat()
     except (OSError, ValueError):
         return None
-    return found.st_dev, found.st_ino
+    return found.st_dev, found.st_ino, found.st_ctime_ns  # numbers of inodes are used again
 
 
 @of_one_moment
@@ -290,7 +290,8 @@ def _sizes(artifact: Artifact, report: Callable[[str], None]) -> dict[str, int]:
             if file.is_symlink():
                 report(f"{artifact.path / place}: is a link; an artifact holds its own files")
             elif file.is_file():
-                sizes[place.as_posix()] = file.stat().st_size
+                with suppress(FileNotFoundError):  # removed since: it is missing
+                    sizes[place.as_posix()] = file.stat().st_size
             elif not file.is_dir():
                 report(f"{artifact.path / place}: is neither a file nor a folder")
     return sizes
