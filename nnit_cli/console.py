@@ -1,11 +1,17 @@
-"""What the terminal shows: data on stdout, progress and notes on stderr."""
+"""What the terminal shows: data on stdout, progress and notes on stderr.
+
+Names and messages may come out of files that others wrote. Nothing of them reaches the terminal but
+by ``printable``, or as JSON of ASCII alone.
+"""
 
 import json
 import os
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, TextIO
 
 from nnit_cli.signals import StopRequest
@@ -63,7 +69,7 @@ class LineProgress(QuietProgress):
 
     def note(self, line: str) -> None:
         """Write the line."""
-        print(line, file=self._stream, flush=True)
+        print(printable(line), file=self._stream, flush=True)
 
     def _line(self, elapsed_s: float, figures: Mapping[str, float]) -> str:
         parts = [f"{self._label}: {self._done}/{self._total}", *_figures(figures)]
@@ -85,7 +91,7 @@ class BarProgress(QuietProgress):
 
     def start(self, label: str, total: int, done: int = 0) -> None:
         """Begin a part of the work: a new bar below the others."""
-        self._task = self._bars.add_task(label, total=total, completed=done, figures="")
+        self._task = self._bars.add_task(printable(label), total=total, completed=done, figures="")
 
     def advance(self, units: int = 1, **figures: float) -> None:
         """Move the bar; the figures change a few times a second."""
@@ -95,11 +101,11 @@ class BarProgress(QuietProgress):
         now = time.monotonic()
         if figures and now - self._shown >= BAR_FIGURES_EVERY_S:
             self._shown = now
-            self._bars.update(self._task, figures=", ".join(_figures(figures)))
+            self._bars.update(self._task, figures=printable(", ".join(_figures(figures))))
 
     def note(self, line: str) -> None:
         """Write the line above the bars."""
-        self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._bars.console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -114,25 +120,57 @@ def open_progress(stop: StopRequest, *, quiet: bool) -> Iterator[QuietProgress]:
         yield LineProgress(stop, sys.stderr)
 
 
+def printable(text: str) -> str:
+    """Return text on one line that no terminal obeys.
+
+    What is no character to look at is written as Python's ``repr`` does: line breaks, escape codes,
+    marks that turn the direction of writing, halves of characters.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
 def print_error(line: str) -> None:
     """Write one line about what went wrong on stderr."""
-    print(f"nnit: {line}", file=sys.stderr, flush=True)
+    print(f"nnit: {printable(line)}", file=sys.stderr, flush=True)
+
+
+def print_traceback(error: BaseException) -> None:
+    """Write where an error was raised on stderr, for those who look for its cause."""
+    for line in "".join(traceback.format_exception(error)).rstrip("\n").split("\n"):
+        print(printable(line), file=sys.stderr)
+
+
+def accept_any_text() -> None:
+    """Have stdout write what its encoding lacks in ASCII, as stderr does, and not fail."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def print_line(line: str) -> None:
+    """Write one line on stdout."""
+    print(printable(line))
 
 
 def print_json(data: object) -> None:
-    """Write data on stdout, as JSON."""
-    print(json.dumps(data, indent=2, ensure_ascii=False))
+    """Write data on stdout, as JSON of ASCII characters."""
+    print(json.dumps(data, indent=2))
 
 
 def print_facts(facts: Mapping[str, object]) -> None:
     """Write names and values on stdout, in two columns."""
-    width = max(map(len, facts), default=0)
-    for name, value in facts.items():
-        print(f"{name:<{width}}  {_value(value)}")
+    names = [printable(name) for name in facts]
+    width = max(map(len, names), default=0)
+    for name, value in zip(names, facts.values(), strict=True):
+        print_line(f"{name:<{width}}  {_value(value)}")
 
 
 def print_table(rows: list[tuple[str, ...]]) -> None:
     """Write a table on stdout; the first row is its head, numbers stand to the right."""
+    rows = [tuple(map(printable, row)) for row in rows]
     columns = list(zip(*rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
     numeric = [all(map(_is_number, column[1:])) for column in columns]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from nnit.errors import NnitError, ResourceError
 from nnit_cli.app import build_app
-from nnit_cli.console import print_error
+from nnit_cli.console import accept_any_text, print_error, print_traceback
 from nnit_cli.signals import stop_request
 
 DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
@@ -28,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The words behind ``nnit``; by default those that the process was called with.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    accept_any_text()
     app = build_app()
     with stop_request.listening():
         return guarded(
@@ -55,7 +56,7 @@ def guarded(action: Callable[[], object], *, debug: bool) -> int:
         return leaving.code if isinstance(leaving.code, int) else 1
     except Exception as error:  # noqa: BLE001 - the boundary
         if debug:
-            traceback.print_exc()
+            print_traceback(error)
         return _report(error)
     if code == 128 + signal.SIGINT:
         return _interrupted()  # what Typer makes of KeyboardInterrupt

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from nnit.errors import DamagedArtifactError, NnitError
-from nnit_cli.console import print_json
+from nnit_cli.console import print_json, print_line
 from nnit_cli.options import DebugOption, JsonOption
 
 
@@ -29,7 +29,8 @@ def verify_command(
     if json:
         print_json(faults)
     else:
-        print("".join(f"{path}: whole\n" for path, found in faults.items() if not found), end="")
+        for path in (path for path, found in faults.items() if not found):
+            print_line(f"{path}: whole")
     if any(faults.values()):
         kind = DamagedArtifactError if worst is None else type(worst)
         raise kind(*(fault for found in faults.values() for fault in found))
