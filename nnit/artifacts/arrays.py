@@ -18,8 +18,8 @@ from zarr.errors import BaseZarrError
 from nnit.artifacts.canonical import JsonObject, parse_json
 from nnit.artifacts.manifest import DTYPES, ArraySpec
 from nnit.artifacts.publish import ArtifactWriter
-from nnit.artifacts.reading import Artifact, read_bytes, require_memory
-from nnit.errors import DamagedArtifactError, ResourceError
+from nnit.artifacts.reading import Artifact, damage_at, read_bytes, require_memory
+from nnit.errors import DamagedArtifactError, NnitError, ResourceError
 from nnit.opening import open_regular
 
 ARRAYS_FOLDER = "arrays.zarr"
@@ -217,9 +217,14 @@ def _check_shards(artifact: Artifact, name: str, layout: Layout) -> None:
         if entry is None or entry.size < index_bytes:
             raise DamagedArtifactError(f"{file}: this shard is missing or too short")
         try:
-            with open_regular(artifact.file(shard)) as stream:
+            with (
+                damage_at(artifact.file(shard), file),
+                open_regular(artifact.file(shard)) as stream,
+            ):
                 stream.seek(entry.size - index_bytes)
                 index = np.frombuffer(stream.read(index_bytes - _INDEX_CHECKSUM_BYTES), "<u8")
+        except NnitError:
+            raise
         except (OSError, ValueError) as error:
             raise DamagedArtifactError(f"{file}: cannot be read ({error})") from error
         used = -(-(rows.stop - rows.start) // layout.chunk_rows)

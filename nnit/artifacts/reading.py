@@ -30,7 +30,7 @@ from nnit.opening import open_regular, read_bounded
 
 SMALL_ARTIFACT_BYTES = 256 * 2**20  # below this the hashes are checked whenever it is opened
 SHOWN_FAULTS = 5
-TRIES = 10  # to read an artifact that others go on replacing
+TRIES = 100  # to read an artifact that others go on replacing
 
 Check = Literal["sizes", "small", "all"]
 Asked = ParamSpec("Asked")
