@@ -53,7 +53,7 @@ HOMES = {  # third-party library -> the only modules that may import it
     "sapien": ("nnit.tasks", "nnit.rollout.batched"),
     "gymnasium": ("nnit.tasks", "nnit.rollout.batched"),
     "sklearn": ("nnit.tasks.classification",),
-    "h5py": ("nnit.artifacts.trajectories", "nnit.tasks.trajectories"),
+    "h5py": ("nnit.artifacts.trajectories", "nnit.tasks.hdf5"),
     "click": (),
     "dvc": (),
     "yaml": (),

@@ -4,23 +4,30 @@ The place of an example, after a shuffle that is the same everywhere, is its res
 fifth is evaluated, the rest is learnt from.
 """
 
-import gzip
-import zipfile
+import math
 import zlib
 from collections.abc import Callable
 from functools import cache
+from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
 
 from nnit.errors import DamagedArtifactError, MissingArtifactError, UsageError
 from nnit.mlp import CLASS
+from nnit.opening import open_regular
+from nnit.tasks.npz import names_of, open_npz, read_member
 from nnit.tasks.task import Examples, Observed, Simulation, Task
 
 TEST_SHARE = 5  # one of so many is evaluated
 DIGIT_CLASSES = 10
-NPZ_FAULTS = (ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile, zlib.error)
 MNIST_SIDE = 28
+MAX_DIGITS = 2**17  # MNIST has 70,000
+MAX_DIGITS_BYTES = 2**29  # as they lie in a file: MNIST in float64 is 0.4 GiB
+LARGEST = float(np.finfo(np.float32).max)
+ROWS = 1024  # that are put into order at a time
+CHUNK_BYTES = 2**20
+KERAS = {part: (f"x_{part}", f"y_{part}") for part in ("test", "train")}  # what is evaluated first
 IDX_IMAGES, IDX_LABELS = 0x0803, 0x0801  # unsigned bytes in three dimensions, and in one
 IDX_FILES = {  # the names that MNIST has everywhere: images, labels
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
@@ -89,12 +96,24 @@ def classification_task(
     )
 
 
-def shuffled(inputs: np.ndarray, labels: np.ndarray) -> Examples:
-    """Put examples into the one order that every machine has; bytes become float32."""
+def shuffled(*parts: tuple[np.ndarray, np.ndarray]) -> Examples:
+    """Put inputs and labels of each part into the one order that every machine has.
+
+    The parts follow each other; numbers of any type become float32.
+    """
     from nnit.seeding import numpy_generator  # imports torch, which knowing a task does not need
 
-    order = numpy_generator(0, "examples").permutation(len(labels))
-    return Examples(inputs[order].astype(np.float32), labels[order].astype(np.int64))
+    total, size = sum(len(labels) for _, labels in parts), parts[0][0].shape[1]
+    joined = Examples(np.empty((total, size), np.float32), np.empty(total, np.int64))
+    start = 0
+    for inputs, labels in parts:
+        order = numpy_generator(0, "examples").permutation(len(labels))
+        for first in range(0, len(order), ROWS):
+            rows = order[first : first + ROWS]
+            place = slice(start + first, start + first + len(rows))
+            joined.inputs[place], joined.labels[place] = inputs[rows], labels[rows]
+        start += len(order)
+    return joined
 
 
 @cache
@@ -102,7 +121,8 @@ def digits() -> Examples:
     """Return scikit-learn's 1,797 handwritten digits of 8 x 8 pixels, 0 to 16; no download."""
     from sklearn.datasets import load_digits
 
-    return shuffled(*load_digits(return_X_y=True))
+    inputs, labels = load_digits(return_X_y=True)
+    return shuffled((inputs, labels))
 
 
 DIGITS = classification_task(
@@ -149,24 +169,38 @@ def mnist(path: str | None) -> Task:
 def read_mnist(path: str) -> tuple[Examples, int | None]:
     """Return the examples of a file or folder, and how many of the first are a test set."""
     source = Path(path)
-    if source.is_dir():
-        return _joined(path, read_idx_folder(source))
-    if not source.is_file():
-        raise MissingArtifactError(f"--data {path}: no such file")
-    try:
-        with source.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = dict(file)
-    except NPZ_FAULTS as error:
-        raise DamagedArtifactError(f"--data {path}: is not a .npz file: {error}") from None
-    if {"images", "labels"} <= set(arrays):
-        images, labels = checked(path, arrays["images"], arrays["labels"])
-        return shuffled(images, labels), None
-    if {"x_train", "y_train", "x_test", "y_test"} <= set(arrays):
-        parts = [(arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in ("test", "train")]
-        return _joined(path, parts)
-    raise DamagedArtifactError(
-        f"--data {path}: found {', '.join(sorted(arrays)) or 'nothing'}, expected images and labels"
-    )
+    parts = read_idx_folder(source) if source.is_dir() else read_npz(source)
+    if sum(len(labels) for _, labels in parts) > MAX_DIGITS:
+        raise DamagedArtifactError(f"--data {path}: holds more than {MAX_DIGITS} digits")
+    num_test = len(parts[0][1]) if len(parts) > 1 else None
+    return shuffled(*(checked(path, *part) for part in parts)), num_test
+
+
+def read_npz(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Read images and labels, or those of a test set and then those of a training set.
+
+    Raises:
+        MissingArtifactError: nothing there.
+        DamagedArtifactError: not such a file, or arrays that are larger than digits are.
+    """
+    what = f"--data {path}"
+    with open_npz(path, what) as archive:
+        found = names_of(archive)
+        if {"images", "labels"} <= found:
+            pairs = [("images", "labels")]
+        elif {name for pair in KERAS.values() for name in pair} <= found:
+            pairs = list(KERAS.values())
+        else:
+            shown = ", ".join(map(ascii, sorted(found)[:4])) or "nothing"
+            raise DamagedArtifactError(f"{what}: found {shown}, expected images and labels")
+        largest = MAX_DIGITS_BYTES // len(pairs)
+        return [
+            (
+                read_member(archive, images, max_rows=MAX_DIGITS, max_bytes=largest),
+                read_member(archive, labels, max_rows=MAX_DIGITS, max_bytes=largest),
+            )
+            for images, labels in pairs
+        ]
 
 
 def read_idx_folder(folder: Path) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -194,22 +228,42 @@ def read_idx(path: Path, magic: int) -> np.ndarray:
     """Read an IDX file of bytes, gzipped or not.
 
     Raises:
-        DamagedArtifactError: another type, or not as long as it says.
+        DamagedArtifactError: another type, more than digits are, or not as long as it says.
     """
-    try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise DamagedArtifactError(f"{path}: {error}") from None
     dimensions = magic & 0xFF
-    if len(data) < 4 * (1 + dimensions) or int.from_bytes(data[:4]) != magic:
+    head = 4 * (1 + dimensions)
+    limit = head + MAX_DIGITS * (MNIST_SIDE**2 if magic == IDX_IMAGES else 1)
+    with open_regular(path) as stream:
+        try:
+            data = _unpacked(stream, limit) if path.suffix == ".gz" else stream.read(limit + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise DamagedArtifactError(f"{path}: {error}") from None
+    if len(data) < head or int.from_bytes(data[:4]) != magic:
         raise DamagedArtifactError(f"{path}: is no IDX file of bytes in {dimensions} dimensions")
     shape = tuple(np.frombuffer(data, ">u4", dimensions, 4).tolist())
-    values = np.frombuffer(data, np.uint8, offset=4 * (1 + dimensions))
-    if values.size != int(np.prod(shape)):
+    if len(data) > limit or max(shape) > MAX_DIGITS or len(data) - head != math.prod(shape):
+        found = "more" if len(data) > limit else str(len(data) - head)
         raise DamagedArtifactError(
-            f"{path}: found {values.size} bytes, expected {' x '.join(map(str, shape))}"
+            f"{path}: found {found} bytes, expected {' x '.join(map(str, shape))}"
         )
-    return values.reshape(shape)
+    return np.frombuffer(data, np.uint8, offset=head).reshape(shape)
+
+
+def _unpacked(stream: BufferedReader, limit: int) -> bytearray:
+    """Return what a gzipped file holds, or its first ``limit`` bytes and one more.
+
+    Raises:
+        EOFError: it ends too early.
+        OSError: it can't be read.
+        zlib.error: it is not gzipped.
+    """
+    unpacking, data = zlib.decompressobj(zlib.MAX_WBITS | 16), bytearray()
+    while not unpacking.eof and len(data) <= limit:
+        packed = unpacking.unconsumed_tail or stream.read(CHUNK_BYTES)
+        if not packed:
+            raise EOFError("ends too early")
+        data += unpacking.decompress(packed, limit + 1 - len(data))
+    return data
 
 
 def checked(path: str, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -219,7 +273,7 @@ def checked(path: str, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarr
         DamagedArtifactError: other sizes, not finite, or labels out of range; the line says which.
     """
     count = len(labels)
-    if images.shape not in {(count, MNIST_SIDE, MNIST_SIDE), (count, MNIST_SIDE**2)}:
+    if not count or images.shape not in {(count, MNIST_SIDE, MNIST_SIDE), (count, MNIST_SIDE**2)}:
         raise DamagedArtifactError(
             f"--data {path}: images: found {images.shape}, expected ({count}, 28, 28) as there are "
             f"{count} labels"
@@ -233,18 +287,11 @@ def checked(path: str, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarr
         raise DamagedArtifactError(
             f"--data {path}: labels: entry {wrong[0]}: found {labels[wrong[0]]}, expected 0 to 9"
         )
-    if not np.isfinite(images).all():
+    with np.errstate(invalid="ignore"):  # NaN is neither
+        finite = float(images.min()) >= -LARGEST and float(images.max()) <= LARGEST
+    if not finite:
         raise DamagedArtifactError(f"--data {path}: images: hold NaN or infinity")
     return images.reshape(count, -1), labels
-
-
-def _joined(path: str, parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[Examples, int | None]:
-    """Return a training set alone, or a test set and then the training set."""
-    each = [shuffled(*checked(path, *part)) for part in parts]
-    if len(each) == 1:
-        return each[0], None
-    joined = Examples(*(np.concatenate(columns) for columns in zip(*each, strict=True)))
-    return joined, len(each[0].labels)
 
 
 def download_mnist(path: Path) -> None:

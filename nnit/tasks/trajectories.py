@@ -1,17 +1,26 @@
 """Demonstrations from ManiSkill's own trajectory files: ``NAME.h5`` and ``NAME.json``."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nnit.demos import Demos
-from nnit.errors import DamagedArtifactError, MissingArtifactError, WrongKindError
+from nnit.errors import DamagedArtifactError, UsageError, WrongKindError
+from nnit.opening import read_bounded
+from nnit.task_ids import is_stored_task_id
+from nnit.tasks import hdf5
 from nnit.tasks.collect import policy_interface
 from nnit.tasks.maniskill_any import ActionBounds, official_environment, task_name
 from nnit.tasks.registry import TASKS, get_task
+from nnit.tasks.seeds import MAX_SEED
 from nnit.tasks.task import Task
+
+MAX_HEADER_BYTES = 2**24  # some 80,000 episodes
+MAX_NUMBER = 2**31 - 1
 
 
 class TrajectoryFile(NamedTuple):
@@ -39,24 +48,11 @@ def read_trajectories(path: Path) -> TrajectoryFile:
         UsageError: a task or control mode that ManiSkill doesn't have.
     """
     header_path = path.with_suffix(".json")
-    for file in (path, header_path):
-        if not file.is_file():
-            raise MissingArtifactError(f"{file}: no such file")
-    header = _read_header(header_path)
-    try:
-        env_id, episodes = header["env_info"]["env_id"], list(header["episodes"])
-        modes = {episode["control_mode"] for episode in episodes}
-        seeds = [int(episode["episode_seed"]) for episode in episodes]
-        numbers = [int(episode["episode_id"]) for episode in episodes]
-    except (KeyError, TypeError, ValueError) as error:
-        raise DamagedArtifactError(f"{header_path}: {type(error).__name__}: {error}") from None
-    if len(modes) != 1:
-        raise WrongKindError(
-            f"{header_path}: found control modes {sorted(modes)}, expected one for all episodes"
-        )
-    task = task_of(env_id, modes.pop())
-    observations, actions, successes = _read_arrays(path, numbers, task)
-    bounds = ActionBounds(official_environment(task_name(env_id, task.control_mode)))
+    header = read_header(header_path)
+    task = task_of(header_path, header)
+    observations, actions, successes = _read_arrays(path, header.numbers, task)
+    with _of_the_file(header_path):
+        bounds = ActionBounds(official_environment(task_name(header.env_id, task.control_mode)))
     return TrajectoryFile(
         task,
         np.concatenate(observations),
@@ -64,15 +60,93 @@ def read_trajectories(path: Path) -> TrajectoryFile:
         np.array([len(one) for one in actions], np.int64),
         np.array([one.any() for one in successes], bool),
         np.array([one[-1] for one in successes], bool),
-        np.array(seeds, np.int64),
+        np.array(header.seeds, np.int64),
     )
 
 
-def task_of(env_id: str, control_mode: str) -> Task:
-    """Return the task of an environment in a control mode: nnit's own where it has that."""
+class Header(NamedTuple):
+    """What the ``.json`` says."""
+
+    env_id: str
+    control_mode: str
+    numbers: list[int]  # of the episodes, all different
+    seeds: list[int]  # of their resets
+
+
+def read_header(path: Path) -> Header:
+    """Read the ``.json`` of a pair of files.
+
+    Raises:
+        MissingArtifactError: it is not there.
+        DamagedArtifactError: not such a file, or numbers that no episode has.
+        WrongKindError: several control modes.
+    """
+    data = read_bounded(path, MAX_HEADER_BYTES)
+    try:
+        header = json.loads(data, object_pairs_hook=_each_once)
+    except (ValueError, RecursionError) as error:
+        raise DamagedArtifactError(f"{path}: is not JSON: {error}") from None
+    try:
+        env_id, episodes = header["env_info"]["env_id"], list(header["episodes"])
+        modes = {episode["control_mode"] for episode in episodes}
+        seeds = [_whole(episode["episode_seed"], MAX_SEED) for episode in episodes]
+        numbers = [_whole(episode["episode_id"], MAX_NUMBER) for episode in episodes]
+        if not all(isinstance(text, str) for text in (env_id, *modes)):
+            raise TypeError("env_id or control_mode: expected text")
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedArtifactError(f"{path}: {type(error).__name__}: {error}") from None
+    if not numbers:
+        raise DamagedArtifactError(f"{path}: has no episodes")
+    if len(set(numbers)) < len(numbers):
+        raise DamagedArtifactError(f"{path}: has an episode_id twice")
+    if len(modes) != 1:
+        shown = sorted(map(ascii, modes))[:4]
+        raise WrongKindError(
+            f"{path}: found control modes {', '.join(shown)}, expected one for all episodes"
+        )
+    return Header(env_id, modes.pop(), numbers, seeds)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key twice")
+    return found
+
+
+def _whole(value: object, largest: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= largest:
+        raise ValueError(f"found {ascii(value)[:40]}, expected a whole number of 0 to {largest}")
+    return value
+
+
+def task_of(path: Path, header: Header) -> Task:
+    """Return the task of an environment in a control mode: nnit's own where it has that.
+
+    Raises:
+        WrongKindError: ManiSkill does not have it.
+        MissingArtifactError: its assets are not downloaded.
+    """
+    env_id, control_mode = header.env_id, header.control_mode
     if env_id in TASKS and TASKS[env_id].control_mode == control_mode:
         return TASKS[env_id]
-    return get_task(task_name(env_id, control_mode))
+    name = task_name(env_id, control_mode)
+    if not is_stored_task_id(name):
+        raise WrongKindError(
+            f"{path}: found env_id {ascii(env_id)[:80]} and control_mode "
+            f"{ascii(control_mode)[:80]}, expected a task of ManiSkill and one of its control modes"
+        )
+    with _of_the_file(path):
+        return get_task(name)
+
+
+@contextmanager
+def _of_the_file(path: Path) -> Iterator[None]:
+    """Say that a task that is not found is that of a file, not of a flag."""
+    try:
+        yield
+    except UsageError as error:
+        raise WrongKindError(f"{path}: {str(error).removeprefix('--task ')}") from None
 
 
 def demos_of(file: TrajectoryFile) -> Demos:
@@ -88,67 +162,43 @@ def demos_of(file: TrajectoryFile) -> Demos:
     )
 
 
-def _read_header(path: Path) -> dict[str, Any]:
-    try:
-        header = json.loads(path.read_text())
-    except ValueError as error:
-        raise DamagedArtifactError(f"{path}: is not JSON: {error}") from None
-    if not isinstance(header, dict) or not header.get("episodes"):
-        raise DamagedArtifactError(f"{path}: has no episodes")
-    return header
-
-
 def _read_arrays(
     path: Path, numbers: list[int], task: Task
 ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
     """Read observations before each action, actions, and success after each of every episode."""
-    import h5py
-
     columns: tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]] = ([], [], [])
-    try:
-        with h5py.File(path) as file:
-            for number in numbers:
-                name = f"traj_{number}"
-                if name not in file:
-                    raise DamagedArtifactError(f"{path}: has no {name}, which the .json lists")
-                for column, array in zip(
-                    columns, _read_episode(f"{path}: {name}", file[name], task), strict=True
-                ):
-                    column.append(array)
-    except OSError as error:
-        raise DamagedArtifactError(f"{path}: is not an HDF5 file: {error}") from None
+    with hdf5.open_file(path) as source:
+        for number in numbers:
+            where = f"{path}: traj_{number}"
+            group = source.group(f"traj_{number}")
+            if group is None:
+                raise DamagedArtifactError(f"{path}: has no traj_{number}, which the .json lists")
+            for column, array in zip(columns, _read_episode(where, group, task), strict=True):
+                column.append(array)
     return columns
 
 
 def _read_episode(
-    where: str,
-    group: Any,  # noqa: ANN401 - h5py is not typed
-    task: Task,
+    where: str, group: hdf5.Group, task: Task
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    import h5py
-
-    found = group.get("obs")
-    if not isinstance(found, h5py.Dataset):
+    names = ("obs", "actions", "success")
+    obs, actions, success = (group.array(name) for name in names)
+    if obs is None:
         raise WrongKindError(
             f"{where}: has no state observations; make them with `python -m "
             "mani_skill.trajectory.replay_trajectory --traj-path FILE.h5 --obs-mode state "
             "--save-traj`"
         )
-    for name in ("actions", "success"):
-        if not isinstance(group.get(name), h5py.Dataset):
-            raise DamagedArtifactError(f"{where}: {name} is missing, or no array")
-    actions = np.asarray(group["actions"], np.float32)
-    observations = np.asarray(found, np.float32)
-    success = np.asarray(group["success"], bool)
-    steps = len(actions)
-    expected = {
-        "obs": (observations, (steps + 1, task.obs_dim)),
-        "actions": (actions, (steps, task.act_dim)),
-        "success": (success, (steps,)),
-    }
-    for name, (array, shape) in expected.items():
+    if actions is None or success is None:
+        missing = "actions" if actions is None else "success"
+        raise DamagedArtifactError(f"{where}: {missing} is missing, or no array")
+    steps = actions.shape[0] if actions.shape else 0
+    shapes = ((steps + 1, task.obs_dim), (steps, task.act_dim), (steps,))
+    for name, array, shape in zip(names, (obs, actions, success), shapes, strict=True):
         if array.shape != shape or not steps:
             raise DamagedArtifactError(f"{where}: {name}: found {array.shape}, expected {shape}")
+    found = obs.read(np.float32), actions.read(np.float32), success.read(np.bool_)
+    for name, array in zip(names, found, strict=True):
         if not np.isfinite(array).all():
             raise DamagedArtifactError(f"{where}: {name}: holds NaN or infinity")
-    return observations[:-1], actions, success
+    return found[0][:-1], found[1], found[2]

@@ -357,13 +357,13 @@ def test_hypernetwork_of_another_task(source, tmp_path, capsys):
     (source / "samples").unlink()
     write_zoo(
         source / "samples",
-        replace(zoo, interface=zoo.interface._replace(task="PickCube-v1")),
+        replace(zoo, interface=zoo.interface._replace(task="PullCube-v1")),
         ORIGIN,
     )
     line = fault_of(capsys, command_line("rollout", source, tmp_path / "out", "-q"), 4)
     assert line == (
         f"{source / 'ghn'}: does not belong to {source / 'samples'}: "
-        "found task PushCube-v1, expected PickCube-v1"
+        "found task PushCube-v1, expected PullCube-v1"
     )
 
 
