@@ -3,12 +3,17 @@
 import gzip
 import io
 import json
+import os
 import random
+import re
 import shutil
+import subprocess
+import sys
 import zipfile
 import zlib
 from collections.abc import Callable
 from functools import lru_cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,7 +40,7 @@ from stages.patterns import parse_pattern
 
 from .corpus import read, write_all
 from .mutations import BITS, VALUES, json_bytes, mutated, spoiled
-from .trials import Attack, Fault
+from .trials import REPOSITORY, Attack, Fault
 
 IDX = (
     ("train-images-idx3-ubyte", 0x0803, (20, 28, 28)),
@@ -47,6 +52,9 @@ TRIALS = 1200  # of each target; every fourth is hypothesis's
 BY_HYPOTHESIS = 100  # made at once
 ZEROS = bytes(64 * 2**20)
 PUSH = TASKS["PushCube-v1"]
+RUNS = 5000  # of atheris, of each of
+COVERED = ("JSON", "manifest, sealed", "safetensors", "architecture", "pattern", "task name",
+           "params.yaml")  # fmt: skip
 KEYS = ", ".join(f'"{k}": 0' for k in range(30_000))
 BAD_JSON = tuple(text.encode() for text in (f'{{{KEYS}, "29999": 0}}', "[" * 10**6, "1" * 10**6))
 BAD_SHAPES = tuple(
@@ -96,11 +104,41 @@ def attacks(base: Path) -> list[Attack]:
     write_all(base)
     _stand_in_for_the_simulator()
     _write_bombs(base)
-    return [
-        Attack(f"parser: {one.name}", TRIALS, partial(_trial, one)) for one in _targets(base)
-    ] + [
-        Attack(f"file: {name}", TRIALS, partial(make, base)) for name, make in FILES.items()
-    ]  # fmt: skip
+    targets = _targets(base)
+    found = [Attack(f"parser: {one.name}", TRIALS, partial(_trial, one)) for one in targets]
+    found += [Attack(f"file: {name}", TRIALS, partial(make, base)) for name, make in FILES.items()]
+    if find_spec("atheris"):
+        found += [
+            Attack(f"atheris: {one.name}", 1, partial(_by_coverage, one), RUNS, 600)
+            for one in targets
+            if one.name in COVERED
+        ]
+    return found
+
+
+def _by_coverage(target: Target, k: int, chance: random.Random, folder: Path) -> Fault | None:
+    """Run atheris on a parser, in a process where all of nnit is instrumented."""
+    for number, data in enumerate(target.seeds):
+        (folder / f"seed{number}").write_bytes(data[:5000])
+    limits = (f"-runs={RUNS}", f"-seed={chance.randrange(2**30)}", "-max_len=5000", "-timeout=5")
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.campaign.coverage", target.name, str(folder), *limits],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), *sys.path])},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    lines = done.stdout.decode(errors="replace").splitlines()
+    errors = [line for line in lines if re.match(r"\w*(Error|Exception|ERROR)", line)]
+    return Fault("crashed", " ".join(errors[-1:] or lines[-1:])) if done.returncode else None
+
+
+def targets_by_name(base: Path) -> dict[str, Target]:
+    """Return all parsers; the artifacts lie in ``base`` afterwards."""
+    write_all(base)
+    return {target.name: target for target in _targets(base)}
 
 
 def _trial(target: Target, k: int, chance: random.Random, folder: Path) -> Fault | None:

@@ -28,6 +28,7 @@ from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import publish
 from nnit.artifacts.reading import open_artifact
 from nnit.errors import NnitError
+from nnit.rollout.metrics import Evaluation
 from nnit_cli.main import main
 from stages.params import Params
 
@@ -83,7 +84,7 @@ def attacks(base: Path) -> list[Attack]:
     write_all(base)
     build_digits(base / "digits")
     _write_full_of_zeros(base / "zeros")
-    by_hand = _by_hand(base)
+    by_hand = _by_hand()
     code = [(kind, name) for kind in (*DIGITS[:-1], "trajectories") for name in CODE_NAMES]
     return [
         Attack("sealed: a field of another type or size", FIELDS, partial(_field, base)),
@@ -210,132 +211,51 @@ def _hand(
     return _judge(base, one.base, path, one.what, refuse=one.refuse)
 
 
-def _by_hand(base: Path) -> list[Hostile]:
+def _by_hand() -> list[Hostile]:
     """Return what is known to have been mistaken, and its like."""
-    found: list[Hostile] = []
-
-    def field(place: str, file: str, keys: Path_, *values: object, refuse: bool = True) -> None:
-        for value in values:
-            what = f"{file} {keys[-1]} = {json.dumps(value)[:40]}"
-            edit = partial(_edit_field, file, keys, value)
-            found.append(Hostile(place, what, edit, refuse))
-
-    def numbers(place: str, name: str, *values: float, refuse: bool = True) -> None:
-        for value in values:
-            edit = partial(_fill, name, value)
-            found.append(Hostile(place, f"{name} = {value}", edit, refuse))
-
-    manifest = "manifest.json"
-    for place in ("zoo", "digits/zoo"):
-        numbers(place, "branch", -1, 2**31 - 1)
-        numbers(place, "fine_tune_steps", -1, 2**62)
-        numbers(place, "loss", -1)
-        numbers(place, "success", -0.5, 2, 1e300)
-        numbers(place, "weights", 3e38, -3e38, refuse=False)
-        numbers(place, "loss", 1e308, refuse=False)
-    for place in ("tokens", "digits/tokens"):
-        numbers(place, "branches", -1, 2**31 - 1)
-        numbers(place, "losses", -1)
-        numbers(place, "losses", 3e38, refuse=False)
-        numbers(place, "weight_patches", 3e38, -3e38, refuse=False)
-        numbers(place, "bias_patches", 3e38, refuse=False)
-        for name in ("weight_mean", "weight_std", "bias_mean", "bias_std"):
-            keys = ("attributes", "standardizer", name)
-            field(place, manifest, keys, [], [1.0], [1.0] * 4, "1", ["1"] * 3, None)
-            field(place, manifest, keys, [1e308] * 3, [1e-308] * 3, refuse=False)
-        field(place, manifest, ("attributes", "standardizer", "weight_std"), [0.0] * 3, [-1.0] * 3)
-    for place in ("digits/generator", "digits/flat"):
-        for name in ("weight_mean", "weight_std", "bias_mean", "bias_std"):
-            keys = ("attributes", "standardizer", name)
-            field(place, manifest, keys, [], [1.0], [1.0] * 4, "1", None, [1.0] * 3000)
-            field(place, manifest, keys, [1e308] * 3, refuse=False)
-        field(place, manifest, ("attributes", "standardizer", "weight_std"), [0.0] * 3, [-1.0] * 3)
-        for name in ("width", "depth"):
-            keys = ("attributes", "config", name)
-            field(place, manifest, keys, 2**20, 2**40, -1, 0, 1.5, True, "8", None, [8], 10**30)
-    sizes = {"arch_depths": [1, 2**40], "arch_widths": [2**40], "heads": 2**20,
-             "num_branches": 2**30, "num_tasks": 5, "patch_size": 2**20}  # fmt: skip
-    for name, many in sizes.items():
-        field("digits/generator", manifest, ("attributes", "config", name), many, -1, [], "x")
-    field(
-        "digits/generator", manifest, ("attributes", "config", "arch_widths"), list(range(1, 10**5))
-    )
-    for name in ("obs_dim", "act_dim", "widest", "deepest", "latents"):
-        field("digits/flat", manifest, ("attributes", "config", name), 2**20, 2**40, -1, 0, "8")
-    for name in ("node_dim", "channels", "rounds"):
-        field("digits/ghn", manifest, ("attributes", "config", name), 2**20, 2**40, -1, 0, "8")
-    for name in ("obs_dim", "act_dim", "horizon"):
-        for place in ("demos", "digits/zoo", "digits/generator", "digits/samples"):
-            field(place, manifest, ("attributes", "interface", name), 0, -1, 2**40, 1.5, True, None)
-    for name in ("obs_mean", "obs_std"):
-        field("digits/samples", manifest, ("attributes", "interface", name), [], [None])
-    for place in NAMES:
-        field(place, manifest, ("params",), {"a": DEEP}, {"a": "\ud800"}, {FORGED: FORGED},
-              refuse=False)  # fmt: skip
-        field(place, manifest, ("stage",), FORGED, "\ud800", "a" * 10**6, refuse=False)
-        field(place, manifest, ("nnit_version",), FORGED, "\ud800", refuse=False)
-        field(place, manifest, ("versions",), {FORGED: FORGED}, refuse=False)
-        field(place, manifest, ("attributes", "note"), {"a": DEEP}, FORGED, "\ud800", refuse=False)
-        field(place, manifest, ("seed",), 2**70, -(2**63), refuse=False)
-    config = "network-0000/config.json"
-    for place in ("samples", "digits/samples", "frontier"):
-        field(place, config, ("architecture",), [8] * 1025, [65536] * 9, [2**40], [], [0], [-1])
-        field(place, config, ("sample_index",), -1, 1.5)
-    rules = {"floor": (1.5, -1, 1e308), "alpha": (2, -1), "tolerance": (-1, 1e308),
-             "episodes": (0, -1, 2**70), "first_episodes": (0, 10**9)}  # fmt: skip
-    for name, values in rules.items():
-        for value in values:
-            edit = partial(_edit_frontier, {name: value})
-            found.append(Hostile("frontier", f"rules {name} = {value}", edit))
-    for name, value in (("loss", -1.0), ("loss", 1e308), ("episode_return", 1e308),
-                        ("episode_ix", -1), ("episode_len", -1), ("episode_len", 10**9),
-                        ("name", "../../x"), ("name", FORGED), ("source", FORGED), ("kind", FORGED),
-                        ("hidden_dims", (8,) * 5000), ("hidden_dims", (0,))):  # fmt: skip
-        forgiven = value == 1e308 or value is FORGED or name == "name"
+    found = [
+        Hostile(place, f"{what} = {json.dumps(value)[:40]}", partial(_edit, what, value), refuse)
+        for places, whats, values, refuse in (*NO_MEANING, *EXTREME)
+        for place in places
+        for what in whats
+        for value in values
+    ]
+    for name, values in RULES.items():
+        found += [
+            Hostile("frontier", f"{name} = {value}", partial(_edit_frontier, name, value))
+            for value in values
+        ]
+    for name, value, refuse in EVALUATIONS:
         edit = partial(_edit_rollouts, name, value)
-        found.append(Hostile("rollouts", f"{name} = {str(value)[:20]!r}", edit, not forgiven))
-    for file, keys in (("audit.json", ("samples", 0, "loss")), ("audit.json", ("states",)),
-                       ("audit.json", ("groups", 0, "loss", "mean")),
-                       ("audit.json", ("constant_loss",))):  # fmt: skip
-        field("audit", file, keys, 1e308, -1, refuse=False)
-    for keys in (("alphas", 1), ("zoos", 0, "line", "losses", 1),
-                 ("zoos", 0, "smooth", 0, "lag")):  # fmt: skip
-        field("alignment", "alignment.json", keys[:3], 1e308, -1, refuse=False)
-    sheet = "arrays.zarr/observations/zarr.json"
-    field("demos", sheet, ("chunk_key_encoding", "configuration", "separator"), ".")
-    field("demos", sheet, ("chunk_key_encoding", "name"), "v2")
-    field("demos", sheet, ("codecs", 0, "configuration", "index_location"), "start")
-    field("demos", sheet, ("fill_value",), 1.0, "NaN", refuse=False)
-    field("demos", sheet, ("storage_transformers",), [{"name": "x"}], refuse=False)
-    inner = ("codecs", 0, "configuration", "codecs")
-    field("demos", sheet, (*inner, 0, "configuration", "endian"), "big")
-    field("demos", sheet, (*inner, 1), {"name": "gzip", "configuration": {"level": 1}},
-          {"name": "blosc"}, {"name": "nnit"})  # fmt: skip
-    field("demos", "arrays.zarr/zarr.json", ("node_type",), "array", refuse=False)
+        found.append(Hostile("rollouts", f"{name} = {str(value)[:20]!r}", edit, refuse))
     for shape in ([2**40, 3], [2**62, 3], [2**31, 3], [0, 3], [9, 3, 1]):
         found.append(Hostile("demos", f"observations {shape}", partial(_claim_shape, shape)))
-    found.append(Hostile("zeros", "1.9 GiB of zeros", lambda path: None))
-    return found
+    return [*found, Hostile("zeros", "1.9 GiB of zeros", lambda path: None)]
 
 
-def _edit_field(file: str, keys: Path_, value: object, path: Path) -> None:
-    _store(path, file, replaced(_load(path / file), keys, value))
-
-
-def _fill(name: str, value: float, path: Path) -> None:
-    spoil_arrays(path, lambda found: found[name].fill(value))
+def _edit(what: str, value: Any, path: Path) -> None:
+    """Put a value into a field, ``FILE: KEY.KEY``, or into all of an array of this name."""
+    file, _, keys = what.partition(": ")
+    if keys:
+        place = tuple(int(key) if key.isdigit() else key for key in keys.split("."))
+        _store(path, file, replaced(_load(path / file), place, value))
+    else:
+        spoil_arrays(path, lambda found: found[what].fill(value))
 
 
 def _claim_shape(shape: list[int], path: Path) -> None:
-    _edit_field("arrays.zarr/observations/zarr.json", ("shape",), shape, path)
-    _edit_field("manifest.json", ("arrays", "observations", "shape"), shape, path)
+    _edit(f"{SHEET}: shape", shape, path)
+    _edit("manifest.json: arrays.observations.shape", shape, path)
 
 
-def _edit_frontier(rules: dict[str, Any], path: Path) -> None:
+def _edit_frontier(rule: str, value: Any, path: Path) -> None:
     """Change a rule of the race; the figures follow from it where they can be computed."""
     stored, _ = frontier.read_frontier(path)
     changed = stored.frontier.__class__(
-        stored.frontier.candidates, stored.frontier.rules._replace(**rules), 0.4, stored.interface
+        stored.frontier.candidates,
+        stored.frontier.rules._replace(**{rule: value}),
+        0.4,
+        stored.interface,
     )
     try:
         content = frontier.frontier_json(changed)
@@ -347,23 +267,97 @@ def _edit_frontier(rules: dict[str, Any], path: Path) -> None:
 def _edit_rollouts(name: str, value: Any, path: Path) -> None:
     """Change evaluations; the aggregates follow from them where they can be computed."""
     found, _ = rollouts.read_rollouts(path)
-    changed = tuple(
-        one._replace(**{name: f"{value}{k}" if name == "name" else value})
-        if name in one._fields
-        else one._replace(episodes=tuple(e._replace(**{name: value}) for e in one.episodes))
-        for k, one in enumerate(found.evaluations)
-    )
+    if name == "name":
+        changed = [one._replace(name=f"{value}{k}") for k, one in enumerate(found.evaluations)]
+    elif name in Evaluation._fields:
+        changed = [one._replace(**{name: value}) for one in found.evaluations]
+    else:
+        episodes = [
+            [e._replace(**{name: value}) for e in one.episodes] for one in found.evaluations
+        ]
+        changed = [
+            one._replace(episodes=tuple(some))
+            for one, some in zip(found.evaluations, episodes, strict=True)
+        ]
     try:
-        data = canonical_file(rollouts.eval_json(changed))
-    except (ValueError, OverflowError):
-        value_now = _load(path / "eval.json")
-        field = "cloning_loss" if name == "loss" else name
-        keys = ("per_network", 0, field)
-        if name.startswith("episode_"):
-            field = {"episode_return": "return"}.get(name, name)
-            keys = ("per_network", 0, "per_episode", 0, field)
-        data = canonical_file(replaced(value_now, keys, value))
+        content = rollouts.eval_json(changed)
+        data = canonical_file(content)
+    except (ValueError, OverflowError):  # sums that are not finite
+        keys = ("per_network", 0, "cloning_loss")
+        if name == "episode_return":
+            keys = ("per_network", 0, "per_episode", 0, "return")
+        data = canonical_file(replaced(_load(path / "eval.json"), keys, value))
     examples.replace_file(path, "eval.json", data)
+
+
+ATTRIBUTES = "manifest.json: attributes"
+STATISTICS = tuple(
+    f"{ATTRIBUTES}.standardizer.{name}"
+    for name in ("weight_mean", "weight_std", "bias_mean", "bias_std")
+)
+SHEET = "arrays.zarr/observations/zarr.json"
+CODECS = f"{SHEET}: codecs.0.configuration.codecs"
+ZOOS, TOKENS = ("zoo", "digits/zoo"), ("tokens", "digits/tokens")
+MODELS, SAMPLES = ("digits/generator", "digits/flat"), ("samples", "digits/samples", "frontier")
+GENERATOR, FLAT, GHN = ("digits/generator",), ("digits/flat",), ("digits/ghn",)
+SIZES = (2**20, 2**40, -1, 0, "8")
+Row = tuple[tuple[str, ...], tuple[str, ...], tuple[Any, ...], bool]
+
+
+def _config(*names: str) -> tuple[str, ...]:
+    return tuple(f"{ATTRIBUTES}.config.{name}" for name in names)
+
+
+NO_MEANING: tuple[Row, ...] = (  # where, what, values, and that something has to refuse them
+    (ZOOS, ("branch",), (-1, 2**31 - 1), True),
+    (ZOOS, ("fine_tune_steps", "loss", "success"), (-1,), True),
+    (ZOOS, ("success",), (2, 1e300), True),
+    (TOKENS, ("branches",), (-1, 2**31 - 1), True),
+    (TOKENS, ("losses",), (-1,), True),
+    (TOKENS + MODELS, STATISTICS, ([], [1.0], [1.0] * 4, "1", None), True),
+    (TOKENS + MODELS, STATISTICS[1::2], ([0.0] * 3, [-1.0] * 3), True),
+    (MODELS, _config("width", "depth"), (*SIZES, 1.5, [8], 10**30), True),
+    (GENERATOR, _config("arch_depths", "arch_widths"),
+     ([1, 2**40], [], [-1], [*range(10**5)]), True),
+    (GENERATOR, _config("heads", "num_branches", "num_tasks", "patch_size"),
+     (2**20, -1, "8"), True),
+    (FLAT, _config("obs_dim", "act_dim", "widest", "deepest", "latents"), SIZES, True),
+    (GHN, _config("node_dim", "channels", "rounds"), SIZES, True),
+    (SAMPLES, ("network-0000/config.json: architecture",),
+     ([8] * 1025, [65536] * 9, [2**40], [], [0]), True),
+    (SAMPLES, ("network-0000/config.json: sample_index",), (-1, 1.5), True),
+    (("demos",), (f"{SHEET}: chunk_key_encoding.configuration.separator",), (".",), True),
+    (("demos",), (f"{SHEET}: chunk_key_encoding.name",), ("v2",), True),
+    (("demos",), (f"{SHEET}: codecs.0.configuration.index_location",), ("start",), True),
+    (("demos",), (f"{CODECS}.0.configuration.endian",), ("big",), True),
+    (("demos",), (f"{CODECS}.1",), ({"name": "gzip", "configuration": {"level": 1}},), True),
+)  # fmt: skip
+EXTREME: tuple[Row, ...] = (  # nothing has to refuse these; nothing may break on them either
+    (ZOOS, ("weights",), (3e38, -3e38), False),
+    (ZOOS, ("loss",), (1e308,), False),
+    (ZOOS, ("fine_tune_steps",), (2**62,), False),
+    (TOKENS, ("weight_patches", "bias_patches", "losses"), (3e38,), False),
+    (TOKENS + MODELS, STATISTICS, ([1e308] * 3, [1e-308] * 3), False),
+    (NAMES, ("manifest.json: params",), ({"a": DEEP}, {"a": "\ud800"}, {FORGED: FORGED}), False),
+    (NAMES, ("manifest.json: stage", "manifest.json: nnit_version", f"{ATTRIBUTES}.note"),
+     (FORGED, "\ud800", "a" * 10**6), False),
+    (NAMES, ("manifest.json: versions",), ({FORGED: FORGED},), False),
+    (NAMES, ("manifest.json: seed",), (2**70, -(2**63)), False),
+    (("audit",), ("audit.json: samples.0.loss", "audit.json: constant_loss", "audit.json: states",
+                  "audit.json: groups.0.loss.mean"), (1e308, -1), False),
+    (("alignment",), ("alignment.json: alphas.1", "alignment.json: zoos.0.line.losses.1",
+                      "alignment.json: zoos.0.smooth.0.lag"), (1e308, -1), False),
+    (("demos",), (f"{SHEET}: fill_value",), (1.0, "NaN"), False),
+    (("demos",), (f"{SHEET}: storage_transformers",), ([{"name": "x"}],), False),
+    (("demos",), ("arrays.zarr/zarr.json: node_type",), ("array",), False),
+)  # fmt: skip
+RULES = {"floor": (1.5, -1, 1e308), "alpha": (2, -1), "tolerance": (-1,), "episodes": (0, 2**70)}
+EVALUATIONS = (
+    ("loss", -1.0, True), ("loss", 1e308, False), ("episode_return", 1e308, False),
+    ("episode_ix", -1, True), ("episode_len", -1, True), ("episode_len", 10**9, True),
+    ("name", "../../x", False), ("name", FORGED, False), ("source", FORGED, False),
+    ("kind", FORGED, False), ("hidden_dims", (8,) * 5000, True), ("hidden_dims", (0,), True),
+)  # fmt: skip
 
 
 def _write_full_of_zeros(path: Path) -> None:
@@ -412,8 +406,8 @@ def _code(
         return _trajectories_that_name_code(base, name, folder)
     shutil.copytree(base / "digits" / kind, path)
     for file in ("manifest.json", *(f for f in data_files(path) if f.endswith("config.json"))):
-        keys = ("attributes", "interface", "task") if file == "manifest.json" else ("task",)
-        _edit_field(file, keys, name, path)
+        keys = "attributes.interface.task" if file == "manifest.json" else "task"
+        _edit(f"{file}: {keys}", name, path)
     (path / "helper.py").write_text(code)
     examples.replace_file(path, "helper.py", code.encode())
     more = {"samples": ("demos --teacher {}", "demos --dagger-from {}"),

@@ -10,7 +10,6 @@ import pytest
 
 from nnit.errors import DamagedArtifactError
 
-from . import trials
 from .__main__ import PARTS, table
 from .trials import Attack, Fault, failures_of, numbered, rows_of, run_trials
 
@@ -41,10 +40,9 @@ TRIED = {
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_every_way_of_succeeding_is_counted_and_can_be_run_again(tmp_path, monkeypatch):
+def test_every_way_of_succeeding_is_counted_and_can_be_run_again(tmp_path):
     """What crashes, hangs or takes memory ends its own trial alone, and every row adds up."""
-    monkeypatch.setattr(trials, "PATIENCE_S", 5.0)
-    attacks = [Attack(name, 3, trial) for name, (trial, _) in TRIED.items()]
+    attacks = [Attack(name, 3, trial, patience_s=5) for name, (trial, _) in TRIED.items()]
     every = list(numbered(attacks))
     found = run_trials(every, 0, tmp_path, workers=2, deadline=time.monotonic() + 60)
     rows = {row["attack"]: row for row in rows_of(every, found)}

@@ -44,6 +44,7 @@ class Attack(NamedTuple):
     trials: int
     trial: Callable[[int, random.Random, Path], Fault | None]  # number, chance, an empty folder
     unit: int = 1  # what a trial counts as
+    patience_s: float = PATIENCE_S
 
 
 class Numbered(NamedTuple):
@@ -165,10 +166,10 @@ def run_trials(
                 except EOFError:
                     child.process.join()
                     fault = Fault("crashed", f"the process ended with {child.process.exitcode}")
-            elif time.monotonic() - child.since < PATIENCE_S:
+            elif time.monotonic() - child.since < child.left[0].attack.patience_s:
                 continue
             else:
-                fault = Fault("hung", f"nothing within {PATIENCE_S:.0f} s")
+                fault = Fault("hung", "nothing within the time")
             found[child.left.popleft().number] = fault
             child.since = time.monotonic()
             ended = fault is not None and fault.text.startswith(("the process", "nothing within"))
@@ -176,7 +177,7 @@ def run_trials(
                 if child.left:
                     batches.appendleft(list(child.left))
                 elif not ended:
-                    child.process.join(PATIENCE_S)
+                    child.process.join(1)
                 child.kill()
                 running.remove(child)
     return found
