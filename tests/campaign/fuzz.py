@@ -226,7 +226,7 @@ def _targets(base: Path) -> list[Target]:
         Target("manifest", manifests, lambda data, _: parse_manifest(data, "file"), "canonical"),
         Target("manifest, sealed", manifests, _parse_sealed, "canonical"),
         Target("safetensors", tensors, _read_tensors, "bytes"),
-        Target("safetensors' header", (_header(tensors[0]),), partial(_with_header, tensors[0])),
+        Target("safetensors' header", (header_of(tensors[0]),), partial(_with_header, tensors[0])),
         *(
             Target(
                 Path(name).name if "zarr" not in name else f"{name.split('/')[-2]}/zarr.json",
@@ -262,7 +262,8 @@ def _parse_sealed(data: bytes, folder: Path) -> None:
     parse_manifest(data, "file")
 
 
-def _header(data: bytes) -> bytes:
+def header_of(data: bytes) -> bytes:
+    """Return the header of a safetensors file."""
     return data[8 : 8 + int.from_bytes(data[:8], "little")]
 
 

@@ -10,13 +10,13 @@ DEEP: Any = 0
 for _ in range(400):
     DEEP = [DEEP]
 FORGED = "x\nFORGED line\x1b[31m"
-HUGE = 10**18
+HUGE, INFINITY = 10**18, float("inf")
 MAX_PATH = 20
 GONE = object()
 VALUES: tuple[Any, ...] = (
     None, True, 0, -1, 2**31 - 1, 2**63, -(2**70), 1e308, -1e308, 0.5, 5e-324, "", "0", FORGED,
     "\ud800", "../../etc/passwd", "a" * 100_000, [], {}, [[]], [None], DEEP, {"a": DEEP}, HUGE,
-    [HUGE] * 3, [1] * 3000, float("nan"), float("inf"),
+    [HUGE] * 3, [1] * 3000, float("nan"), INFINITY,
 )  # fmt: skip
 BITS = (
     b"NaN", b"-Infinity", b"1e999", b"[" * 5000, b'{"a":' * 3000, b"9" * 5000, b'"\\ud800"', b"\0",

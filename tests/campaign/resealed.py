@@ -33,14 +33,14 @@ from nnit_cli.main import main
 from stages.params import Params
 
 from .corpus import NAMES, data_files, read, write_all
-from .fuzz import with_header
-from .mutations import DEEP, FORGED, GONE, VALUES, Path_, at, paths, replaced
+from .fuzz import header_of, with_header
+from .mutations import DEEP, FORGED, GONE, INFINITY, VALUES, Path_, at, paths, replaced
 from .trials import Attack, Fault
 
 FIELDS, ELEMENTS = 1500, 400  # trials
 MARKER = "it-ran"
 RUN = "import pathlib; pathlib.Path({!r}).write_text('')\n"
-ARCH = ("--arch", "16,8")
+EXTREMES = (3e38, -3e38, 1e-45, -1.0, float("nan"), float("inf"), 1e308, -1e308)
 COMMANDS: dict[str, tuple[str, ...]] = {  # {} is the artifact, {p} a folder of good ones
     "demos": ("ghn-train {} --steps 1", "zoo-alone {} -n", "rollout {p}/samples --demos {} -n"),
     "ghn": ("zoo-export {} --demos {p}/demos --networks 2 --branches 1 --workers 1",
@@ -65,7 +65,6 @@ FORMAT = {  # what a reader has to look at, of the manifest
     ("attributes", "networks"), ("attributes", "splits"), ("attributes", "patch_size"),
 }  # fmt: skip
 OPTIONAL = ("loss", "success", "output", "ghn", "median", "spread", "ratio", "distance", "smallest")
-Edit = Callable[[Path], None]
 
 
 class Hostile(NamedTuple):
@@ -73,7 +72,7 @@ class Hostile(NamedTuple):
 
     base: str  # the folder of the good one
     what: str
-    edit: Edit
+    edit: Callable[[Path], None]
     refuse: bool = True  # whether no command may take it
 
 
@@ -117,12 +116,14 @@ def _field(base: Path, k: int, chance: random.Random, folder: Path) -> Fault | N
     value = _load(path / file)
     keys = chance.choice([p for p in paths(value) if p[:1] not in ((), ("files",))])
     old = at(value, keys)
-    ways = [*VALUES, GONE, GONE, *([old[:-1], old * 2] if isinstance(old, list) and old else [])]
+    ways = [
+        *(v for v in VALUES if v == v and v != INFINITY),
+        GONE,
+        GONE,
+        *([old[:-1], old * 2] if isinstance(old, list) and old else []),
+    ]
     new = chance.choice(ways)
-    try:
-        _store(path, file, replaced(value, keys, new))
-    except (ValueError, RecursionError):  # NaN, which nothing sealed can hold
-        return None
+    _store(path, file, replaced(value, keys, new))
     what = f"{file} {'.'.join(map(str, keys))} = {json.dumps(new, default=str)[:30]}"
     refuse = _has_to_be_there(file, keys) and _type(new) not in (_type(old), "None")
     return _judge(base, place, path, what, refuse=refuse, turn=k)
@@ -142,47 +143,35 @@ def _type(value: object) -> str:
 
 def _element(base: Path, k: int, chance: random.Random, folder: Path) -> Fault | None:
     """Put an extreme number anywhere into the arrays or tensors of an artifact."""
-    kinds = [f"{where}{kind}" for where in ("", "digits/") for kind in DIGITS[:-1]]
-    place = kinds[k % len(kinds)]
+    place = f"{('', 'digits/')[k % 2]}{DIGITS[k // 2 % 7]}"
     path = folder / "artifact"
     shutil.copytree(base / place, path)
-    extremes = [3e38, -3e38, 1e-45, 1e308, -1.0, float("nan"), float("inf"), 2**31 - 1, 2**62]
-    new, where = chance.choice(extremes), chance.random()
-    name = _change_number(path, chance, lambda flat: int(where * len(flat)), new)
-    return _judge(base, place, path, f"{name} = {new}", refuse=False)
-
-
-def _change_number(
-    path: Path, chance: random.Random, place: Callable[[np.ndarray], int], new: float
-) -> str:
     files = [name for name in data_files(path) if name.endswith("safetensors")]
-    if files:
-        from safetensors.numpy import load_file, save
-
-        file = chance.choice(files)
-        tensors = load_file(path / file)
-        name = chance.choice(sorted(tensors))
-        tensors[name].reshape(-1)[place(tensors[name].reshape(-1))] = new
-        body = save(tensors)
-        header = json.loads(_head((path / file).read_bytes()))
-        fresh = {**json.loads(_head(body)), "__metadata__": header["__metadata__"]}
-        examples.replace_file(path, file, with_header(body, json.dumps(fresh).encode()))
-        return f"{file} {name}"
-    return spoil_arrays(path, lambda found: _set(found, chance, place, new))
+    if not files:
+        what, refuse = spoil_arrays(path, partial(_put, chance))
+        return _judge(base, place, path, what, refuse=refuse)
+    file, new = chance.choice(files), np.float32(chance.choice(EXTREMES[:-2]))
+    data = bytearray((path / file).read_bytes())
+    start = len(data) - 4 * chance.randint(1, (len(data) - 8 - len(header_of(data))) // 4)
+    data[start : start + 4] = new.tobytes()
+    examples.replace_file(path, file, bytes(data))
+    return _judge(base, place, path, f"{file}: {new}", refuse=not np.isfinite(new))
 
 
-def _set(found: dict[str, np.ndarray], chance: random.Random, place: Any, new: float) -> str:
+def _put(chance: random.Random, found: dict[str, np.ndarray]) -> tuple[str, bool]:
+    """Change one number; whether something has to refuse it, because it is no number."""
     name = chance.choice([name for name in sorted(found) if found[name].size])
     flat = found[name].reshape(-1)
     if flat.dtype.kind == "f":
         with np.errstate(over="ignore"):
-            flat[place(flat)] = new
+            new = flat.dtype.type(chance.choice(EXTREMES))
+    elif flat.dtype == bool:
+        new = np.bool_(chance.random() < 0.5)
     else:
-        low, high = (
-            (0, 1) if flat.dtype == bool else (np.iinfo(flat.dtype).min, np.iinfo(flat.dtype).max)
-        )
-        flat[place(flat)] = -1 if new != new else int(min(max(new, low), high))
-    return name
+        limits = np.iinfo(flat.dtype)
+        new = flat.dtype.type(chance.choice((-1, 0, limits.min, limits.max)))
+    flat[chance.randrange(len(flat))] = new
+    return f"{name} = {new}", not (np.isfinite(new) or (name == "success" and np.isnan(new)))
 
 
 def spoil_arrays(path: Path, spoil: Callable[[dict[str, np.ndarray]], Any]) -> Any:
@@ -503,11 +492,7 @@ def _run(command: str, base: Path, path: Path) -> tuple[int, str]:
 
 def _load(file: Path) -> Any:
     data = file.read_bytes()
-    return json.loads(_head(data) if file.suffix == ".safetensors" else data)
-
-
-def _head(data: bytes) -> bytes:
-    return data[8 : 8 + int.from_bytes(data[:8], "little")]
+    return json.loads(header_of(data) if file.suffix == ".safetensors" else data)
 
 
 def _store(path: Path, file: str, value: Any) -> None:
