@@ -162,7 +162,6 @@ def open_artifact(path: Path, *kinds: str, check: Check = "small") -> Artifact:
     return artifact
 
 
-@of_one_moment
 def verify(path: Path) -> list[str]:
     """Compare every byte of an artifact with what was written.
 
@@ -174,9 +173,17 @@ def verify(path: Path) -> list[str]:
         UnknownSchemaError: written by another, probably newer, nnit.
     """
     try:
-        return _file_faults(_read_manifest(path, ()), hashed=True)
+        _require_whole(path)
     except DamagedArtifactError as error:
         return list(error.faults)
+    return []
+
+
+@of_one_moment
+def _require_whole(path: Path) -> None:
+    faults = _file_faults(_read_manifest(path, ()), hashed=True)
+    if faults:
+        raise DamagedArtifactError(*faults)
 
 
 def read_bytes(artifact: Artifact, name: str) -> bytes:

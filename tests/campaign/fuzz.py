@@ -33,6 +33,7 @@ from nnit.mlp import parse_architecture
 from nnit.tasks import maniskill_any, trajectories
 from nnit.tasks.classification import read_mnist
 from nnit.tasks.registry import TASKS, check_name
+from nnit.tasks.task import TaskRef
 from nnit.tasks.trajectories import read_trajectories
 from stages.params import Params
 from stages.params_file import load_params
@@ -240,7 +241,7 @@ def _targets(base: Path) -> list[Target]:
             "architecture", shapes, lambda d, _: parse_architecture(_text(d)), "text", BAD_SHAPES
         ),
         Target("pattern", shapes, lambda d, _: parse_pattern(_text(d)), "text", BAD_SHAPES),
-        Target("task name", tasks, lambda d, _: check_name(_text(d)), "text"),
+        Target("task name", tasks, lambda d, _: check_name(TaskRef(_text(d), typed=True)), "text"),
         Target("params.yaml", yaml, _load_params, "bytes", BAD_YAML),
         Target("params.yaml as JSON", yaml[:-2], _load_params),
         Target("state", (saved,), _load_state, "bytes"),
