@@ -111,13 +111,14 @@ class BarProgress(QuietProgress):
 @contextmanager
 def open_progress(stop: StopRequest, *, quiet: bool) -> Iterator[QuietProgress]:
     """Yield what long-running code reports to: a bar at a terminal, lines elsewhere."""
-    if quiet:
-        yield QuietProgress(stop)
-    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        with _bars() as bars:
-            yield BarProgress(stop, bars)
-    else:
-        yield LineProgress(stop, sys.stderr)
+    with stop.awaited():
+        if quiet:
+            yield QuietProgress(stop)
+        elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+            with _bars() as bars:
+                yield BarProgress(stop, bars)
+        else:
+            yield LineProgress(stop, sys.stderr)
 
 
 def printable(text: str) -> str:

@@ -1,116 +1,33 @@
-"""The entry point ``nnit``: every error becomes one line a fault and an exit code.
+"""The entry point ``nnit``.
 
-0 done; 1 a bug of nnit; 2 usage; 3 invalid parameters; 4 missing input or wrong kind of artifact;
-5 damaged artifact or unknown schema; 6 no disk, memory or device; 7 quality gate not met; 130 and
-143 interrupted by SIGINT and SIGTERM.
+Ctrl-C may come while the rest is being imported, which takes tenths of a second. So this imports
+little, and takes the signal over first.
 """
 
-import errno
 import os
 import signal
 import sys
-import traceback
-from collections.abc import Callable, Sequence
-
-from nnit.errors import NnitError, ResourceError
-from nnit_cli.app import build_app
-from nnit_cli.console import accept_any_text, print_error, print_traceback
-from nnit_cli.signals import stop_request
-
-DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
-OUT_OF_MEMORY = "needs more memory than there is; use a smaller batch or fewer --workers"
+from types import FrameType
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code.
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line and return its exit code; ``nnit_cli.outcome`` says which there are.
 
     Args:
-        argv: The words behind ``nnit``; by default those that the process was called with.
+        argv: The words behind ``nnit``; by default those that the process was called with, which
+            is about to end then.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
-    accept_any_text()
-    app = build_app()
-    with stop_request.listening():
-        return guarded(
-            lambda: app(words, prog_name="nnit", standalone_mode=False), debug="--debug" in words
-        )
-
-
-def guarded(action: Callable[[], object], *, debug: bool) -> int:
-    """Run ``action`` and return the exit code that its outcome stands for.
-
-    Args:
-        action: What to do; an integer that it returns is its exit code.
-        debug: Print the traceback of an error too.
-    """
+    before = signal.signal(signal.SIGINT, _end_at_once)
     try:
-        code = action()
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        return _interrupted()
-    except BrokenPipeError:
-        return _reader_has_left()
-    except SystemExit as leaving:
-        if isinstance(leaving.__context__, BrokenPipeError):
-            return _reader_has_left()
-        return leaving.code if isinstance(leaving.code, int) else 1
-    except Exception as error:  # noqa: BLE001 - the boundary
-        if debug:
-            print_traceback(error)
-        return _report(error)
-    if code == 128 + signal.SIGINT:
-        return _interrupted()  # what Typer makes of KeyboardInterrupt
-    return code if isinstance(code, int) else 0
+        from nnit_cli.outcome import run
+
+        return run(sys.argv[1:] if argv is None else argv)
+    finally:
+        if argv is not None:
+            signal.signal(signal.SIGINT, before)
 
 
-def _report(error: Exception) -> int:
-    """Print an error's lines and return its exit code."""
-    if isinstance(error, NnitError):
-        fault = error
-    elif _is_out_of_memory(error):
-        fault = ResourceError(f"{OUT_OF_MEMORY} ({_summary_of(error)})")
-    elif isinstance(error, OSError) and error.errno in DISK_FAULTS:
-        fault = ResourceError(f"{error.filename or 'output'}: {error.strerror}")
-    elif hasattr(error, "format_message"):  # what Typer raises for a wrong command line
-        return _report_usage(error)
-    else:
-        print_error(f"internal error: {_summary_of(error)}")
-        print_error("this is a bug; please report it with what --debug prints")
-        return 1
-    for line in fault.faults or (type(fault).__name__,):
-        print_error(line)
-    return fault.exit_code
-
-
-def _report_usage(error: Exception) -> int:
-    """Print what is wrong with the command line; a bare ``nnit`` has printed its help by then."""
-    if type(error).__name__ != "NoArgsIsHelpError":
-        message = error.format_message()  # type: ignore[attr-defined]
-        context = getattr(error, "ctx", None)
-        print_error(" ".join(message.split()))
-        if context is not None:
-            print_error(f"see {context.command_path} --help")
-    return 2
-
-
-def _interrupted() -> int:
-    print_error("interrupted")
-    return 128 + (stop_request.signal_number or signal.SIGINT)
-
-
-def _reader_has_left() -> int:
-    """End quietly: whoever read our output, ``head`` say, has had enough."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out; torch says so in its own types, and torch isn't imported here."""
-    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return named or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
-
-
-def _summary_of(error: Exception) -> str:
-    """Return type and message of an error on one line."""
-    lines = "".join(traceback.format_exception_only(error)).splitlines()
-    return next((line for line in lines if line.strip()), type(error).__name__)
+def _end_at_once(number: int, _frame: FrameType | None) -> None:
+    """End before there is anything to save, or after it: without a traceback of what goes on."""
+    os.write(2, b"nnit: interrupted\n")
+    os._exit(128 + number)

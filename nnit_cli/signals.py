@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM: the first asks the run to stop and save, the second ends the process."""
+"""Ctrl-C and SIGTERM: the first asks the run to stop and save, the second ends the process.
+
+Where nothing is under way that could be saved, the first ends the command at once.
+"""
 
 import os
 import signal
@@ -15,13 +18,13 @@ class StopRequest:
     """Which signal asked to stop, if any.
 
     A command that can be resumed polls it, saves its state and raises ``InterruptedRunError``.
-    Where nobody polls for ``PATIENCE_S``, KeyboardInterrupt ends the command, so that temporary
-    files are removed on the way out.
+    Where nobody polls for ``PATIENCE_S``, or could, KeyboardInterrupt ends the command, so that
+    temporary files are removed on the way out.
     """
 
     def __init__(self) -> None:
         self.signal_number = 0
-        self._heard = False
+        self._heard = self._working = False
 
     def poll(self) -> int:
         """Return the signal's number, or 0."""
@@ -40,10 +43,21 @@ class StopRequest:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    @contextmanager
+    def awaited(self) -> Iterator[None]:
+        """Take the first signal as a request while the block runs, and not as the end."""
+        self._working = True
+        try:
+            yield
+        finally:
+            self._working = False
+
     def _on_stop(self, number: int, _frame: FrameType | None) -> None:
         if self.signal_number:
             os._exit(128 + number)
         self.signal_number = number
+        if not self._working:
+            raise KeyboardInterrupt
         os.write(2, NOTICE)
         signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
 

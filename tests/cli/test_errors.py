@@ -11,7 +11,8 @@ from nnit import errors
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import publish
 from nnit.tasks.registry import TASKS
-from nnit_cli.main import guarded, main
+from nnit_cli.main import main
+from nnit_cli.outcome import guarded
 
 BAD_PARAMS = "tokenize:\n  patch: 0\n  pathc: 3\n"
 ARCH_HINT = "give hidden widths, as in 128,256,128"

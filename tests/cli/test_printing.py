@@ -20,7 +20,7 @@ from nnit_cli.console import (
     print_table,
     printable,
 )
-from nnit_cli.main import guarded
+from nnit_cli.outcome import guarded
 from nnit_cli.signals import StopRequest
 
 FORGED = "1.0\nnnit: all is well\r\x1b[2J\x1b]0;title\x07\x9b31m\u2028\u202edas\u2066\x7f\ud800"

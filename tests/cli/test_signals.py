@@ -32,7 +32,7 @@ RUN = """
 import sys, time
 from nnit_cli.app import build_app
 from nnit_cli.console import open_progress
-from nnit_cli.main import guarded
+from nnit_cli.outcome import guarded
 from nnit_cli.signals import stop_request
 {work}
 def command():
@@ -45,6 +45,19 @@ with stop_request.listening():
     sys.exit(guarded(lambda: app(["work"], standalone_mode=False), debug=False))
 """
 NOTICE = "\nnnit: stopping and saving; once more to stop at once\n"
+EARLY = """
+import os, signal, sys
+take = signal.signal
+def take_and_say(*args):
+    signal.signal = take
+    before = take(*args)
+    os.write(1, b"taken")
+    return before
+signal.signal = take_and_say
+from nnit_cli.main import main
+sys.exit(main())
+"""
+DURING = range(0, 320, 20)  # milliseconds after nnit has taken the signal over
 
 
 class Worker:
@@ -112,3 +125,33 @@ def test_work_that_heard_has_as_long_as_it_takes():
         worker.process.wait(timeout=4)
     worker.signal(signal.SIGTERM)
     assert worker.end()[0] == 143
+
+
+def interrupted_after(milliseconds: int, *words: str) -> tuple[int, str]:
+    """Start nnit as its script does, send SIGINT that long after it can take it; how it ended."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", EARLY, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.read(5) == "taken"
+    time.sleep(milliseconds / 1000)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    return process.returncode, err
+
+
+@pytest.mark.parametrize("milliseconds", DURING)
+def test_ctrl_c_while_nnit_is_imported_is_one_line(milliseconds, tmp_path):
+    """At any time of the second or two before a training looks for its input."""
+    words = ["ghn-train", str(tmp_path / "none")]
+    assert interrupted_after(milliseconds, *words) == (130, "nnit: interrupted\n")
+
+
+@pytest.mark.parametrize("milliseconds", DURING[::2])
+def test_ctrl_c_at_the_end_is_no_traceback(milliseconds):
+    """A help text may have been printed by then, or the interpreter be on its way out."""
+    ended = interrupted_after(milliseconds, "--help")
+    assert ended in {(130, "nnit: interrupted\n"), (-signal.SIGINT, ""), (0, "")}

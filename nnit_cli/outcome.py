@@ -1,0 +1,114 @@
+"""How a run of the command line ends: every error becomes one line a fault and an exit code.
+
+0 done; 1 a bug of nnit; 2 usage; 3 invalid parameters; 4 missing input or wrong kind of artifact;
+5 damaged artifact or unknown schema; 6 no disk, memory or device; 7 quality gate not met; 130 and
+143 interrupted by SIGINT and SIGTERM.
+"""
+
+import errno
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+
+from nnit.errors import NnitError, ResourceError
+from nnit_cli.app import build_app
+from nnit_cli.console import accept_any_text, print_error, print_traceback
+from nnit_cli.signals import stop_request
+
+DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
+OUT_OF_MEMORY = "needs more memory than there is; use a smaller batch or fewer --workers"
+
+
+def run(words: Sequence[str]) -> int:
+    """Run the command line with the words behind ``nnit`` and return its exit code."""
+
+    def command() -> object:
+        accept_any_text()
+        with stop_request.listening():
+            return build_app()(list(words), prog_name="nnit", standalone_mode=False)
+
+    return guarded(command, debug="--debug" in words)
+
+
+def guarded(action: Callable[[], object], *, debug: bool) -> int:
+    """Run ``action`` and return the exit code that its outcome stands for.
+
+    Args:
+        action: What to do; an integer that it returns is its exit code.
+        debug: Print the traceback of an error too.
+    """
+    try:
+        code = action()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return _interrupted()
+    except BrokenPipeError:
+        return _reader_has_left()
+    except SystemExit as leaving:
+        if isinstance(leaving.__context__, BrokenPipeError):
+            return _reader_has_left()
+        return leaving.code if isinstance(leaving.code, int) else 1
+    except Exception as error:  # noqa: BLE001 - the boundary
+        if debug:
+            print_traceback(error)
+        return _report(error)
+    if code == 128 + signal.SIGINT:
+        return _interrupted()  # what Typer makes of KeyboardInterrupt
+    return code if isinstance(code, int) else 0
+
+
+def _report(error: Exception) -> int:
+    """Print an error's lines and return its exit code."""
+    if isinstance(error, NnitError):
+        fault = error
+    elif _is_out_of_memory(error):
+        fault = ResourceError(f"{OUT_OF_MEMORY} ({_summary_of(error)})")
+    elif isinstance(error, OSError) and error.errno in DISK_FAULTS:
+        fault = ResourceError(f"{error.filename or 'output'}: {error.strerror}")
+    elif hasattr(error, "format_message"):  # what Typer raises for a wrong command line
+        return _report_usage(error)
+    elif stop_request.signal_number:
+        return _interrupted()  # what a library made of KeyboardInterrupt while it was imported
+    else:
+        print_error(f"internal error: {_summary_of(error)}")
+        print_error("this is a bug; please report it with what --debug prints")
+        return 1
+    for line in fault.faults or (type(fault).__name__,):
+        print_error(line)
+    return fault.exit_code
+
+
+def _report_usage(error: Exception) -> int:
+    """Print what is wrong with the command line; a bare ``nnit`` has printed its help by then."""
+    if type(error).__name__ != "NoArgsIsHelpError":
+        message = error.format_message()  # type: ignore[attr-defined]
+        context = getattr(error, "ctx", None)
+        print_error(" ".join(message.split()))
+        if context is not None:
+            print_error(f"see {context.command_path} --help")
+    return 2
+
+
+def _interrupted() -> int:
+    print_error("interrupted")
+    return 128 + (stop_request.signal_number or signal.SIGINT)
+
+
+def _reader_has_left() -> int:
+    """End quietly: whoever read our output, ``head`` say, has had enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out; torch says so in its own types, and torch isn't imported here."""
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
+
+
+def _summary_of(error: Exception) -> str:
+    """Return type and message of an error on one line."""
+    lines = "".join(traceback.format_exception_only(error)).splitlines()
+    return next((line for line in lines if line.strip()), type(error).__name__)
