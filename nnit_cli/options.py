@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 RUN_PANEL = "How to run"
+MAX_WORKERS = 1024  # more than a machine has cores; each needs memory
 PARAMS_PANEL = "Parameters (default: params.yaml, then built in)"
 
 
@@ -61,7 +62,8 @@ DeviceOption = Annotated[
     str, run_option("--device", help="auto, cpu, cuda or cuda:1; auto takes a GPU if any.")
 ]
 WorkersOption = Annotated[
-    int, run_option("--workers", min=0, help="Processes; 0 means one per core.")
+    int,
+    run_option("--workers", min=0, max=MAX_WORKERS, help="Processes; 0 means one per core."),
 ]
 ResumeOption = Annotated[
     bool, run_option("--resume", help="Go on from the last checkpoint, if there is one.")

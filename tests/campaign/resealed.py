@@ -374,8 +374,8 @@ def _write_full_of_zeros(path: Path) -> None:
 
 CODE_NAMES = (
     "artifact/helper.py", "artifact@2/helper.py", "helper.py", "a/../helper.py", "helper@x.py",
-    "gym:evil:Env-v0", "gym:evil.sub:Env-v0", "evil@pd_joint_delta_pos",
-    "evil:x@pd_joint_delta_pos", "gym:../evil-v0", "PushCube-v1@helper.py", "gym:helper.py",
+    "gym:evil:Env-v0", "gym:evil.sub:Env-v0", "evil:x@pd_joint_delta_pos",
+    "gym:../evil-v0", "PushCube-v1@helper.py", "gym:helper.py",
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import publish
 from nnit.tasks.registry import TASKS
 from nnit_cli.main import main
+from nnit_cli.options import MAX_WORKERS
 from nnit_cli.outcome import guarded
 
 BAD_PARAMS = "tokenize:\n  patch: 0\n  pathc: 3\n"
@@ -98,6 +99,16 @@ def test_mistake_on_the_command_line(nnit, words, code, lines):
     done = nnit(*words)
     assert done.stderr.splitlines() == [f"nnit: {line}" for line in lines]
     assert (done.returncode, done.stdout) == (code, "")
+
+
+def test_more_workers_than_any_machine_has_cores_are_a_mistake(nnit):
+    """Typer's own words, with the flag and the bound."""
+    done = nnit("demos", "--workers", str(MAX_WORKERS + 1))
+    first, last = done.stderr.splitlines()
+    assert first.startswith("nnit: Invalid value for '--workers': ")
+    assert str(MAX_WORKERS) in first
+    assert last == "nnit: see nnit demos --help"
+    assert (done.returncode, done.stdout) == (2, "")
 
 
 def test_faults_of_the_parameter_file_come_with_their_places(nnit, tmp_path):
