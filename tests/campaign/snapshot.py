@@ -23,7 +23,7 @@ from .trials import Attack, Fault
 
 READS = 100  # of a trial, while another process exchanges or replaces
 TRIALS = 3  # of each artifact
-PAUSE_S = 0.2  # between two replacements; a command takes longer
+PAUSE_S = 0.2  # between replacements: faster than any command, slower than a second try
 
 
 def attacks(base: Path) -> list[Attack]:
