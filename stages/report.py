@@ -27,11 +27,15 @@ from nnit.figures.canvas import png_bytes
 from nnit.figures.curves import draw_curves, draw_sizes
 from nnit.figures.page import Row, Section, html_page
 from nnit.mlp import Network, PolicyInterface, format_architecture, split_layers
+from nnit.opening import read_bounded
 from nnit.rollout.metrics import Evaluation, comparison_interval, pooled_tally
 from stages.inspection import SHORT_DIGEST, Description, describe
 
 TITLE = "nnit report"
 SHOWN_LAYERS = 3  # weight images of so many networks
+SHOWN_ROWS, SHOWN_SOURCES = 200, 20  # of a figure of success; more could not be read
+MAX_CURVE_BYTES = 2**26
+MAX_STEP = 2**53
 FOLDED = ("with", "param ", "digest")  # beginnings of the facts that lie behind a fold
 
 
@@ -186,10 +190,8 @@ def read_curve(path: Path) -> dict[str, list[tuple[int, float]]]:
         MissingArtifactError: there is no such file.
         DamagedArtifactError: it is something else; the line says where.
     """
-    if not path.is_file():
-        raise MissingArtifactError(f"{path}: no such file")
     try:
-        rows = list(csv.reader(path.read_text().splitlines()))
+        rows = list(csv.reader(read_bounded(path, MAX_CURVE_BYTES).decode().splitlines()))
     except (UnicodeDecodeError, csv.Error) as error:
         raise DamagedArtifactError(f"{path}: not a CSV file: {error}") from None
     if not rows or len(rows[0]) != 2 or rows[0][0] != "step":
@@ -202,6 +204,8 @@ def read_curve(path: Path) -> dict[str, list[tuple[int, float]]]:
         try:
             step, value = row
             points.append((int(step), float(value)))
+            if abs(points[-1][0]) > MAX_STEP:
+                raise ValueError
         except ValueError:
             raise DamagedArtifactError(
                 f"{path}:{number}: found {','.join(row)!r}, expected a step and a number"
@@ -225,14 +229,18 @@ def _none(artifact: Artifact) -> dict[str, bytes]:
 
 
 def _rollouts_figures(artifact: Artifact) -> dict[str, bytes]:
-    """Draw success of every architecture, its networks of one source together."""
+    """Draw success of the first architectures, the networks of one source together."""
     evaluations = read_rollouts(artifact.path)[0].evaluations
     groups: dict[tuple[str, str], list[Evaluation]] = {}
     for one in evaluations:
         row = f"{format_architecture(one.hidden_dims) or 'expert'}  ({one.kind or 'unknown'})"
         groups.setdefault((one.source, row), []).append(one)
+    sources, rows = (list(dict.fromkeys(names)) for names in zip(*groups, strict=True))
+    shown = {(one, row) for one in sources[:SHOWN_SOURCES] for row in rows[:SHOWN_ROWS]}
     methods: dict[str, list[ArchitectureSuccess]] = {}
     for (source, row), same in groups.items():
+        if (source, row) not in shown:
+            continue
         successes, trials = pooled_tally(same)
         reached = ArchitectureSuccess(row, successes / trials, *comparison_interval(same))
         methods.setdefault(source, []).append(reached)

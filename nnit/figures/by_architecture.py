@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from nnit.figures.canvas import new_figure
+from nnit.figures.canvas import new_figure, plain
 from nnit.figures.success import COLOURS
 
 WIDTH, ROW_HEIGHT, MARGIN = 8.4, 0.36, 1.6  # inches
@@ -48,9 +48,9 @@ def draw_by_architecture(
             capsize=2,
             linewidth=1,
             color=COLOURS[k % len(COLOURS)],
-            label=method,
+            label=plain(method),
         )
-    axis.set_yticks(range(len(rows)), rows, fontsize=8)
+    axis.set_yticks(range(len(rows)), list(map(plain, rows)), fontsize=8)
     axis.invert_yaxis()
     axis.set_xlabel(axis_label)
     axis.grid(axis="x", alpha=0.3)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from nnit.figures.canvas import new_figure
+from nnit.figures.canvas import new_figure, plain
 
 WIDTH, HEIGHT = 7.2, 3.2  # inches
 
@@ -19,11 +19,11 @@ def draw_curves(curves: Mapping[str, Sequence[tuple[int, float]]], label: str) -
     figure = new_figure(WIDTH, HEIGHT)
     axis = figure.subplots()
     for name, points in curves.items():
-        axis.plot([step for step, _ in points], [value for _, value in points], label=name)
+        axis.plot([step for step, _ in points], [value for _, value in points], label=plain(name))
     if all(value > 0 for points in curves.values() for _, value in points):
         axis.set_yscale("log")
     axis.set_xlabel("step")
-    axis.set_ylabel(label)
+    axis.set_ylabel(plain(label))
     axis.grid(alpha=0.3)
     axis.legend(frameon=False)
     return figure

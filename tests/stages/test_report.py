@@ -3,18 +3,22 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
-from tiny_pipeline import COMMANDS
+from tiny_pipeline import COMMANDS, ORIGIN
 
 from nnit.artifacts.reading import open_artifact
+from nnit.artifacts.rollouts import read_rollouts, write_rollouts
 from nnit.errors import (
     DamagedArtifactError,
     MissingArtifactError,
     OutputExistsError,
     UsageError,
 )
+from nnit.figures.canvas import new_figure
 from nnit_cli.main import main
+from stages import report
 from stages.report import Inputs, write_report
 
 CURVE = "step,loss\n1,0.5\n2,0.25\n"
@@ -83,6 +87,7 @@ def test_loss_curves_are_drawn(some, tmp_path):
         ("a,b\n1,2\n", r"1: found a,b, expected a head"),
         ("step,loss\n1,0.5\n2\n", r"3: found '2', expected a step and a number"),
         ("step,loss\n1,nan\n", r"2: found nan, expected a finite number"),
+        (f"step,loss\n{10**400},1\n", r"2: found '1000.*, expected a step and a number"),
     ],
 )
 def test_a_file_that_is_no_curve_is_one_line(some, tmp_path, text, reason):
@@ -132,3 +137,49 @@ def test_command_says_what_it_wrote(some, tmp_path, capsys):
     out = tmp_path / "report.html"
     assert answer["outputs"] == {"report": str(out)}
     assert answer["summary"] == {"artifacts": 1, "curves": 0, "bytes": out.stat().st_size}
+
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    r"$\frac$",
+    "\u6f22\n\x1b[2J",
+    "x" * 10_000,
+)
+
+
+def test_text_of_an_artifact_is_text(pipeline, tmp_path):
+    """Neither markup on the page nor a formula in a figure, whatever networks are called."""
+    rollouts, _ = read_rollouts(pipeline / "rollouts")
+    one = rollouts.evaluations[0]
+    evaluations = [
+        one._replace(name=f"{k} {text}", source=f"{k} {text}", kind=text)
+        for k, text in enumerate(HOSTILE)
+    ]
+    write_rollouts(tmp_path / "it", replace(rollouts, evaluations=tuple(evaluations)), ORIGIN)
+    page = page_of([tmp_path / "it"], tmp_path / "report.html")
+    assert "<script" not in page
+    assert page.count("<img") == 1
+    assert "&lt;script&gt;" in page
+
+
+def test_a_figure_shows_what_can_be_read(pipeline, tmp_path, monkeypatch):
+    """Of thousands of shapes and sources the first few hundred and the first few."""
+    drawn = {}
+
+    def draw(methods, label):
+        drawn.update(methods)
+        return new_figure(1, 1)
+
+    monkeypatch.setattr(report, "draw_by_architecture", draw)
+    rollouts, _ = read_rollouts(pipeline / "rollouts")
+    many = [
+        rollouts.evaluations[0]._replace(
+            name=str(k), hidden_dims=(k + 1,), source="a" if k < 300 else f"b{k}"
+        )
+        for k in range(400)
+    ]
+    write_rollouts(tmp_path / "it", replace(rollouts, evaluations=tuple(many)), ORIGIN)
+    page_of([tmp_path / "it"], tmp_path / "report.html")
+    assert len(drawn.pop("a")) == report.SHOWN_ROWS
+    assert len(drawn) < report.SHOWN_SOURCES
