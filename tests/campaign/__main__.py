@@ -60,12 +60,10 @@ def run(parts: tuple[str, ...], given: argparse.Namespace, folder: Path) -> dict
         )
         new = rows_of(trials, found)
         rows += [{"part": part, **row} for row in new]
-        failures += failures_of(part, trials, found, given.seed)
-        for row in new:
-            print(f"{part}: {row}", file=sys.stderr)
-        print(f"{part}: done after {time.monotonic() - start:.0f} s", file=sys.stderr)
-    for failure in failures:
-        print(json.dumps(failure), file=sys.stderr)
+        groups = failures_of(part, trials, found, given.seed)
+        failures += groups
+        for line in (*new, *groups, f"done after {time.monotonic() - start:.0f} s"):
+            print(f"{part}: {line}", file=sys.stderr)
     return {
         "versions": {"nnit": __version__, "python": "{}.{}".format(*sys.version_info)},
         "seed": given.seed,
