@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -107,6 +108,8 @@ def override(section: SectionT, **flags: Any) -> SectionT:  # noqa: ANN401
 
 
 def _read_text(path: Path) -> str:
+    if str(path) == os.devnull:  # the shell's way to say: no file, not even params.yaml
+        return ""
     try:
         return read_bounded(path, MAX_SIZE).decode()
     except MissingArtifactError:
