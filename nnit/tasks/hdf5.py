@@ -10,8 +10,9 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,7 @@ MAX_RATIO = 8  # of what they have beyond that, to the size of the file
 MAX_CHUNKS = 4096  # of an array
 SHUFFLE, DEFLATE, FLETCHER32 = 2, 1, 3  # numbers of filters, in the order that they are applied in
 CHECKSUM_BYTES = 4
+SLACK_BYTES = 2**10  # by which packing may make a chunk larger
 
 
 class Source:
@@ -89,38 +91,72 @@ class StoredArray:
             ValueError: it is larger than the file can hold.
         """
         size = self._dataset.dtype.itemsize * math.prod(self.shape)
-        if self._dataset.chunks is None:
-            self._source.spend(size)
-        else:
-            self._check_chunks(size)
+        self._source.spend(size)
+        found = self._dataset[()] if self._dataset.chunks is None else self._joined_chunks(size)
         with np.errstate(over="ignore"):
-            return self._dataset[()].astype(dtype)
+            return found.astype(dtype)
 
-    def _check_chunks(self, size: int) -> None:
-        """Unpack each chunk up to its size: HDF5 would unpack it to its end."""
-        chunk_bytes = self._dataset.dtype.itemsize * math.prod(self._dataset.chunks)
-        plist, chunks = self._dataset.id.get_create_plist(), list[Any]()
+    def _joined_chunks(self, size: int) -> np.ndarray:
+        """Unpack each chunk to its size and join them.
+
+        HDF5 itself unpacks a chunk to its end, and reads beyond one that ends too early.
+        """
+        import h5py
+
+        chunk, stored = _Chunk.of(self._dataset), self._dataset.id
+        if h5py.h5t.py_create(chunk.dtype, logical=True) != stored.get_type():
+            raise ValueError("an array holds numbers that numpy has no type for")
+        starts = [range(0, n, step) for n, step in zip(self.shape, chunk.shape, strict=True)]
+        if math.prod(map(len, starts)) > MAX_CHUNKS:
+            raise ValueError(f"an array is in more than {MAX_CHUNKS} chunks")
+        self._source.spend(max(chunk.num_bytes * math.prod(map(len, starts)) - size, 0))
+        whole = np.empty(self.shape, chunk.dtype)
+        for start in product(*starts):
+            if stored.get_chunk_info_by_coord(start).size > 2 * chunk.num_bytes + SLACK_BYTES:
+                raise ValueError("a chunk is larger than what it holds")
+            block = chunk.unpacked(*stored.read_direct_chunk(start))
+            part = whole[tuple(slice(k, k + n) for k, n in zip(start, chunk.shape, strict=True))]
+            part[...] = block[tuple(map(slice, part.shape))]
+        return whole
+
+
+class _Chunk(NamedTuple):
+    """How the chunks of an array are packed."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    filters: list[int]  # in the order that they were applied in
+
+    @classmethod
+    def of(cls, dataset: Any) -> "_Chunk":  # noqa: ANN401
+        plist = dataset.id.get_create_plist()
         filters = [plist.get_filter(k)[0] for k in range(plist.get_nfilters())]
         if filters != [one for one in (SHUFFLE, DEFLATE, FLETCHER32) if one in filters]:
             raise ValueError(f"found filters {filters[:8]}, expected gzip")
+        return cls(dataset.chunks, dataset.dtype, filters)
 
-        def listed(chunk: Any) -> bool | None:  # noqa: ANN401
-            chunks.append(chunk)
-            return True if len(chunks) > MAX_CHUNKS else None  # the former ends it
+    @property
+    def num_bytes(self) -> int:
+        return self.dtype.itemsize * math.prod(self.shape)
 
-        self._dataset.id.chunk_iter(listed)
-        if len(chunks) > MAX_CHUNKS:
-            raise ValueError(f"an array is in more than {MAX_CHUNKS} chunks")
-        self._source.spend(max(size, chunk_bytes * max(len(chunks), 1)))
-        if DEFLATE not in filters:
-            return
-        for chunk in chunks:
-            if chunk.filter_mask >> filters.index(DEFLATE) & 1:
-                continue  # what gzip did not make smaller lies there as it is
-            _, packed = self._dataset.id.read_direct_chunk(chunk.chunk_offset)
-            limit = chunk_bytes + CHECKSUM_BYTES
-            if len(zlib.decompressobj().decompress(packed, limit + 1)) > limit:
-                raise ValueError("a chunk unpacks to more than its size")
+    def unpacked(self, mask: int, data: bytes) -> np.ndarray:
+        """Return the numbers of a chunk, of which filters with a bit in ``mask`` were left out.
+
+        Raises:
+            ValueError: it is not as large as it has to be.
+            zlib.error: it is not gzipped.
+        """
+        applied = {one for k, one in enumerate(self.filters) if not mask >> k & 1}
+        if FLETCHER32 in applied:
+            data = data[:-CHECKSUM_BYTES]
+        if DEFLATE in applied:
+            data = zlib.decompressobj().decompress(data, self.num_bytes + 1)
+        if len(data) != self.num_bytes:
+            raise ValueError(f"a chunk holds {len(data)} bytes, expected {self.num_bytes}")
+        values = np.frombuffer(data, np.uint8)
+        if SHUFFLE in applied:  # the first bytes of all numbers, then the second ones, ...
+            values = np.ascontiguousarray(values.reshape(self.dtype.itemsize, -1).T)
+        return values.view(self.dtype).reshape(self.shape)
 
 
 @contextmanager

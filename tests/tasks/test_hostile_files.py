@@ -8,6 +8,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import h5py
@@ -58,8 +59,13 @@ def test_honest_files_are_read(written):
     with h5py.File(written, "r+") as file:
         replace(file, "obs", data=np.ones((STEPS + 1, OBS)), compression="gzip", shuffle=True)
         replace(file, "success", data=np.ones(STEPS, np.uint8), compression="gzip", fletcher32=True)
-        replace(file, "actions", data=np.zeros((STEPS, ACTIONS)), chunks=(2, 3), compression=9)
-    found = read_trajectories(written)
+        actions = np.random.default_rng(0).uniform(-1, 1, (STEPS, ACTIONS)).astype(">f8")
+        for fletcher32, shuffle in product((False, True), repeat=2):
+            how = {"fletcher32": fletcher32, "shuffle": shuffle, "compression": 9}
+            replace(file, "actions", data=actions, chunks=(2, 3), **how)
+            file.flush()
+            found = read_trajectories(written)
+            assert np.array_equal(found.actions[:STEPS], actions.astype(np.float32))
     assert found.observations.shape == (2 * STEPS, OBS)
     assert found.success_at_end.all()
 
@@ -83,6 +89,16 @@ def linked(link: object, name: str = "traj_0/obs") -> Callable[[h5py.File], None
 def made(name: str, **how) -> Callable[[h5py.File], None]:
     """Put another array in the place of one."""
     return lambda file: replace(file, name, **how) and None
+
+
+def packed_as(data: bytes, **how) -> Callable[[h5py.File], None]:
+    """Have a chunk of one's own making."""
+
+    def harm(file: h5py.File) -> None:
+        found = replace(file, "obs", shape=ROWS, chunks=ROWS, dtype="f4", **how)
+        found.id.write_direct_chunk((0, 0), data)
+
+    return harm
 
 
 def virtual(file: h5py.File) -> None:
@@ -146,6 +162,12 @@ HARMS = {
     "no steps": made("actions", data=np.zeros((0, ACTIONS))),
     "too many dimensions": made("obs", data=np.zeros((*ROWS, 1))),
     "too large for float32": made("obs", data=np.full(ROWS, 1e300)),
+    "a chunk that ends early": packed_as(zlib.compress(b"1"), compression="gzip"),
+    "a chunk that goes on": packed_as(
+        zlib.compress(bytes(4 * ROWS[0] * ROWS[1] + 1)), compression=1
+    ),
+    "a chunk that is none": packed_as(b"1" * 40, compression="gzip"),
+    "no chunk": made("obs", shape=ROWS, chunks=ROWS, dtype="f4", compression="gzip"),
     "another packing": made("obs", data=np.zeros(ROWS), compression="lzf"),
     "a chunk of 4 GB": made(
         "obs", shape=ROWS, maxshape=(None, OBS), chunks=(2**24, OBS), dtype="f8"
