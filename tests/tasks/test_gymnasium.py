@@ -1,12 +1,15 @@
 """Environments of Gymnasium as tasks."""
 
+import sys
+
 import gymnasium
 import numpy as np
 import pytest
 
-from nnit.errors import UsageError
+from nnit.errors import NnitError, UsageError
 from nnit.rollout.episodes import run_trajectory
-from nnit.tasks.registry import get_task
+from nnit.tasks.registry import find_task, get_task
+from nnit.tasks.task import TaskRef
 
 BOX = gymnasium.spaces.Box(-1, 1, (3,))
 
@@ -114,3 +117,28 @@ def test_an_unknown_environment_is_one_line():
     with pytest.raises(UsageError, match="NoSuch") as caught:
         get_task("gym:NoSuch-v0")
     assert "\n" not in str(caught.value)
+
+
+def test_a_module_that_the_user_typed_registers_its_environment(tmp_path, monkeypatch):
+    """Artifacts hold the environment's id, under which its episodes run in the same process."""
+    (tmp_path / "own_environments.py").write_text(
+        "import gymnasium\n"
+        "from gymnasium.envs.classic_control import PendulumEnv\n"
+        "gymnasium.register('own/Swing-v3', PendulumEnv, max_episode_steps=7)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(NnitError):
+        get_task("gym:own_environments:own/Swing-v3")
+    assert "own_environments" not in sys.modules
+    ref = TaskRef("gym:own_environments:own/Swing-v3", typed=True)
+    task = get_task(ref)
+    assert (task.task_id, task.horizon) == ("gym:own/Swing-v3", 7)
+    assert task.simulate(task).reset(0).shape == (3,)
+    assert find_task(task.task_id, ref) == ref
+
+
+def test_an_environment_without_a_version_has_the_latest():
+    """What artifacts hold names it."""
+    assert get_task(TaskRef("gym:CartPole", typed=True)).task_id == "gym:CartPole-v1"
+    with pytest.raises(NnitError):
+        get_task("gym:CartPole")

@@ -83,12 +83,17 @@ def test_unknown_tasks_and_modes_are_one_line(name, said):
     assert "\n" not in str(caught.value)
 
 
-def test_a_task_without_its_assets_is_one_line(monkeypatch):
-    """ManiSkill would ask on the terminal; nnit says how to fetch them."""
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("PickSingleYCB-v1", "download_asset ycb"), ("AnymalC-Reach-v1", "download_asset --help")],
+)
+def test_a_task_without_its_assets_is_one_line(name, said, monkeypatch, capsys):
+    """ManiSkill would ask on the terminal; nnit says how to fetch objects and robots."""
     monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("asked on the terminal"))
-    with pytest.raises(MissingArtifactError, match="download_asset ycb") as caught:
-        get_task("PickSingleYCB-v1@pd_joint_delta_pos")
+    with pytest.raises(MissingArtifactError, match=said) as caught:
+        get_task(f"{name}@pd_joint_delta_pos")
     assert "\n" not in str(caught.value)
+    assert capsys.readouterr().out == ""
 
 
 def harm_nan(file):
