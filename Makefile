@@ -3,13 +3,16 @@
 #   make test    the tests
 #   make demo    the same pipeline in a small profile
 #   make compare [TASK=PickCube-v1]   every method on every task; each part is skipped when unchanged
+#   make lock [UPGRADE=--upgrade]   the exact versions in requirements/, after a change of pyproject.toml
 #   make results the results page, from the files that make compare leaves in results/
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 READY := $(VENV)/.ready
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+LOCK := $(wildcard requirements/*.txt)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation
+LOCKED := $(PIP) --require-hashes --requirement
 DEMO := build/demo
 PROFILE := --params profiles/demo.yaml
 TASK ?= PushCube-v1 PickCube-v1 StackCube-v1
@@ -21,12 +24,25 @@ export DVC_NO_ANALYTICS := 1
 
 env: $(READY)
 
-# torch comes first and alone, so that a CPU build is taken where pip's configuration offers one.
-$(READY): pyproject.toml constraints.txt
+# Every file is held against its hash. A build of torch for CPUs is taken where pip's configuration
+# offers one, else the one for GPUs.
+$(READY): pyproject.toml $(LOCK)
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) torch
-	$(PIP) --editable ".[pipeline,dev]"
+	$(LOCKED) requirements/build.txt
+	$(LOCKED) requirements/environment.txt
+	$(LOCKED) requirements/torch-cpu.txt || \
+		(echo "no build of torch for CPUs here: taking the one for GPUs"; \
+		$(LOCKED) requirements/torch-cuda.txt)
+	$(PIP) --editable .
+	$(BIN)/python -m pip check
 	touch $@
+
+# Keeps the versions that are locked and still fit; UPGRADE=--upgrade takes the newest. It can't wait
+# for an environment of the old lock, in which something new may be missing.
+.PHONY: lock
+lock:
+	test -x $(BIN)/uv || $(MAKE) env
+	$(BIN)/python requirements/renew.py $(UPGRADE)
 
 repro: env
 	$(BIN)/dvc repro
