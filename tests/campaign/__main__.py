@@ -13,7 +13,7 @@ from typing import Any
 
 from nnit import __version__
 
-from .trials import COLUMNS, failures_of, numbered, rows_of, run_trial, run_trials
+from .trials import COLUMNS, failures_of, numbered, rows_of, run_trials
 
 PARTS = ("damage", "kills", "fuzz", "resealed", "snapshot")
 MEMORY_DISK = Path("/dev/shm")
@@ -74,11 +74,11 @@ def run(parts: tuple[str, ...], given: argparse.Namespace, folder: Path) -> dict
 
 
 def show(part: str, number: int, seed: int, folder: Path) -> int:
-    """Run one trial in this process and print what came of it."""
+    """Run one trial and print what came of it."""
     trial = next(t for t in numbered(_attacks(part, folder)) if t.number == number)
-    fault = run_trial(trial, seed, folder / "trial")
-    print(f"{trial.attack.name}, number {trial.index}: {fault or 'withstood'}")
-    return 1 if fault else 0
+    found = run_trials([trial], seed, folder, workers=1, deadline=float("inf"))
+    print(f"{trial.attack.name}, number {trial.index}: {found[number] or 'withstood'}")
+    return 1 if found[number] else 0
 
 
 def table(results: dict[str, Any]) -> str:
