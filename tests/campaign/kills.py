@@ -40,6 +40,7 @@ STRANGERS = {  # what lies beside the output and is nobody's business
     "out.state/units/mine.txt": b"beside the units",
     "out2/manifest.json": b"{}",
 }
+STEPPED = ("zoo", "samples", "rollouts", "generator of two tasks")  # one publisher writes them all
 OLD, NEW = {"w": np.arange(500.0)}, {"w": np.arange(500.0) * 2}
 CLONE_NEWNS, MS_REC_PRIVATE = 0x00020000, 0x4000 | 1 << 18
 
@@ -58,7 +59,7 @@ class Scenario(NamedTuple):
 def attacks(base: Path) -> list[Attack]:
     """Return the attacks; each scenario is run once to count its steps."""
     write_all(base)
-    published = [_artifact(base, name, old) for name in WRITERS for old in (False, True)]
+    published = [_artifact(base, name, old) for name in STEPPED for old in (False, True)]
     stateful = [_state(False), _state(True), _units(False), _units(True), _one_file()]
     found = []
     for exchange in (True, False):
@@ -218,7 +219,7 @@ def _units(existing: bool) -> Scenario:
             store.save(unit, NEW)
 
     def ends(folder: Path) -> str:
-        UnitStore(folder / "out", "key").clear()
+        clear_state(folder / "out")
         return _remains(folder) or _remains_of_state(folder)
 
     return Scenario(f"units, {'kept' if existing else 'new'}", prepare, write, check, ends)
