@@ -22,7 +22,11 @@ MEMORY_DISK = Path("/dev/shm")
 def main(words: list[str] | None = None) -> int:
     """Run the campaign, or print the table of one; 1 if any attack succeeded."""
     parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__)
-    parser.add_argument("--out", type=Path, help="write the counts there, as JSON")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="JSON of the counts; --part keeps others",
+    )
     parser.add_argument("--share", type=float, default=1.0, help="of the trials, for a sample")
     parser.add_argument("--seconds", type=float, default=1e9, help="start nothing afterwards")
     parser.add_argument("--seed", type=int, default=15)
@@ -44,6 +48,8 @@ def main(words: list[str] | None = None) -> int:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if given.out:
+        if given.part and given.out.exists():
+            results = joined(json.loads(given.out.read_text()), results, given.part)
         given.out.write_text(json.dumps(results, indent=1) + "\n")
     return 1 if results["failures"] else 0
 
@@ -61,7 +67,7 @@ def run(parts: tuple[str, ...], given: argparse.Namespace, folder: Path) -> dict
         new = rows_of(trials, found)
         rows += [{"part": part, **row} for row in new]
         groups = failures_of(part, trials, found, given.seed)
-        failures += groups
+        failures += [{"part": part, **group} for group in groups]
         for line in (*new, *groups, f"done after {time.monotonic() - start:.0f} s"):
             print(f"{part}: {line}", file=sys.stderr)
     return {
@@ -71,6 +77,16 @@ def run(parts: tuple[str, ...], given: argparse.Namespace, folder: Path) -> dict
         "rows": rows,
         "failures": failures,
     }
+
+
+def joined(earlier: dict[str, Any], results: dict[str, Any], again: list[str]) -> dict[str, Any]:
+    """Return the counts of a campaign of which some parts were run again."""
+    both = {}
+    for name in ("rows", "failures"):
+        kept = [one for one in earlier[name] if one["part"] not in again]
+        both[name] = sorted([*kept, *results[name]], key=lambda one: PARTS.index(one["part"]))
+    totals = {name: sum(row[name] for row in both["rows"]) for name in COLUMNS}
+    return {**results, "totals": totals, **both}
 
 
 def show(part: str, number: int, seed: int, folder: Path) -> int:
