@@ -14,6 +14,7 @@ several times as many episodes; and the number dropped follows from the evidence
 schedule.
 """
 
+import math
 from collections.abc import Generator, Sequence
 from functools import cache
 from typing import NamedTuple
@@ -174,7 +175,10 @@ def find_front(sizes: Sequence[int], standings: Sequence[Standing], rules: RaceR
 
 def minimum_successes(rules: RaceRules) -> int:
     """Return the fewest successes of all episodes that are not below the floor."""
-    return next(k for k in range(rules.episodes + 1) if k / rules.episodes >= rules.floor)
+    fewest = max(0, math.ceil(rules.floor * rules.episodes) - 1)  # or one less, as floats round
+    while fewest / rules.episodes < rules.floor:
+        fewest += 1
+    return fewest
 
 
 @cache

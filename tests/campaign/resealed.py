@@ -126,7 +126,8 @@ def _field(base: Path, k: int, chance: random.Random, folder: Path) -> Fault | N
     _store(path, file, replaced(value, keys, new))
     shown = "gone" if new is GONE else json.dumps(new)[:30]
     what = f"{file}: {'.'.join(map(str, keys))} = {shown}"
-    refuse = _has_to_be_there(file, keys) and _type(new) not in (_type(old), "None")
+    refuse = old is not None  # else it may be of a type that nobody sees here
+    refuse &= _has_to_be_there(file, keys) and _type(new) not in (_type(old), "None")
     refuse &= not (new is GONE and keys[0] in ("versions", "parents") and len(keys) > 1)
     return _judge(base, place, path, what, refuse=refuse, turn=k)
 

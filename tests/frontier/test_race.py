@@ -11,6 +11,7 @@ from nnit.frontier.race import (
     Standing,
     choose_rivals,
     find_front,
+    minimum_successes,
     race,
     run_on,
 )
@@ -157,3 +158,12 @@ def test_sizes_must_ascend():
     """Otherwise "smaller" would mean nothing."""
     with pytest.raises(ValueError, match="ascending"):
         next(race([2, 1], RULES))
+
+
+def test_the_fewest_successes_are_known_without_counting_up_to_them():
+    """As by trying one after the other, and at once for any number of episodes."""
+    for episodes in (1, 7, 10, 100):
+        for floor in (0.0, 0.1, 0.29, 0.3, 0.7, 0.95, 1.0):
+            by_trying = next(k for k in range(episodes + 1) if k / episodes >= floor)
+            assert minimum_successes(RaceRules(1, 1, episodes, floor=floor)) == by_trying
+    assert minimum_successes(RaceRules(1, 1, 10**9, floor=0.5)) == 5 * 10**8
