@@ -15,11 +15,10 @@ from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.state import clear_state
 from nnit.cloning import cloning_data
 from nnit.ghn.model import GhnConfig, build_ghn
-from nnit.ghn.training import GhnTrainingSettings, train_ghn
+from nnit.ghn.training import GhnTrainingSettings, build_ghn_optimizer, train_ghn
 from nnit.progress import Progress, silent
 from nnit.seeding import derive_seed
 from nnit.training import (
-    build_optimizer,
     load_training_arrays,
     model_arrays,
     prepare_torch,
@@ -94,7 +93,7 @@ def run(
         interface.act_dim,
         derive_seed(seed, "initial"),
     ).to(options.device)
-    optimizer = build_optimizer(ghn, WEIGHT_DECAY)
+    optimizer = build_ghn_optimizer(ghn, WEIGHT_DECAY)
     if state is not None:
         load_training_arrays(ghn, optimizer, state.tensors)
     start = state.step if state else 0

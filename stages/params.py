@@ -192,9 +192,10 @@ class GhnTrainParams(Section):
     )
     batch_size: Count = Field(default=512, description="transitions for each architecture")
     learning_rate: Rate = Field(default=1e-3, description="peak of the one-cycle schedule")
-    decoder: Literal["cnn", "pointwise"] = Field(
-        default="cnn",
-        description="cnn: neighbouring weights are made together; pointwise: each alone",
+    decoder: Literal["carrier", "cnn", "pointwise"] = Field(
+        default="carrier",
+        description="carrier: units have codes of their own; cnn: neighbouring weights are made "
+        "together; pointwise: each alone",
     )
     checkpoint_every: Count = Field(default=200, description="steps between checkpoints")
     precision: Precision = Field(

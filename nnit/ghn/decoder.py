@@ -1,10 +1,14 @@
 """Decoders: from the embedding of a layer to its weights, at any size.
 
 A weight matrix is the top-left crop of a field over (row, column) that has no largest size, so
-unit ``i`` of a narrow layer is unit ``i`` of a wide one. ``CnnDecoder`` makes neighbouring blocks
-of 4 x 4 weights alike by convolving (within a block the pixel shuffle gives every weight a filter
-of its own); ``PointwiseDecoder`` decodes every cell by itself, as the 1 x 1 convolutions of
-HyperPPO do (Hegde et al. 2024, arXiv:2309.16663): index-aligned, without a reason to be smooth.
+unit ``i`` of a narrow layer is unit ``i`` of a wide one. ``CarrierDecoder`` gives every unit a code
+of its own, the same in all networks, and says how codes are mixed: index-aligned and of high rank,
+without a reason to be smooth. ``CnnDecoder`` makes neighbouring blocks of 4 x 4 weights alike by
+convolving (within a block the pixel shuffle gives every weight a filter of its own);
+``PointwiseDecoder`` decodes every cell by itself, as the 1 x 1 convolutions of HyperPPO do (Hegde
+et al. 2024, arXiv:2309.16663). The fields of these two follow from slow features of positions, and
+have a rank of ten, however wide a layer is.
+
 Convolutions have no padding and normalisation is over channels alone, so that a value
 depends on its neighbourhood and not on how large the matrix is: layers of different sizes can be
 decoded in one batch at the largest size, and cropped.
@@ -12,8 +16,10 @@ decoded in one batch at the largest size, and cropped.
 Axis letters: B layers; R, C rows and columns of cells; r, c of half cells; D channels.
 """
 
+import hashlib
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -26,6 +32,7 @@ MARGIN = 2  # cells around the matrix, consumed by the unpadded convolutions
 POSITION_PERIODS = (4.0, 8.0, 16.0)  # cells: 32 to 128 units
 POSITION_OCTAVES = (4.0, 8.0)
 NUM_POSITION_FEATURES = 2 * len(POSITION_PERIODS) + 1 + 2 * len(POSITION_OCTAVES)
+LEARNT_UNITS = 1024  # whose codes are learnt: beyond any trained width, and most observations
 
 
 def position_features(num_cells: int, margin: int, device: torch.device) -> Tensor:
@@ -121,6 +128,59 @@ class PointwiseDecoder(nn.Module):
         cells = self.head(F.silu(self.norm(self.hidden(seeds))))
         field = rearrange(cells, "b r c (p q) -> b (r p) (c q)", p=CELL, q=CELL)
         return field[:, :fan_out, :fan_in]
+
+
+def unit_codes(side: str, start: int, stop: int, rank: int) -> Tensor:
+    """Return the codes that units ``start`` to ``stop - 1`` begin with: ``(units, rank)``.
+
+    Entries are ``+-1 / sqrt(rank)``, the bits of a hash of the unit's index: the same everywhere,
+    unrelated from unit to unit, and without a last unit.
+
+    Args:
+        side: ``row`` or ``column``; a unit has one code for what comes in, one for what goes out.
+        start: The first unit.
+        stop: After the last one.
+        rank: Numbers of a code.
+    """
+    hashes = [
+        hashlib.shake_256(f"{side}/{unit}".encode()).digest(math.ceil(rank / 8))
+        for unit in range(start, stop)
+    ]
+    drawn = np.frombuffer(b"".join(hashes), np.uint8).reshape(stop - start, -1)
+    bits = np.unpackbits(drawn, axis=1)[:, :rank]
+    return torch.from_numpy((2 * bits.astype(np.float32) - 1) / math.sqrt(rank))
+
+
+class CarrierDecoder(nn.Module):
+    """Codes of units that all networks share, mixed as the layer's embedding says.
+
+    The field of a layer is ``U C V'``: ``U`` has a row for each of its units, ``V`` one for each
+    of its inputs, and only ``C`` (rank x rank) follows from the embedding. The codes start as
+    random signs, so that the rank is full from the start, and are learnt; units that no training
+    network has keep theirs.
+    """
+
+    def __init__(self, node_dim: int, channels: int) -> None:
+        super().__init__()
+        self.rank = channels // 2
+        self.rows = nn.Parameter(unit_codes("row", 0, LEARNT_UNITS, self.rank))
+        self.columns = nn.Parameter(unit_codes("column", 0, LEARNT_UNITS, self.rank))
+        self.core = nn.Linear(node_dim, self.rank**2)
+        nn.init.normal_(self.core.weight, std=node_dim**-0.5)
+        nn.init.zeros_(self.core.bias)
+
+    def forward(self, embeddings: Tensor, fan_out: int, fan_in: int) -> Tensor:
+        """Return the fields ``(B, fan_out, fan_in)`` of layers with these embeddings ``(B, H)``."""
+        mixing = rearrange(self.core(embeddings), "b (p q) -> b p q", p=self.rank)
+        rows, columns = self._codes("row", fan_out), self._codes("column", fan_in)
+        return rows @ mixing @ columns.T
+
+    def _codes(self, side: str, count: int) -> Tensor:
+        learnt = self.rows if side == "row" else self.columns
+        if count <= LEARNT_UNITS:
+            return learnt[:count]
+        further = unit_codes(side, LEARNT_UNITS, count, self.rank)
+        return torch.cat([learnt, further.to(learnt.device)])
 
 
 class BiasDecoder(nn.Module):

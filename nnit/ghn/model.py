@@ -1,7 +1,7 @@
 """The graph hypernetwork: from an architecture to all weights of the network.
 
 Source: Zhang et al. 2019, "Graph HyperNetworks for Neural Architecture Search"
-(arXiv:1810.05749), with a convolutional decoder as in NNiT (arXiv:2603.00180).
+(arXiv:1810.05749), with a decoder that keeps units aligned as in NNiT (arXiv:2603.00180).
 """
 
 import math
@@ -15,12 +15,13 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from nnit.cloning import LayerTensors, flat_from_layers
-from nnit.ghn.decoder import BiasDecoder, CnnDecoder, PointwiseDecoder
+from nnit.ghn.decoder import BiasDecoder, CarrierDecoder, CnnDecoder, PointwiseDecoder
 from nnit.ghn.graph import NUM_NODE_FEATURES, node_features
 from nnit.mlp import MAX_WIDTH, MlpSpec, Network
 from nnit.training import build_from_arrays
 
 MAX_ROUNDS = 64  # of message passing, and as many layers as matter to each other
+DECODERS = {"carrier": CarrierDecoder, "cnn": CnnDecoder, "pointwise": PointwiseDecoder}
 CALIBRATION_WIDTHS = ((32, 32), (64, 64, 64), (128,), (96, 160))
 
 
@@ -32,14 +33,14 @@ class GhnConfig:
         ValueError: an impossible value.
     """
 
-    decoder: str = "cnn"  # or "pointwise"
+    decoder: str = "carrier"  # one of DECODERS
     node_dim: int = 96
-    channels: int = 128
+    channels: int = 128  # of the decoder; codes of units have half as many numbers
     rounds: int = 3  # of message passing
 
     def __post_init__(self) -> None:
-        if self.decoder not in ("cnn", "pointwise"):
-            raise ValueError(f"decoder is {self.decoder!r}, expected 'cnn' or 'pointwise'")
+        if self.decoder not in DECODERS:
+            raise ValueError(f"decoder is {self.decoder!r}, expected one of {', '.join(DECODERS)}")
         sizes = (self.node_dim, self.channels, self.rounds)
         if min(sizes) < 1 or max(sizes) > MAX_WIDTH or self.channels % 2:
             raise ValueError(f"sizes must be within 1 to {MAX_WIDTH}, channels even, got {self}")
@@ -91,9 +92,8 @@ class GraphHyperNetwork(nn.Module):
     def __init__(self, config: GhnConfig) -> None:
         super().__init__()
         self.config = config
-        decoder = {"cnn": CnnDecoder, "pointwise": PointwiseDecoder}[config.decoder]
         self.message_passing = MessagePassing(config.node_dim, config.rounds)
-        self.decoder = decoder(config.node_dim, config.channels)
+        self.decoder = DECODERS[config.decoder](config.node_dim, config.channels)
         self.bias_decoder = BiasDecoder(config.node_dim, config.channels)
         self.register_buffer("field_scale", torch.ones(()))
         self.field_scale: Tensor
@@ -139,6 +139,17 @@ class GraphHyperNetwork(nn.Module):
             LayerTensors(field[:fan_out, :fan_in] * math.sqrt(2 / fan_in), 0.1 * bias[:fan_out])
             for field, bias, (fan_out, fan_in) in zip(fields, biases, shapes, strict=True)
         ]
+
+    def hidden_matrices(self) -> list[Tensor]:
+        """Return the matrices from hidden features to hidden features, and the carrier's core.
+
+        Empty for decoders without a carrier.
+        """
+        if not isinstance(self.decoder, CarrierDecoder):
+            return []
+        passing = self.message_passing
+        linear = (passing.from_previous, passing.from_next, self.decoder.core)
+        return [*(layer.weight for layer in linear), passing.gate.weight_ih, passing.gate.weight_hh]
 
     @torch.no_grad()
     def calibrate(self, obs_dim: int, act_dim: int) -> None:

@@ -10,8 +10,9 @@ import torch
 from nnit.cloning import CloningData, run_mlp
 from nnit.ghn.model import GraphHyperNetwork
 from nnit.mlp import Architecture, PolicyInterface
+from nnit.muon import MuonAdamW
 from nnit.seeding import numpy_generator, torch_generator
-from nnit.training import one_cycle, optimise
+from nnit.training import build_optimizer, one_cycle, optimise
 
 ArchitectureSampler = Callable[[np.random.Generator], Architecture]
 
@@ -33,6 +34,19 @@ class TrainingStep(NamedTuple):
 
     step: int  # steps done, 1 after the first
     loss: float
+
+
+def build_ghn_optimizer(ghn: GraphHyperNetwork, weight_decay: float) -> torch.optim.AdamW:
+    """Muon for the hidden matrices where the decoder has a carrier, AdamW for all else.
+
+    The convolutions of the other decoders gain less by Muon than it costs on a CPU.
+    """
+    hidden = ghn.hidden_matrices()
+    if not hidden:
+        return build_optimizer(ghn, weight_decay)
+    theirs = {id(parameter) for parameter in hidden}
+    others = [parameter for parameter in ghn.parameters() if id(parameter) not in theirs]
+    return MuonAdamW(hidden, others, weight_decay)
 
 
 def train_ghn(
@@ -75,5 +89,5 @@ def train_ghn(
             losses.append(data.loss(predicted, rows))
         loss = torch.stack(losses).mean()
         learning_rate = one_cycle(step, settings.steps, settings.learning_rate)
-        optimise(optimizer, loss, learning_rate)
+        optimise(optimizer, loss, *[learning_rate] * len(optimizer.param_groups))
         yield TrainingStep(step + 1, loss.item())

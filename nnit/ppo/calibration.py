@@ -1,9 +1,10 @@
 """Start with policies that hardly act, and whose actions a step of training changes little.
 
-The weights that a fresh hypernetwork writes vary smoothly over a matrix, so that units add up what
-they have in common and outputs grow with every layer, far beyond the bounds of actions. Behaviour
-cloning pulls that back in a few steps. But a policy that explores learns nothing from actions
-beyond the bounds, and where outputs are large, a small step of Adam changes all of a policy.
+The weights that a fresh hypernetwork writes may vary smoothly over a matrix, as those of the CNN
+decoder do; then units add up what they have in common and outputs grow with every layer, far beyond
+the bounds of actions. With a carrier they are a few times too large. Behaviour cloning pulls that
+back in a few steps. But a policy that explores learns nothing from actions beyond the bounds, and
+where outputs are large, a small step of Adam changes all of a policy.
 """
 
 import torch

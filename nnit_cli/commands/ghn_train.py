@@ -51,7 +51,9 @@ def ghn_train_command(
     learning_rate: Annotated[
         float | None, param_option("--learning-rate", help="Peak of the schedule.")
     ] = None,
-    decoder: Annotated[str | None, param_option("--decoder", help="cnn or pointwise.")] = None,
+    decoder: Annotated[
+        str | None, param_option("--decoder", help="carrier, cnn or pointwise.")
+    ] = None,
     checkpoint_every: Annotated[
         int | None, param_option("--checkpoint-every", help="Steps between checkpoints.")
     ] = None,

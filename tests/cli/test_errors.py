@@ -54,7 +54,7 @@ def raising(error: BaseException):
         (
             ["ghn-train", "--decoder", "cn"],
             2,
-            ["--decoder: must be 'cnn' or 'pointwise' (got \"cn\")"],
+            ["--decoder: must be 'carrier', 'cnn' or 'pointwise' (got \"cn\")"],
         ),
         (
             ["sample", "--arch", "128,abc"],

@@ -9,7 +9,7 @@ from nnit.mlp import MlpSpec
 SHAPES = ((16,), (100, 37), (24, 40, 16))
 
 
-@pytest.mark.parametrize("decoder", ["cnn", "pointwise"])
+@pytest.mark.parametrize("decoder", ["carrier", "cnn", "pointwise"])
 def test_layers_decoded_together_are_those_decoded_alone(decoder):
     """Whatever sizes they are batched with: a weight depends on its neighbourhood alone."""
     ghn = build_ghn(GhnConfig(decoder=decoder, node_dim=16, channels=8), 5, 2, 1)

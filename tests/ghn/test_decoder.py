@@ -1,11 +1,23 @@
 """Decoders: one field for all sizes, and where it is smooth."""
 
+import hashlib
+
 import pytest
 import torch
 
-from nnit.ghn.decoder import CELL, MARGIN, BiasDecoder, CnnDecoder, PointwiseDecoder
+from nnit.ghn.decoder import (
+    CELL,
+    LEARNT_UNITS,
+    MARGIN,
+    BiasDecoder,
+    CarrierDecoder,
+    CnnDecoder,
+    PointwiseDecoder,
+    unit_codes,
+)
 
 NODE_DIM, CHANNELS = 12, 16
+DECODERS = [CarrierDecoder, CnnDecoder, PointwiseDecoder]
 BLOCK = 4  # units that one position of the CNN's last convolution writes
 SIZES = [(1, 1), (3, 40), (8, 8), (9, 17), (24, 31), (37, 5), (64, 64)]
 
@@ -29,7 +41,7 @@ def embedding():
     return torch.randn(NODE_DIM, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("decoder", [CnnDecoder, PointwiseDecoder])
+@pytest.mark.parametrize("decoder", DECODERS)
 @pytest.mark.parametrize(("fan_out", "fan_in"), SIZES)
 def test_field_of_a_small_matrix_is_the_corner_of_a_large_one(decoder, fan_out, fan_in, embedding):
     """Unit i of a narrow layer is unit i of a wide one: what keeps all networks aligned."""
@@ -48,10 +60,10 @@ def test_bias_of_a_narrow_layer_is_the_start_of_a_wide_ones(fan_out, embedding):
     torch.testing.assert_close(narrow, wide[:fan_out], atol=1e-6, rtol=1e-5)
 
 
-@pytest.mark.parametrize("decoder", [CnnDecoder, PointwiseDecoder])
+@pytest.mark.parametrize("decoder", DECODERS)
 def test_every_unit_and_every_embedding_is_another(decoder, embedding):
     """No two rows or columns are alike, and the field follows the embedding."""
-    decode = make(decoder)
+    decode = make(decoder, channels=64)
     field = decode(embedding, 48, 48)
     for matrix in (field, field.T):
         distances = torch.cdist(matrix, matrix) + 10 * torch.eye(48)
@@ -59,7 +71,7 @@ def test_every_unit_and_every_embedding_is_another(decoder, embedding):
     assert (decode(-embedding, 48, 48) - field).abs().max() > 1e-2
 
 
-@pytest.mark.parametrize("decoder", [CnnDecoder, PointwiseDecoder])
+@pytest.mark.parametrize("decoder", DECODERS)
 def test_field_stays_bounded_far_outside_trained_widths(decoder, embedding):
     """At 1,000 units the deviation is within a factor of two of that of the first 64."""
     decode = make(decoder)
@@ -113,3 +125,36 @@ def test_cnn_field_is_smooth_from_block_to_block(seed, embedding):
     assert smooth > 0.7
     assert max(map(abs, autocorrelation(shuffled, BLOCK))) < 0.1
     assert smooth > max(autocorrelation(pointwise, BLOCK)) + 0.2
+
+
+def test_codes_of_units_by_hand():
+    """Signs over the root of the rank: the bits of a hash of the unit's index, unit after unit."""
+    (code,) = unit_codes("column", 2, 3, 8) * 8**0.5
+    bits = f"{hashlib.shake_256(b'column/2').digest(1)[0]:08b}"
+    torch.testing.assert_close(code, torch.tensor([1.0 if bit == "1" else -1.0 for bit in bits]))
+    together = torch.cat([unit_codes("row", 0, 5, 12), unit_codes("row", 5, 9, 12)])
+    assert torch.equal(together, unit_codes("row", 0, 9, 12))
+
+
+def test_carrier_has_units_beyond_those_whose_codes_are_learnt(embedding):
+    """As large as the others, unlike them, and the same in a wider layer."""
+    decode = make(CarrierDecoder, channels=128)
+    field, wider = (decode(embedding, LEARNT_UNITS + more, 8) for more in (64, 128))
+    assert torch.equal(field, wider[: LEARNT_UNITS + 64])
+    inside, beyond = field[:64], field[LEARNT_UNITS:]
+    assert 0.5 < float(beyond.std() / inside.std()) < 2
+    assert torch.cdist(beyond, field[:LEARNT_UNITS]).min() > 1e-3
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_carrier_field_has_a_high_rank(seed, embedding):
+    """That of its codes from the start; most of it carries energy, unlike that of the others."""
+
+    def values_at_99(decoder):
+        energy = torch.linalg.svdvals(make(decoder, seed, 128)(embedding, 128, 192)).square()
+        return int((energy.cumsum(0) < 0.99 * energy.sum()).sum()) + 1
+
+    carrier, *others = (values_at_99(decoder) for decoder in DECODERS)
+    assert max(others) <= 30 < 40 <= carrier <= 64
+    field = make(CarrierDecoder, seed, 128)(embedding, 128, 192)
+    assert int(torch.linalg.matrix_rank(field)) == 64

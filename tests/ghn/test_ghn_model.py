@@ -10,6 +10,7 @@ from learning_examples import INTERFACE, TINY_GHN
 from nnit.ghn.graph import NUM_NODE_FEATURES, node_features
 from nnit.ghn.model import (
     CALIBRATION_WIDTHS,
+    DECODERS,
     GhnConfig,
     GraphHyperNetwork,
     build_ghn,
@@ -19,7 +20,7 @@ from nnit.ghn.model import (
 from nnit.mlp import MlpSpec, split_layers
 from nnit.training import model_arrays
 
-POINTWISE = GhnConfig("pointwise", node_dim=16, channels=16, rounds=2)
+CONFIGS = [GhnConfig(decoder, node_dim=16, channels=16, rounds=2) for decoder in DECODERS]
 
 
 def fresh(config=TINY_GHN, seed=0) -> GraphHyperNetwork:
@@ -54,7 +55,7 @@ def test_width_shows_in_the_two_layers_that_it_touches_alone():
     assert changed.tolist() == [True, True, False, False]
 
 
-@pytest.mark.parametrize("config", [TINY_GHN, POINTWISE], ids=["cnn", "pointwise"])
+@pytest.mark.parametrize("config", CONFIGS, ids=DECODERS)
 @pytest.mark.parametrize("hidden_dims", [(1,), (24, 8), (300, 5), (7,) * 9])
 def test_writes_any_architecture(config, hidden_dims):
     """Narrower, wider and deeper than anything calibrated: right shapes, sane sizes."""
@@ -69,7 +70,7 @@ def test_writes_any_architecture(config, hidden_dims):
         assert np.abs(layer.bias).max() < 1
 
 
-@pytest.mark.parametrize("config", [TINY_GHN, POINTWISE], ids=["cnn", "pointwise"])
+@pytest.mark.parametrize("config", CONFIGS, ids=DECODERS)
 @pytest.mark.parametrize("seed", range(3))
 def test_calibrated_field_has_unit_deviation(config, seed):
     """Over the calibration architectures, whatever the random start."""
@@ -129,7 +130,7 @@ def test_building_depends_on_the_seed_and_on_nothing_else():
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("config", [TINY_GHN, POINTWISE], ids=["cnn", "pointwise"])
+@pytest.mark.parametrize("config", CONFIGS, ids=DECODERS)
 def test_gradient_reaches_every_parameter(config):
     """Nothing of the hypernetwork is dead."""
     model = fresh(config)

@@ -4,13 +4,15 @@ from functools import partial
 
 import numpy as np
 import pytest
-from learning_examples import INTERFACE, RANGE, TINY_GHN, make_demos
+import torch
+from learning_examples import INTERFACE, RANGE, make_demos
 
 from nnit.architectures import sample_architecture
 from nnit.cloning import cloning_data, evaluate_loss
-from nnit.ghn.model import build_ghn
-from nnit.ghn.training import GhnTrainingSettings, train_ghn
-from nnit.training import build_optimizer, load_training_arrays, training_arrays
+from nnit.ghn.model import GhnConfig, build_ghn
+from nnit.ghn.training import GhnTrainingSettings, build_ghn_optimizer, train_ghn
+from nnit.muon import MuonAdamW
+from nnit.training import load_training_arrays, training_arrays
 
 SETTINGS = GhnTrainingSettings(
     steps=8, architectures_per_step=2, batch_size=32, learning_rate=3e-3, seed=5
@@ -23,10 +25,11 @@ def data():
     return cloning_data(make_demos())
 
 
-def fresh(seed=0):
+def fresh(seed=0, decoder="carrier"):
     """Return a small hypernetwork and its optimiser."""
-    ghn = build_ghn(TINY_GHN, INTERFACE.obs_dim, INTERFACE.act_dim, seed)
-    return ghn, build_optimizer(ghn, 0.01)
+    config = GhnConfig(decoder, node_dim=16, channels=16, rounds=2)
+    ghn = build_ghn(config, INTERFACE.obs_dim, INTERFACE.act_dim, seed)
+    return ghn, build_ghn_optimizer(ghn, 0.01)
 
 
 def training(ghn, optimizer, data, settings=SETTINGS, start=0):
@@ -35,19 +38,20 @@ def training(ghn, optimizer, data, settings=SETTINGS, start=0):
     return train_ghn(ghn, optimizer, data, INTERFACE, sampler, settings, start=start)
 
 
-def test_resumed_training_equals_the_uninterrupted_one(data):
+@pytest.mark.parametrize("decoder", ["carrier", "cnn"])
+def test_resumed_training_equals_the_uninterrupted_one(decoder, data):
     """Stopped after three of eight steps and loaded into fresh objects: the same bits at the end.
 
     Losses too, and a step is counted from 1.
     """
-    straight, optimizer = fresh()
+    straight, optimizer = fresh(decoder=decoder)
     expected_steps = list(training(straight, optimizer, data))
 
-    stopped, first = fresh()
+    stopped, first = fresh(decoder=decoder)
     steps = training(stopped, first, data)
     begun = [next(steps) for _ in range(3)]
     saved = training_arrays(stopped, first)
-    resumed, second = fresh(seed=9)
+    resumed, second = fresh(9, decoder)
     load_training_arrays(resumed, second, saved)
     finished = list(training(resumed, second, data, start=3))
 
@@ -55,6 +59,15 @@ def test_resumed_training_equals_the_uninterrupted_one(data):
     assert [step.step for step in expected_steps] == list(range(1, 9))
     ours, expected = training_arrays(resumed, second), training_arrays(straight, optimizer)
     assert all(np.array_equal(ours[name], expected[name]) for name in expected)
+
+
+def test_every_parameter_is_trained_by_one_optimiser():
+    """Muon's matrices and AdamW's parameters are all there are; convolutions are AdamW's alone."""
+    for decoder, kind in (("carrier", MuonAdamW), ("cnn", torch.optim.AdamW)):
+        ghn, optimizer = fresh(decoder=decoder)
+        assert type(optimizer) is kind
+        trained = [id(p) for group in optimizer.param_groups for p in group["params"]]
+        assert sorted(trained) == sorted(map(id, ghn.parameters()))
 
 
 def test_another_seed_trains_another_network(data):

@@ -4,16 +4,16 @@ import pytest
 import torch
 
 from nnit.cloning import run_mlp
-from nnit.ghn.model import GhnConfig, build_ghn
+from nnit.ghn.model import DECODERS, GhnConfig, build_ghn
 from nnit.mlp import MlpSpec
 from nnit.ppo.calibration import LARGEST_OUTPUT, WIDTHS, calibrate_outputs
 
 OBS_DIM, ACT_DIM = 5, 2
 
 
-def hypernetwork(*, calibrated):
+def hypernetwork(decoder, *, calibrated):
     """A fresh hypernetwork of full size."""
-    ghn = build_ghn(GhnConfig(), OBS_DIM, ACT_DIM, 3)
+    ghn = build_ghn(GhnConfig(decoder), OBS_DIM, ACT_DIM, 3)
     if calibrated:
         calibrate_outputs(ghn, OBS_DIM, ACT_DIM)
     return ghn
@@ -32,23 +32,26 @@ def size(outputs):
     return float(outputs.square().mean().sqrt())
 
 
-def test_the_largest_output_is_what_it_should_be():
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_the_largest_output_is_what_it_should_be(decoder):
     """On other observations than it was fitted on, so within a tenth or two."""
-    sizes = [size(outputs) for outputs in outputs_of(hypernetwork(calibrated=True), WIDTHS)]
+    sizes = [size(out) for out in outputs_of(hypernetwork(decoder, calibrated=True), WIDTHS)]
     assert max(sizes) == pytest.approx(LARGEST_OUTPUT, rel=0.25)
 
 
-def test_without_it_outputs_are_far_beyond_the_bounds_of_actions():
-    """Else there would be no need."""
-    sizes = [size(outputs) for outputs in outputs_of(hypernetwork(calibrated=False), WIDTHS)]
-    assert max(sizes) > 10
+@pytest.mark.parametrize(("decoder", "beyond"), [("cnn", 100), ("carrier", 2)])
+def test_without_it_outputs_are_beyond_the_bounds_of_actions(decoder, beyond):
+    """Else there would be no need: far beyond where weights are smooth, twice with a carrier."""
+    sizes = [size(out) for out in outputs_of(hypernetwork(decoder, calibrated=False), WIDTHS)]
+    assert max(sizes) > beyond
 
 
-def test_a_step_of_adam_changes_policies_a_hundred_times_less():
+@pytest.mark.parametrize(("decoder", "times"), [("cnn", 100), ("carrier", 5)])
+def test_a_step_of_adam_changes_policies_many_times_less(decoder, times):
     """The same step, of the same rate, on the mean output of the deepest."""
 
     def change(*, calibrated):
-        ghn = hypernetwork(calibrated=calibrated)
+        ghn = hypernetwork(decoder, calibrated=calibrated)
         (before,) = outputs_of(ghn, WIDTHS[-1:])
         optimizer = torch.optim.Adam(ghn.parameters(), lr=3e-5)
         (layers,) = ghn([MlpSpec(OBS_DIM, ACT_DIM, WIDTHS[-1])])
@@ -57,12 +60,13 @@ def test_a_step_of_adam_changes_policies_a_hundred_times_less():
         (after,) = outputs_of(ghn, WIDTHS[-1:])
         return size(after - before)
 
-    assert change(calibrated=True) < change(calibrated=False) / 100
+    assert change(calibrated=True) < change(calibrated=False) / times
 
 
-def test_again_from_there_it_changes_nothing():
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_again_from_there_it_changes_nothing(decoder):
     """Weights are never scaled up."""
-    ghn = hypernetwork(calibrated=True)
+    ghn = hypernetwork(decoder, calibrated=True)
     before = ghn.field_scale.clone()
     calibrate_outputs(ghn, OBS_DIM, ACT_DIM)
     assert torch.allclose(before, ghn.field_scale, rtol=1e-3)

@@ -39,7 +39,7 @@ params.yaml:4:3: tokenize.patch: must be greater than 0 (got 0)
 params.yaml:5:3: tokenize.pathc: unknown key, did you mean patch?
 params.yaml:6:1: demos: must be a section of keys (got null)
 params.yaml:7:1: ghn-train: unknown key, did you mean ghn_train?
-params.yaml:10:3: ghn_train.decoder: must be 'cnn' or 'pointwise' (got "cn")
+params.yaml:10:3: ghn_train.decoder: must be 'carrier', 'cnn' or 'pointwise' (got "cn")
 params.yaml:11:3: ghn_train.learning_rate: must be less than or equal to 1 (got 2)
 params.yaml:12:3: ghn_train.steps: must be a whole number (got "12")
 params.yaml:13:11: rollout.ghn_baseline: must be true or false (got "yes")
