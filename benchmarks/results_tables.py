@@ -229,6 +229,7 @@ def alignment_section(task: TaskResults) -> str:
     zoos = task.reports.get("alignment", {}).get("zoos", [])
     if not zoos:
         return ""
+    any_ranks = any(zoo.get("ranks") for zoo in zoos)  # since schema 2 of the report
     rows = []
     for zoo in zoos:
         same = zoo.get("same_shape") or {}
@@ -241,6 +242,8 @@ def alignment_section(task: TaskResults) -> str:
             ((zoo.get("line") or {}).get("relative") or {}).get("mean"),
             ((zoo.get("line_matched") or {}).get("relative") or {}).get("mean"),
         ]
+        if any_ranks:
+            cells.append(rank_share(zoo.get("ranks") or []))
         rows.append([zoo["label"], *(write_number(cell, 2) for cell in cells)])
     head = [
         "zoo",
@@ -250,8 +253,16 @@ def alignment_section(task: TaskResults) -> str:
         "by activations, from width to width",
         "barrier (relative)",
         "barrier after matching",
+        *["rank of layers between hidden ones, over the largest"] * any_ranks,
     ]
     return markdown_table(head, rows)
+
+
+def rank_share(ranks: list[dict[str, Any]]) -> float | None:
+    """Return the mean share of singular values that hold 99 % of the energy, None of no layer."""
+    between = [rank for rank in ranks if 1 < rank["layer"] <= len(rank["hidden_dims"])]
+    shares = [rank["values"] / rank["largest"] for rank in between]
+    return sum(shares) / len(shares) if shares else None
 
 
 def smoothness_section(task: TaskResults) -> str:

@@ -1,8 +1,8 @@
-"""Stage ``align-report``: say how aligned and how smooth the networks of several zoos are.
+"""Stage ``align-report``: say how aligned, how smooth and of what rank networks of zoos are.
 
 Reads:   zoos       kind "zoo",       schema 1, one or more, each with a label
          demos      kind "demos",     schema 1 (others than those that were trained on)
-Writes:  alignment  kind "alignment", schema 1
+Writes:  alignment  kind "alignment", schema 2
 """
 
 import re
@@ -14,7 +14,8 @@ import numpy as np
 
 from nnit.alignment.barrier import ALPHAS
 from nnit.alignment.measure import AlignmentSettings, draw_pairs, layers_of, measure_zoo
-from nnit.alignment.report import Alignment, ZooAlignment
+from nnit.alignment.rank import matrix_rank
+from nnit.alignment.report import Alignment, ZooAlignment, layers_between
 from nnit.alignment.smoothness import AXES, LAGS
 from nnit.artifacts.alignment import (
     SMOOTHNESS_FIGURE,
@@ -63,6 +64,9 @@ class Summary:
     index_alignment: dict[str, float]  # share of units whose best match has their index
     weight_correlation: dict[str, float]
     relative_barrier: dict[str, float]
+    rank_share: dict[
+        str, float
+    ]  # values at 99 %, between hidden layers, over the most there can be
 
 
 def parse_labelled(texts: Sequence[str]) -> dict[str, Path]:
@@ -143,7 +147,8 @@ def draw_weights(zoos: dict[str, ModelZoo], settings: AlignmentSettings) -> byte
         shape = max(common or pairs[label], key=lambda dims: (largest_layer(zoo, dims)[1], dims))
         layer, _ = largest_layer(zoo, shape)
         weights = [layers_of(zoo, k)[layer].weight for k in pairs[label][shape][0]]
-        images.append(WeightImages(label, [w / np.sqrt(2 / w.shape[1]) for w in weights]))
+        ranks = [f"{matrix_rank(w).values} of {min(w.shape)} values at 99 %" for w in weights]
+        images.append(WeightImages(label, [w / np.sqrt(2 / w.shape[1]) for w in weights], ranks))
     return weights_figure(images)
 
 
@@ -188,4 +193,9 @@ def summarise(zoos: Sequence[ZooAlignment]) -> Summary:
         },
         weight_correlation={zoo.label: zoo.weight_correlation.mean for zoo in zoos},
         relative_barrier={zoo.label: zoo.line.relative.mean for zoo in zoos},
+        rank_share={
+            zoo.label: float(np.mean([rank.values / rank.largest for rank in between]))
+            for zoo in zoos
+            if (between := layers_between(zoo.ranks))
+        },
     )

@@ -1,6 +1,17 @@
 """The tables of an audit and of an alignment report, for people."""
 
-from nnit.alignment.report import Alignment, Interpolation, Smoothness, ZooAlignment
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from nnit.alignment.report import (
+    Alignment,
+    Interpolation,
+    LayerRank,
+    Smoothness,
+    ZooAlignment,
+    layers_between,
+)
 from nnit.audit.report import Audit, GroupAudit
 from nnit.bootstrap import Estimate
 
@@ -66,6 +77,8 @@ def alignment_table(alignment: Alignment) -> list[Row]:
         ("barrier / loss of the ends", *(_cell(z.line.relative) for z in zoos)),
         ("  after matching", *(_cell(z.line_matched.relative) for z in zoos)),
     ]
+    if any(zoo.ranks for zoo in zoos):
+        rows += _rank_rows(zoos)
     spots = [spot for zoo in zoos for spot in zoo.smoothness]
     places = [p for p in dict.fromkeys(map(_place, spots)) if (p[0], p[1]) not in OUTER]
     for place in places:
@@ -73,6 +86,37 @@ def alignment_table(alignment: Alignment) -> list[Row]:
         rows.append((_title(place), *(_cell(s and s.autocorrelation) for s in found)))
         rows.append(("  shuffled", *(_cell(s and s.shuffled) for s in found)))
     return rows
+
+
+def _rank_rows(zoos: Sequence[ZooAlignment]) -> list[Row]:
+    """Say how many directions layers use, the mean over layers and shapes."""
+    layers: dict[str, Callable[[ZooAlignment], list[LayerRank]]] = {
+        "first": lambda zoo: [rank for rank in zoo.ranks if rank.layer == 1],
+        "between hidden ones": lambda zoo: layers_between(zoo.ranks),
+        "last": lambda zoo: [rank for rank in zoo.ranks if rank.layer > len(rank.hidden_dims)],
+    }
+    rows: list[Row] = []
+    for name, chosen in layers.items():
+        title = f"weights of layers, {name}: singular values at 99 % of the energy"
+        rows.append((title, *(_of_largest(chosen(zoo)) for zoo in zoos)))
+        rows.append(
+            ("  participation ratio", *(_mean(r.participation for r in chosen(z)) for z in zoos))
+        )
+    title = "hidden activations: singular values at 99 % of the energy"
+    rows.append((title, *(_mean(r.activation_values for r in z.ranks) for z in zoos)))
+    ratios = (_mean(r.activation_participation for r in z.ranks) for z in zoos)
+    rows.append(("  participation ratio", *ratios))
+    return rows
+
+
+def _of_largest(ranks: list[LayerRank]) -> str:
+    values = _mean(rank.values for rank in ranks)
+    return f"{values} of {_mean(rank.largest for rank in ranks)}" if ranks else NOTHING
+
+
+def _mean(values: Iterable[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return _number(float(np.mean(known))) if known else NOTHING
 
 
 Place = tuple[str, str, int, int]

@@ -13,10 +13,12 @@ from nnit.alignment.matching import (
     reorder,
     same_index,
 )
+from nnit.alignment.rank import activation_ranks, weight_ranks
 from nnit.alignment.report import (
     IndexAlignment,
     Interpolation,
     LayerMatching,
+    LayerRank,
     Smoothness,
     ZooAlignment,
 )
@@ -106,6 +108,11 @@ def measure_zoo(
         line=interpolation("line", lambda f: f.line),
         line_matched=interpolation("matched", lambda f: f.line_matched),
         smoothness=measure_smoothness(zoo, chosen, settings),
+        ranks=tuple(
+            layer
+            for shape, pairs in chosen.items()
+            for layer in measure_ranks(zoo, shape, members_of(pairs), states)
+        ),
     )
 
 
@@ -237,6 +244,27 @@ def compare_across(
     return IndexAlignment(bootstrap_mean(means, generator), None, chance, tuple(layers))
 
 
+def members_of(pairs: Sequence[Pair]) -> list[int]:
+    """Return the networks that occur in pairs."""
+    return sorted({k for pair in pairs for k in pair})
+
+
+def measure_ranks(
+    zoo: ModelZoo, shape: Architecture, members: Sequence[int], states: np.ndarray
+) -> list[LayerRank]:
+    """Measure the rank of every layer, the mean over networks of one shape."""
+    networks = [layers_of(zoo, k) for k in members]
+    weights = np.mean([weight_ranks(layers) for layers in networks], axis=0)
+    activations = np.mean([activation_ranks(layers, states) for layers in networks], axis=0)
+    ranks = []
+    for k, layer in enumerate(networks[0]):
+        hidden = activations[k].tolist() if k < len(activations) else (None, None)
+        ranks.append(
+            LayerRank(shape, k + 1, min(layer.weight.shape), *weights[k].tolist(), *hidden)
+        )
+    return ranks
+
+
 def measure_smoothness(
     zoo: ModelZoo, chosen: dict[Architecture, list[Pair]], settings: AlignmentSettings
 ) -> tuple[Smoothness, ...]:
@@ -244,7 +272,7 @@ def measure_smoothness(
     own: dict[Spot, list[float]] = {}
     shuffled: dict[Spot, list[float]] = {}
     for pairs in chosen.values():
-        members = sorted({k for pair in pairs for k in pair})
+        members = members_of(pairs)
         controls = [
             shuffle_units(layers_of(zoo, k), numpy_generator(settings.seed, "shuffle", k))
             for k in members

@@ -44,6 +44,27 @@ class Interpolation(NamedTuple):
     relative: Estimate  # the barrier over the mean loss of the ends
 
 
+class LayerRank(NamedTuple):
+    """How many directions a layer uses, the mean over networks of one shape.
+
+    The participation ratio of the energies of singular values, and how many of the largest hold
+    99 % of the energy; of activations less their means.
+    """
+
+    hidden_dims: Architecture
+    layer: int  # 1 for the first; the last is the output layer
+    largest: int  # the most that the layer's weights can have
+    participation: float
+    values: float
+    activation_participation: float | None  # of the hidden units that it feeds; None: outputs
+    activation_values: float | None
+
+
+def layers_between(ranks: tuple[LayerRank, ...]) -> list[LayerRank]:
+    """Return those of weights between hidden layers."""
+    return [rank for rank in ranks if 1 < rank.layer <= len(rank.hidden_dims)]
+
+
 class ZooAlignment(NamedTuple):
     """One zoo."""
 
@@ -57,6 +78,7 @@ class ZooAlignment(NamedTuple):
     line: Interpolation
     line_matched: Interpolation  # after matching by weights
     smoothness: tuple[Smoothness, ...]
+    ranks: tuple[LayerRank, ...]  # of the networks in the pairs; empty in a report of schema 1
 
 
 class Alignment(NamedTuple):

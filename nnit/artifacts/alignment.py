@@ -64,7 +64,7 @@ def write_alignment(
 
 @of_one_moment
 def read_alignment(path: Path, *, check: Check = "small") -> tuple[StoredAlignment, Artifact]:
-    """Read a report; its figures are for people.
+    """Read a report; its figures are for people. One of schema 1 has no ranks.
 
     Raises:
         NnitError: as ``open_artifact``, or parts that contradict each other.
@@ -73,10 +73,20 @@ def read_alignment(path: Path, *, check: Check = "small") -> tuple[StoredAlignme
     interface = parse_interface(artifact.attributes.object("interface"))
     where = str(artifact.path / ALIGNMENT_NAME)
     value = parse_canonical(read_bytes(artifact, ALIGNMENT_NAME), where)
+    if artifact.manifest.schema == 1:
+        value = _with_ranks(value)
     alignment = parse_record(Alignment, value, where)
     with damage_of(artifact.path / ALIGNMENT_NAME):
         _check(alignment)
     return StoredAlignment(alignment, interface), artifact
+
+
+def _with_ranks(value: object) -> object:
+    """Add what schema 1 did not know; what is no report stays, for the parser to refuse."""
+    if not isinstance(value, dict) or not isinstance(value.get("zoos"), list):
+        return value
+    zoos = [{"ranks": [], **zoo} if isinstance(zoo, dict) else zoo for zoo in value["zoos"]]
+    return {**value, "zoos": zoos}
 
 
 def _check(alignment: Alignment) -> None:

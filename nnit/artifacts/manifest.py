@@ -49,7 +49,7 @@ KINDS: dict[str, Kind] = {
     "rollouts": Kind("nnit rollout", 2, (1, 2)),
     "frontier": Kind("nnit frontier", 1, (1,)),
     "audit": Kind("nnit audit", 1, (1,)),
-    "alignment": Kind("nnit align-report", 1, (1,)),
+    "alignment": Kind("nnit align-report", 2, (1, 2)),
 }
 
 

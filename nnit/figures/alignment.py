@@ -16,6 +16,7 @@ class WeightImages(NamedTuple):
 
     label: str
     fields: Sequence[np.ndarray]  # (fan_out, fan_in) each, divided by sqrt(2 / fan_in)
+    notes: Sequence[str] = ()  # below each
 
 
 class LagCurve(NamedTuple):
@@ -45,6 +46,8 @@ def weights_figure(zoos: Sequence[WeightImages]) -> bytes:
             axis.set_xticks([])
             axis.set_yticks([])
             axis.set_title(f"{zoo.label}, network {row + 1}", fontsize=9)
+            if zoo.notes:
+                axis.set_xlabel(zoo.notes[row], fontsize=8)
     assert image is not None, "there is a zoo with a field"
     bar = figure.colorbar(image, ax=axes, shrink=0.6)
     bar.set_label("weight / sqrt(2 / fan-in)", fontsize=8)

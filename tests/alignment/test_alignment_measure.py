@@ -134,3 +134,22 @@ def test_the_same_seed_gives_the_same_report():
     assert measured(zoo) == measured(zoo)
     drawn = {tuple(draw_pairs(zoo, SETTINGS._replace(seed=s))[DIMS]) for s in range(4)}
     assert len(drawn) > 1
+
+
+def test_report_has_the_rank_of_every_layer_of_the_compared_shapes():
+    """A network that uses one direction of its first layer, beside one that uses all."""
+
+    def flattened(k, layers):
+        (first, last) = layers
+        same = np.linspace(-1, 1, 16, dtype=np.float32)[:, None] * (first.weight[0] + k)
+        return [first._replace(weight=same), last]
+
+    full, low = (measured(zoo_of(v)).ranks for v in (lambda k, layers: layers, flattened))
+    assert [(r.hidden_dims, r.layer, r.largest) for r in full] == [(DIMS, 1, 6), (DIMS, 2, 3)]
+    assert low[0].values == 1 < 4 < full[0].values <= 6
+    assert low[0].participation == pytest.approx(1)
+    assert full[0].participation > 2
+    assert low[0].activation_values is not None
+    assert full[0].activation_values is not None
+    assert low[0].activation_values < full[0].activation_values
+    assert full[1].activation_values is None

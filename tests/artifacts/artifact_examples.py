@@ -17,6 +17,7 @@ from nnit.alignment.report import (
     IndexAlignment,
     Interpolation,
     LayerMatching,
+    LayerRank,
     Smoothness,
     ZooAlignment,
 )
@@ -212,9 +213,13 @@ def alignment() -> StoredAlignment:
     layers = (LayerMatching(1, 0.5, 0.25, 0.125, 3), LayerMatching(2, 0.5, None, 0.125, 1))
     line = Interpolation((0.5, 0.75, 0.5), some, some)
     smooth = (Smoothness("middle", "input units", 4, 1, some, some),)
+    ranks = (
+        LayerRank((4, 5), 2, 4, 1.5, 2.0, 1.25, 3.0),
+        LayerRank((4, 5), 3, 2, 1.5, 2.0, None, None),
+    )
     zoo = ZooAlignment(
         "cnn", ((4, 5), (2,)), 3, IndexAlignment(some, some, 0.25, layers),
-        IndexAlignment(None, None, None, ()), some, some, line, line, smooth,
+        IndexAlignment(None, None, None, ()), some, some, line, line, smooth, ranks,
     )  # fmt: skip
     return StoredAlignment(Alignment((zoo,), 100, (0.0, 0.5, 1.0)), INTERFACE)
 
