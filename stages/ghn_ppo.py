@@ -115,7 +115,7 @@ def run(
     prepare_torch(GHN_THREADS)
     seed = derive_seed(options.seed, "ghn-ppo")
     ghn = build_ghn(
-        GhnConfig(decoder=params.ghn_train.decoder),
+        GhnConfig(decoder=params.ghn_train.decoder, units=params.architectures.widths_max),
         task.obs_dim,
         task.act_dim,
         derive_seed(seed, "initial"),

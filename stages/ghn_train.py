@@ -88,7 +88,7 @@ def run(
     interface = demos.interface
     seed = derive_seed(options.seed, "ghn-train")
     ghn = build_ghn(
-        GhnConfig(decoder=section.decoder),
+        GhnConfig(decoder=section.decoder, units=params.architectures.widths_max),
         interface.obs_dim,
         interface.act_dim,
         derive_seed(seed, "initial"),

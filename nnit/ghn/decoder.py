@@ -33,6 +33,7 @@ POSITION_PERIODS = (4.0, 8.0, 16.0)  # cells: 32 to 128 units
 POSITION_OCTAVES = (4.0, 8.0)
 NUM_POSITION_FEATURES = 2 * len(POSITION_PERIODS) + 1 + 2 * len(POSITION_OCTAVES)
 LEARNT_UNITS = 1024  # whose codes are learnt: beyond any trained width, and most observations
+UNTRAINED = 0.5  # size of codes that no training network has, beside that of the others
 
 
 def position_features(num_cells: int, margin: int, device: torch.device) -> Tensor:
@@ -156,15 +157,23 @@ class CarrierDecoder(nn.Module):
 
     The field of a layer is ``U C V'``: ``U`` has a row for each of its units, ``V`` one for each
     of its inputs, and only ``C`` (rank x rank) follows from the embedding. The codes start as
-    random signs, so that the rank is full from the start, and are learnt; units that no training
-    network has keep theirs.
+    random signs, so that the rank is full from the start, and are learnt. Units that no training
+    network has keep theirs, and theirs are smaller: what such units say to the others is noise, and
+    networks beyond the trained widths have a tenth of the loss with codes of half the size.
+
+    Args:
+        node_dim: Numbers of an embedding.
+        channels: Twice the rank.
+        units: The largest trained width.
     """
 
-    def __init__(self, node_dim: int, channels: int) -> None:
+    def __init__(self, node_dim: int, channels: int, units: int) -> None:
         super().__init__()
         self.rank = channels // 2
-        self.rows = nn.Parameter(unit_codes("row", 0, LEARNT_UNITS, self.rank))
-        self.columns = nn.Parameter(unit_codes("column", 0, LEARNT_UNITS, self.rank))
+        sizes = torch.ones(LEARNT_UNITS, 1)
+        sizes[units:] = UNTRAINED
+        self.rows = nn.Parameter(sizes * unit_codes("row", 0, LEARNT_UNITS, self.rank))
+        self.columns = nn.Parameter(sizes * unit_codes("column", 0, LEARNT_UNITS, self.rank))
         self.core = nn.Linear(node_dim, self.rank**2)
         nn.init.normal_(self.core.weight, std=node_dim**-0.5)
         nn.init.zeros_(self.core.bias)
@@ -179,7 +188,7 @@ class CarrierDecoder(nn.Module):
         learnt = self.rows if side == "row" else self.columns
         if count <= LEARNT_UNITS:
             return learnt[:count]
-        further = unit_codes(side, LEARNT_UNITS, count, self.rank)
+        further = UNTRAINED * unit_codes(side, LEARNT_UNITS, count, self.rank)
         return torch.cat([learnt, further.to(learnt.device)])
 
 

@@ -21,7 +21,7 @@ from nnit.mlp import MAX_WIDTH, MlpSpec, Network
 from nnit.training import build_from_arrays
 
 MAX_ROUNDS = 64  # of message passing, and as many layers as matter to each other
-DECODERS = {"carrier": CarrierDecoder, "cnn": CnnDecoder, "pointwise": PointwiseDecoder}
+DECODERS = ("carrier", "cnn", "pointwise")
 CALIBRATION_WIDTHS = ((32, 32), (64, 64, 64), (128,), (96, 160))
 
 
@@ -37,19 +37,23 @@ class GhnConfig:
     node_dim: int = 96
     channels: int = 128  # of the decoder; codes of units have half as many numbers
     rounds: int = 3  # of message passing
+    units: int = 256  # the largest trained width; only the carrier's codes depend on it
 
     def __post_init__(self) -> None:
         if self.decoder not in DECODERS:
             raise ValueError(f"decoder is {self.decoder!r}, expected one of {', '.join(DECODERS)}")
-        sizes = (self.node_dim, self.channels, self.rounds)
+        sizes = (self.node_dim, self.channels, self.rounds, self.units)
         if min(sizes) < 1 or max(sizes) > MAX_WIDTH or self.channels % 2:
             raise ValueError(f"sizes must be within 1 to {MAX_WIDTH}, channels even, got {self}")
         if self.rounds > MAX_ROUNDS:
             raise ValueError(f"rounds is {self.rounds}, expected at most {MAX_ROUNDS}")
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the fields as plain data."""
-        return asdict(self)
+        """Return the fields as plain data, less ``units`` where nothing depends on it."""
+        fields = asdict(self)
+        if self.decoder != "carrier":
+            del fields["units"]
+        return fields
 
 
 class MessagePassing(nn.Module):
@@ -86,6 +90,14 @@ class MessagePassing(nn.Module):
         return self.norm(nodes)
 
 
+def build_decoder(config: GhnConfig) -> CarrierDecoder | CnnDecoder | PointwiseDecoder:
+    """Make a fresh decoder of weights."""
+    if config.decoder == "carrier":
+        return CarrierDecoder(config.node_dim, config.channels, config.units)
+    decoder = CnnDecoder if config.decoder == "cnn" else PointwiseDecoder
+    return decoder(config.node_dim, config.channels)
+
+
 class GraphHyperNetwork(nn.Module):
     """Writes all weights of any MLP, in one order of hidden units that all networks share."""
 
@@ -93,7 +105,7 @@ class GraphHyperNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.message_passing = MessagePassing(config.node_dim, config.rounds)
-        self.decoder = DECODERS[config.decoder](config.node_dim, config.channels)
+        self.decoder = build_decoder(config)
         self.bias_decoder = BiasDecoder(config.node_dim, config.channels)
         self.register_buffer("field_scale", torch.ones(()))
         self.field_scale: Tensor

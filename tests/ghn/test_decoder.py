@@ -9,6 +9,7 @@ from nnit.ghn.decoder import (
     CELL,
     LEARNT_UNITS,
     MARGIN,
+    UNTRAINED,
     BiasDecoder,
     CarrierDecoder,
     CnnDecoder,
@@ -17,6 +18,7 @@ from nnit.ghn.decoder import (
 )
 
 NODE_DIM, CHANNELS = 12, 16
+UNITS = 256  # the largest trained width
 DECODERS = [CarrierDecoder, CnnDecoder, PointwiseDecoder]
 BLOCK = 4  # units that one position of the CNN's last convolution writes
 SIZES = [(1, 1), (3, 40), (8, 8), (9, 17), (24, 31), (37, 5), (64, 64)]
@@ -26,7 +28,8 @@ def fresh(decoder, seed=0, channels=CHANNELS):
     """Return a freshly initialised decoder."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return decoder(NODE_DIM, channels).requires_grad_(False)
+        decode = decoder(NODE_DIM, channels, *[UNITS] * (decoder is CarrierDecoder))
+        return decode.requires_grad_(False)
 
 
 def make(decoder, seed=0, channels=CHANNELS):
@@ -73,10 +76,10 @@ def test_every_unit_and_every_embedding_is_another(decoder, embedding):
 
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_field_stays_bounded_far_outside_trained_widths(decoder, embedding):
-    """At 1,000 units the deviation is within a factor of two of that of the first 64."""
+    """At 1,000 units the deviation is within a factor of 2.5 of that of the first 64."""
     decode = make(decoder)
     near, far = decode(embedding, 64, 8), decode(embedding, 1000, 8)[-64:]
-    assert 0.5 < float(far.std() / near.std()) < 2
+    assert 0.4 < float(far.std() / near.std()) < 2.5
 
 
 @pytest.mark.parametrize(
@@ -137,12 +140,13 @@ def test_codes_of_units_by_hand():
 
 
 def test_carrier_has_units_beyond_those_whose_codes_are_learnt(embedding):
-    """As large as the others, unlike them, and the same in a wider layer."""
+    """Unlike all others, the same in a wider layer, and half the size of those that are trained."""
     decode = make(CarrierDecoder, channels=128)
     field, wider = (decode(embedding, LEARNT_UNITS + more, 8) for more in (64, 128))
     assert torch.equal(field, wider[: LEARNT_UNITS + 64])
-    inside, beyond = field[:64], field[LEARNT_UNITS:]
-    assert 0.5 < float(beyond.std() / inside.std()) < 2
+    inside, untrained, beyond = field[:UNITS], field[UNITS:LEARNT_UNITS], field[LEARNT_UNITS:]
+    assert float(untrained.std() / inside.std()) == pytest.approx(UNTRAINED, rel=0.2)
+    assert float(beyond.std() / inside.std()) == pytest.approx(UNTRAINED, rel=0.2)
     assert torch.cdist(beyond, field[:LEARNT_UNITS]).min() > 1e-3
 
 

@@ -153,6 +153,7 @@ def test_gradient_reaches_every_parameter(config):
         {"channels": 7},
         {"rounds": 0},
         {"rounds": -1},
+        {"units": 0},
     ],
 )
 def test_impossible_configurations_are_refused(fields):
@@ -160,6 +161,17 @@ def test_impossible_configurations_are_refused(fields):
     (value,) = fields.values()
     with pytest.raises(ValueError, match=str(value)):
         GhnConfig(**fields)
+
+
+def test_configuration_of_a_decoder_without_codes_is_what_it_was():
+    """Artifacts of these decoders say no largest trained width, and are read without one."""
+    assert GhnConfig("cnn").as_dict() == {
+        "decoder": "cnn",
+        "node_dim": 96,
+        "channels": 128,
+        "rounds": 3,
+    }
+    assert GhnConfig(**GhnConfig("carrier", units=64).as_dict()).units == 64
 
 
 def test_observations_of_one_and_actions_of_one():
