@@ -186,12 +186,14 @@ class DemosParams(Section):
 class GhnTrainParams(Section):
     """``nnit ghn-train``."""
 
-    steps: Count = Field(default=2000, description="optimiser steps")
+    steps: Count = Field(default=4000, description="optimiser steps")
     architectures_per_step: Count = Field(
         default=4, description="architectures drawn for each step"
     )
     batch_size: Count = Field(default=512, description="transitions for each architecture")
-    learning_rate: Rate = Field(default=1e-3, description="peak of the one-cycle schedule")
+    learning_rate: Rate = Field(
+        default=3e-3, description="peak of the one-cycle schedule; 1e-3 suits other decoders"
+    )
     decoder: Literal["carrier", "cnn", "pointwise"] = Field(
         default="carrier",
         description="carrier: units have codes of their own; cnn: neighbouring weights are made "
