@@ -21,9 +21,9 @@ from nnit.artifacts.demos import read_demos
 from nnit.artifacts.model import read_model
 from nnit.artifacts.rollouts import read_rollouts
 from nnit.artifacts.samples import read_samples
-from nnit.cloning import CloneUnit, clone_network
 from nnit.figures.by_architecture import ArchitectureSuccess, draw_by_architecture
 from nnit.ghn.model import GhnConfig, load_ghn, write_networks
+from nnit.groups.units import plan_clones, train_unit
 from nnit.mlp import Architecture, PolicyInterface, format_architecture, split_layers
 from nnit.rollout.metrics import Evaluation
 from stages.params_file import load_params
@@ -57,11 +57,12 @@ def weight_images() -> dict[str, np.ndarray]:
     (asked,) = write_networks(ghn, [stored.interface.spec(SHOWN_ARCHITECTURE)])
     demos, _ = read_demos(ARTIFACTS / "demos")
     steps = load_params().rollout.clone_steps
-    cloned = clone_network(CloneUnit(demos, SHOWN_ARCHITECTURE, steps, 0))
+    (unit,) = plan_clones([SHOWN_ARCHITECTURE], demos, steps=steps, seed=0)
+    (cloned,) = train_unit(unit)
     flats = {
         "generated": generated.weights,
         "graph hypernetwork": asked.weights,
-        "trained alone": cloned,
+        "trained alone": cloned.weights,
     }
     return {
         name: shown_field(samples.interface, SHOWN_ARCHITECTURE, flat)

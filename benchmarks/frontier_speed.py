@@ -19,8 +19,8 @@ import numpy as np
 from nnit.artifacts.demos import read_demos
 from nnit.artifacts.frontier import read_frontier
 from nnit.artifacts.state import UnitStore
-from nnit.cloning import CloneUnit, clone_network
 from nnit.frontier.race import Standing
+from nnit.groups.units import in_order, plan_clones, train_unit
 from nnit.mlp import Network
 from nnit.parallel import default_workers, map_units
 from nnit.progress import silent
@@ -65,11 +65,13 @@ def main() -> None:
         started = time.perf_counter()
         seed = derive_seed(params.seed, "clone")
         steps = params.rollout.clone_steps
-        units = [CloneUnit(demos, one.hidden_dims, steps, seed) for one in generated]
-        weights = map_units(clone_network, units, default_workers())
+        shapes = [one.hidden_dims for one in generated]
+        units = plan_clones(shapes, demos, steps=steps, seed=seed)
+        trained = map_units(train_unit, units, default_workers())
+        networks = in_order((unit.indices for unit in units), trained)
         cloned_s = (time.perf_counter() - started) / share
         cloned = frontier.run_race(
-            [Network(*pair) for pair in zip((u.hidden_dims for u in units), weights, strict=True)],
+            [Network(dims, one.weights) for dims, one in zip(shapes, networks, strict=True)],
             demos.interface,
             TaskRef(demos.interface.task),
             params.frontier,

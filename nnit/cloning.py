@@ -11,12 +11,8 @@ from torch import Tensor
 
 from nnit.demos import Demos
 from nnit.mlp import ACTION, Architecture, MlpSpec, Network, Output, PolicyInterface
-from nnit.seeding import torch_generator
 from nnit.training import prepare_torch
 
-CLONE_LEARNING_RATE = 2e-3
-CLONE_BATCH_SIZE = 256
-ADAM_EPSILON = 1e-8  # torch's
 SATURATION = 0.999  # a label beyond it is at the bound of the action
 WORST_LOSS = 1e30  # the largest that artifacts hold
 
@@ -56,15 +52,28 @@ def cloning_data(demos: Demos, device: str = "cpu") -> CloningData:
     )
 
 
+def resample_episodes(
+    episode_ends: np.ndarray, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw whole episodes with replacement, as many as there are.
+
+    Args:
+        episode_ends: ``(E,)``, cumulative.
+        generator: Draws them.
+
+    Returns:
+        The numbers of their transitions, and where each drawn episode ends among these.
+    """
+    starts = np.concatenate([[0], episode_ends[:-1]])
+    chosen = generator.integers(len(starts), size=len(starts))
+    rows = np.concatenate([np.arange(int(starts[e]), int(episode_ends[e])) for e in chosen])
+    return rows, np.cumsum(episode_ends[chosen] - starts[chosen])
+
+
 def bootstrap(data: CloningData, generator: np.random.Generator) -> CloningData:
     """Resample whole episodes with replacement, as many as there are."""
-    starts = np.concatenate([[0], data.episode_ends[:-1]])
-    chosen = generator.integers(len(starts), size=len(starts))
-    ends = data.episode_ends
-    index = np.concatenate([np.arange(int(starts[e]), int(ends[e])) for e in chosen])
-    lengths = ends[chosen] - starts[chosen]
+    index, ends = resample_episodes(data.episode_ends, generator)
     rows = torch.from_numpy(index).to(data.observations.device)
-    ends = np.cumsum(lengths)
     return CloningData(data.observations[rows], data.actions[rows], ends, data.output)
 
 
@@ -85,6 +94,34 @@ def cloning_loss(predicted: Tensor, actions: Tensor, output: Output = ACTION) ->
     undershoot = (actions <= -SATURATION) & (predicted < actions)
     error = (predicted - actions).masked_fill(overshoot | undershoot, 0)
     return error.square().mean()
+
+
+def loss_targets(data: CloningData) -> Tensor:
+    """Return what ``loss_gradient`` needs to know of each transition.
+
+    Returns:
+        ``(N, 2 * act_dim)``, the lowest and the highest outputs that are right: the label, and
+        what is beyond it where it is at the bound. Of classes ``(N, act_dim)``, the labels.
+    """
+    if data.output != ACTION:
+        return data.actions
+    lowest = data.actions.masked_fill(data.actions <= -SATURATION, -math.inf)
+    highest = data.actions.masked_fill(data.actions >= SATURATION, math.inf)
+    return torch.cat([lowest, highest], dim=1)
+
+
+def loss_gradient(predicted: Tensor, targets: Tensor, output: Output = ACTION) -> Tensor:
+    """Return the gradient of ``cloning_loss`` by the outputs, for several networks at once.
+
+    Args:
+        predicted: Outputs, ``(K, B, act_dim)``.
+        targets: Rows of ``loss_targets``, ``(K, B, ...)``.
+        output: What the outputs are.
+    """
+    if output != ACTION:
+        return (predicted.softmax(dim=-1) - targets) / predicted.shape[1]
+    lowest, highest = targets.chunk(2, dim=-1)
+    return (predicted - predicted.clamp(lowest, highest)) * (2 / predicted[0].numel())
 
 
 def run_mlp(layers: list[LayerTensors], x: Tensor) -> Tensor:
@@ -180,71 +217,3 @@ def initialise_flat(spec: MlpSpec, generator: torch.Generator) -> Tensor:
             drawn = torch.rand(size, generator=generator)
             parts.append((2 * drawn - 1) / math.sqrt(fan_in))
     return torch.cat(parts)
-
-
-def train_alone(
-    spec: MlpSpec,
-    flat: Tensor,
-    data: CloningData,
-    *,
-    steps: int,
-    learning_rate: float,
-    batch_size: int,
-    generator: torch.Generator,
-    epsilon: float = ADAM_EPSILON,
-) -> Tensor:
-    """Clone with one network: Adam with a cosine schedule, from the weights ``flat``.
-
-    Args:
-        spec: The network's shape.
-        flat: Initial weights ``(num_parameters,)``; not changed.
-        data: Demonstrations.
-        steps: Optimiser steps.
-        learning_rate: At the start; zero at the end.
-        batch_size: Transitions a step.
-        generator: Draws the batches.
-        epsilon: Adam's. Every weight moves by about the learning rate while its gradients are
-            well above epsilon; those below, which the loss hardly feels, nearly stay.
-
-    Returns:
-        The trained weights ``(num_parameters,)``.
-    """
-    parameters = flat.detach().clone().requires_grad_()
-    optimizer = torch.optim.Adam([parameters], lr=learning_rate, eps=epsilon, fused=True)
-    layers = layers_from_flat(spec, parameters)
-    for step in range(steps):
-        optimizer.param_groups[0]["lr"] = (
-            learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps))
-        )
-        rows = torch.randint(len(data), (batch_size,), generator=generator)
-        rows = rows.to(data.actions.device)
-        loss = data.loss(run_mlp(layers, data.observations[rows]), rows)
-        (parameters.grad,) = torch.autograd.grad(loss, parameters, retain_graph=True)
-        optimizer.step()
-    return parameters.detach()
-
-
-class CloneUnit(NamedTuple):
-    """Clone one architecture from scratch, as a unit of work for a process."""
-
-    demos: Demos
-    hidden_dims: Architecture
-    steps: int
-    seed: int
-
-
-def clone_network(unit: CloneUnit) -> np.ndarray:
-    """Clone directly with all demonstrations; returns the flat weights ``(num_parameters,)``."""
-    prepare_torch()
-    spec = unit.demos.interface.spec(unit.hidden_dims)
-    generator = torch_generator(unit.seed, "clone", *unit.hidden_dims)
-    trained = train_alone(
-        spec,
-        initialise_flat(spec, generator),
-        cloning_data(unit.demos),
-        steps=unit.steps,
-        learning_rate=CLONE_LEARNING_RATE,
-        batch_size=CLONE_BATCH_SIZE,
-        generator=generator,
-    )
-    return trained.numpy()

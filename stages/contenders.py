@@ -14,16 +14,16 @@ from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.samples import read_samples
 from nnit.artifacts.state import UnitStore
 from nnit.artifacts.zoo import read_zoo
-from nnit.cloning import CloneUnit, clone_network
 from nnit.demos import Demos
 from nnit.errors import UsageError
 from nnit.ghn.model import write_networks
+from nnit.groups.units import GroupUnit, TrainedNetwork, in_order, plan_clones, train_unit
 from nnit.growing import grow_network, plan_growth
 from nnit.mlp import Architecture, Network, PolicyInterface, format_architecture
-from nnit.parallel import default_workers, map_units
 from nnit.progress import Progress
 from nnit.rollout.episodes import EvaluationRequest
 from nnit.seeding import derive_seed
+from stages.fan_out import Arrays, fan_out, pack_networks, unpack_networks
 from stages.hypernetwork import load_hypernetwork, require_decoding_memory
 from stages.lineage import require_same_task
 from stages.params import Params, RunOptions
@@ -196,10 +196,10 @@ def ask_ghn_and_grow(
     return replace(asked, requests=(*asked.requests, *grown))
 
 
-class TimedWeights(NamedTuple):
-    """A network that was cloned, and the seconds of one worker that it took."""
+class TimedNetworks(NamedTuple):
+    """Networks that were cloned together, and the seconds of one worker that they took."""
 
-    weights: np.ndarray  # (num_parameters,) float32
+    networks: list[TrainedNetwork]
     seconds: float
 
 
@@ -207,13 +207,15 @@ class Cloned(NamedTuple):
     """The networks that were cloned directly."""
 
     requests: list[EvaluationRequest]
-    seconds: list[float]  # of each; of one that an interrupted run had made, those of then
+    seconds: list[
+        float
+    ]  # of each, its share of its unit; where a stopped run made it, those of then
 
 
-def clone_timed(unit: CloneUnit) -> TimedWeights:
-    """Clone one network and take the time, as a unit of work for a process."""
+def clone_timed(unit: GroupUnit) -> TimedNetworks:
+    """Clone some networks and take the time, as a unit of work for a process."""
     started = time.perf_counter()
-    return TimedWeights(clone_network(unit), time.perf_counter() - started)
+    return TimedNetworks(train_unit(unit), time.perf_counter() - started)
 
 
 def clone_directly(
@@ -225,29 +227,46 @@ def clone_directly(
     progress: Progress,
 ) -> Cloned:
     """Clone a network of every shape from scratch with all demonstrations: the ceiling."""
-    seed, steps = derive_seed(options.seed, "clone"), params.rollout.clone_steps
-    units = [CloneUnit(demos, shape, steps, seed) for shape in contenders.shapes]
-    made = {k: found for k in range(len(units)) if (found := store.load(f"cloned-{k}"))}
-    todo = [k for k in range(len(units)) if k not in made]
-    progress.start("cloning", len(units), len(made))
+    shapes = contenders.shapes
+    units = plan_clones(
+        shapes,
+        demos,
+        steps=params.rollout.clone_steps,
+        seed=derive_seed(options.seed, "clone"),
+        device=options.device,
+    )
 
-    def keep(index: int, result: TimedWeights) -> None:
-        made[todo[index]] = {"weights": result.weights, "seconds": np.array([result.seconds])}
-        store.save(f"cloned-{todo[index]}", made[todo[index]])
+    def pack(timed: TimedNetworks) -> Arrays:
+        return {**pack_networks(timed.networks), "seconds": np.array([timed.seconds])}
 
-    workers = options.workers or default_workers()
-    map_units(clone_timed, [units[k] for k in todo], workers, progress, on_result=keep)
+    packed = fan_out(
+        "cloning",
+        clone_timed,
+        units,
+        pack,
+        store,
+        options,
+        progress,
+        unit_sizes=[len(unit.indices) for unit in units],
+        kept_as="cloned-groups",
+    )
+    networks = in_order((unit.indices for unit in units), map(unpack_networks, packed))
     training_range = params.architectures.training_range()
     requests = [
         _request(
             f"cloned-{format_architecture(shape)}",
             "cloned",
-            Network(shape, made[k]["weights"]),
+            Network(shape, network.weights),
             training_range,
         )
-        for k, shape in enumerate(contenders.shapes)
+        for shape, network in zip(shapes, networks, strict=True)
     ]
-    return Cloned(requests, [float(made[k]["seconds"][0]) for k in range(len(units))])
+    seconds = [
+        float(arrays["seconds"][0]) / len(unit.indices)
+        for unit, arrays in zip(units, packed, strict=True)
+        for _ in unit.indices
+    ]
+    return Cloned(requests, seconds)
 
 
 def _read_samples(

@@ -16,15 +16,17 @@ from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.state import clear_state
 from nnit.artifacts.zoo import write_zoo
+from nnit.groups.units import train_unit
 from nnit.mlp import Architecture
 from nnit.progress import Progress, silent
 from nnit.seeding import derive_seed
-from nnit.zoo.alone import clone_members, plan_alone
+from nnit.zoo.alone import plan_alone
 from nnit.zoo.export import member_architectures
 from nnit.zoo.members import ModelZoo
 from stages.checkpoints import Run, naming_the_way_on, open_units, run_key
+from stages.fan_out import train_networks
 from stages.params import Params, RunOptions
-from stages.zoo_export import fan_out, pack_networks, zoo_in_order
+from stages.zoo_export import zoo_in_order
 
 ONLY_BRANCH = 0  # networks that were trained alone have no branch in common
 
@@ -93,15 +95,20 @@ def run(
 
     seed = derive_seed(options.seed, "zoo-alone")
     units = plan_alone(
-        architectures, demos, steps=section.steps, learning_rate=section.learning_rate, seed=seed
+        architectures,
+        demos,
+        steps=section.steps,
+        learning_rate=section.learning_rate,
+        seed=seed,
+        device=options.device,
     )
     started = time.perf_counter()
     with naming_the_way_on(outputs.zoo):
-        written = fan_out("networks", clone_members, units, pack_networks, store, options, progress)
+        networks = train_networks(train_unit, units, store, options, progress)
     cloning_s = time.perf_counter() - started
 
     branches = [ONLY_BRANCH] * len(architectures)
-    zoo = zoo_in_order(architectures, branches, section.steps, written, demos)
+    zoo = zoo_in_order(architectures, branches, section.steps, networks, demos)
     provenance = Provenance("zoo-alone", decides, options.seed, parents)
     write_zoo(outputs.zoo, zoo, provenance, force=options.force)
     clear_state(outputs.zoo)

@@ -5,10 +5,10 @@ Reads:   ghn      kind "ghn",   schema 1
 Writes:  zoo      kind "zoo",   schema 1
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -16,30 +16,29 @@ from nnit.architectures import refuse_held_out
 from nnit.artifacts.demos import read_demos
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
-from nnit.artifacts.state import UnitStore, clear_state
+from nnit.artifacts.state import clear_state
 from nnit.artifacts.zoo import write_zoo
 from nnit.demos import Demos
+from nnit.groups.training import CloningSettings
+from nnit.groups.units import TrainedNetwork
 from nnit.mlp import Architecture
-from nnit.parallel import default_workers, map_units
 from nnit.progress import Progress, silent
 from nnit.seeding import derive_seed
 from nnit.zoo.export import (
     BranchUnit,
     ExportSettings,
-    MemberUnit,
-    WrittenNetwork,
+    member_architectures,
     plan_members,
     train_branch,
     write_members,
 )
 from nnit.zoo.members import ModelZoo, ZooMember, build_zoo
 from stages.checkpoints import Run, naming_the_way_on, open_units, run_key
+from stages.fan_out import fan_out, train_networks
 from stages.hypernetwork import load_hypernetwork
 from stages.lineage import refuse_trained_on_held_out, require_same_task, trained_on
 from stages.params import Params, RunOptions
 
-Unit = TypeVar("Unit")
-Arrays = dict[str, np.ndarray]
 BRANCH_WEIGHT_DECAY = 0.01
 
 
@@ -104,21 +103,26 @@ def run(
 
     config = ghn.model.config
     branch_units = [
-        BranchUnit(branch, config, ghn.tensors, demos, training_range, settings)
+        BranchUnit(branch, config, ghn.tensors, demos, training_range, settings, options.device)
         for branch in range(settings.branches)
     ]
+    architectures = member_architectures(
+        training_range,
+        networks=settings.networks,
+        repeated=settings.repeated,
+        repeats=settings.repeats,
+        seed=settings.seed,
+    )
+    refuse_held_out(architectures, training_range, str(outputs.zoo))
     with naming_the_way_on(outputs.zoo):
         branches = fan_out(
             "branches", train_branch, branch_units, lambda arrays: arrays, store, options, progress
         )
-        member_units = plan_members(branches, config, demos, training_range, settings)
-        architectures = [a for unit in member_units for a in unit.architectures]
-        refuse_held_out(architectures, training_range, str(outputs.zoo))
-        written = fan_out(
-            "networks", write_members, member_units, pack_networks, store, options, progress
-        )
+        units = plan_members(branches, config, demos, architectures, settings, options.device)
+        networks = train_networks(write_members, units, store, options, progress)
 
-    zoo = assemble(member_units, written, demos, settings)
+    dealt = [k % settings.branches for k in range(len(architectures))]
+    zoo = zoo_in_order(architectures, dealt, settings.fine_tuning.steps, networks, demos)
     trained_with = trained_on(decides["architectures"], ghn.params["architectures"])
     provenance = Provenance("zoo-export", {**decides, **trained_with}, options.seed, parents)
     write_zoo(outputs.zoo, zoo, provenance, force=options.force)
@@ -149,60 +153,13 @@ def export_settings(params: Params, seed: int) -> ExportSettings:
         branch_batch_size=params.ghn_train.batch_size,
         branch_learning_rate=section.branch_learning_rate,
         weight_decay=BRANCH_WEIGHT_DECAY,
-        fine_tune_steps=section.fine_tune_steps,
-        fine_tune_batch_size=section.batch_size,
-        fine_tune_learning_rate=section.fine_tune_learning_rate,
-        fine_tune_epsilon=section.fine_tune_epsilon,
+        fine_tuning=CloningSettings(
+            section.fine_tune_steps,
+            section.batch_size,
+            section.fine_tune_learning_rate,
+            section.fine_tune_epsilon,
+        ),
         seed=derive_seed(seed, "zoo-export"),
-    )
-
-
-def fan_out(
-    label: str,
-    function: Callable[[Unit], object],
-    units: Sequence[Unit],
-    pack: Callable[..., Arrays],
-    store: UnitStore,
-    options: RunOptions,
-    progress: Progress,
-) -> list[Arrays]:
-    """Run units that are not in the store over processes, and keep each as it finishes."""
-    arrays = {k: found for k in range(len(units)) if (found := store.load(f"{label}-{k}"))}
-    todo = [k for k in range(len(units)) if k not in arrays]
-    progress.start(label, len(units), len(arrays))
-
-    def keep(index: int, result: object) -> None:
-        k = todo[index]
-        arrays[k] = pack(result)
-        store.save(f"{label}-{k}", arrays[k])
-
-    workers = options.workers or default_workers()
-    map_units(function, [units[k] for k in todo], workers, progress, on_result=keep)
-    return [arrays[k] for k in range(len(units))]
-
-
-def pack_networks(networks: list[WrittenNetwork]) -> Arrays:
-    """Turn finished networks into arrays for the store."""
-    packed = {f"weights-{k}": network.weights for k, network in enumerate(networks)}
-    return {**packed, "losses": np.array([network.loss for network in networks])}
-
-
-def assemble(
-    units: list[MemberUnit], written: list[Arrays], demos: Demos, settings: ExportSettings
-) -> ModelZoo:
-    """Put the networks of all units into the order of the zoo."""
-    members: dict[int, tuple[ZooMember, np.ndarray]] = {}
-    for unit, arrays in zip(units, written, strict=True):
-        for k, (index, architecture) in enumerate(
-            zip(unit.indices, unit.architectures, strict=True)
-        ):
-            loss = float(arrays["losses"][k])
-            steps = settings.fine_tune_steps
-            member = ZooMember(architecture, unit.branch, steps, loss, float("nan"))
-            members[index] = (member, arrays[f"weights-{k}"])
-    ordered = [members[index] for index in sorted(members)]
-    return build_zoo(
-        [member for member, _ in ordered], [weights for _, weights in ordered], demos.interface
     )
 
 
@@ -210,25 +167,23 @@ def zoo_in_order(
     architectures: Sequence[Architecture],
     branches: Sequence[int],
     steps: int,
-    written: Sequence[Arrays],
+    networks: Sequence[TrainedNetwork],
     demos: Demos,
 ) -> ModelZoo:
-    """Put the networks of units that are in the order of the zoo into one.
+    """Make a zoo of networks that are in its order.
 
     Args:
         architectures: Of each network.
         branches: Of each network.
         steps: That each was trained alone for.
-        written: What ``pack_networks`` packed of each unit.
+        networks: Their weights and losses.
         demos: What they were trained on.
     """
-    weights = [a[f"weights-{k}"] for a in written for k in range(len(a["losses"]))]
-    losses = [float(loss) for arrays in written for loss in arrays["losses"]]
     members = [
-        ZooMember(widths, branch, steps, loss, float("nan"))
-        for widths, branch, loss in zip(architectures, branches, losses, strict=True)
+        ZooMember(widths, branch, steps, network.loss, float("nan"))
+        for widths, branch, network in zip(architectures, branches, networks, strict=True)
     ]
-    return build_zoo(members, weights, demos.interface)
+    return build_zoo(members, [network.weights for network in networks], demos.interface)
 
 
 def summarise(zoo: ModelZoo) -> Summary:

@@ -19,17 +19,20 @@ from nnit.artifacts.zoo import write_zoo
 from nnit.diffusion.batch import UNKNOWN_BRANCH
 from nnit.diffusion.sampler import SampleRequest, sample_networks
 from nnit.errors import InterruptedRunError
+from nnit.groups.training import CloningSettings
+from nnit.groups.units import train_unit
 from nnit.mlp import Architecture, Network
 from nnit.progress import Progress, silent
 from nnit.seeding import derive_seed, torch_generator
 from nnit.training import prepare_torch
 from nnit.zoo.export import member_architectures
-from nnit.zoo.refine import Draft, RefineSettings, plan_refining, refine_members
+from nnit.zoo.refine import Draft, plan_refining
 from stages.checkpoints import Run, naming_the_way_on, open_units, run_key
+from stages.fan_out import train_networks
 from stages.generator import Generator, choose_task, generator_of, read_generator
 from stages.lineage import refuse_trained_on_held_out, require_same_task, trained_on
 from stages.params import Params, RunOptions
-from stages.zoo_export import Summary, fan_out, pack_networks, summarise, zoo_in_order
+from stages.zoo_export import Summary, summarise, zoo_in_order
 
 DRAFTS = "drafts"  # how the store calls what was sampled
 DRAFTS_PER_FILE = 10  # that are lost at most where a run is stopped
@@ -92,16 +95,15 @@ def run(
 
     with naming_the_way_on(outputs.zoo):
         drafts = sampled(generator, architectures, params, store, options, progress)
-        units = plan_refining(drafts, demos, refine_settings(params, options.seed))
-        written = fan_out(
-            "networks", refine_members, units, pack_networks, store, options, progress
-        )
+        seed = derive_seed(options.seed, "zoo-export")  # bootstraps are that zoo's
+        units = plan_refining(drafts, demos, refine_settings(params), seed, options.device)
+        networks = train_networks(train_unit, units, store, options, progress)
 
     zoo = zoo_in_order(
         [draft.network.hidden_dims for draft in drafts],
         [draft.branch for draft in drafts],
         params.zoo_refine.steps,
-        written,
+        networks,
         demos,
     )
     trained_with = trained_on(decides["architectures"], trained.params["architectures"])
@@ -135,15 +137,11 @@ def deciding_params(params: Params) -> dict[str, Any]:
     }
 
 
-def refine_settings(params: Params, seed: int) -> RefineSettings:
-    """Return the library's settings; bootstraps are those of a zoo exported with this seed."""
+def refine_settings(params: Params) -> CloningSettings:
+    """Return the library's settings."""
     section = params.zoo_refine
-    return RefineSettings(
-        steps=section.steps,
-        batch_size=section.batch_size,
-        learning_rate=section.learning_rate,
-        epsilon=section.epsilon,
-        seed=derive_seed(seed, "zoo-export"),
+    return CloningSettings(
+        section.steps, section.batch_size, section.learning_rate, section.epsilon
     )
 
 

@@ -9,28 +9,22 @@ Everything here is a unit of work that depends on its arguments alone, so that i
 process.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from nnit.architectures import TrainingRange, sample_architecture
-from nnit.cloning import (
-    bootstrap,
-    cloning_data,
-    evaluate_loss,
-    layers_from_flat,
-    train_alone,
-)
+from nnit.cloning import bootstrap, cloning_data
 from nnit.demos import Demos
 from nnit.ghn.model import GhnConfig, load_ghn, write_networks
 from nnit.ghn.training import GhnTrainingSettings, train_ghn
+from nnit.groups.training import CloningSettings, Pupil
+from nnit.groups.units import GroupUnit, TrainedNetwork, plan_units, train_unit
 from nnit.mlp import Architecture
-from nnit.seeding import derive_seed, numpy_generator, torch_generator
+from nnit.seeding import derive_seed, numpy_generator
 from nnit.training import build_optimizer, model_arrays, prepare_torch
-
-MEMBERS_PER_UNIT = 10
 
 
 @dataclass(frozen=True)
@@ -46,10 +40,7 @@ class ExportSettings:
     branch_batch_size: int
     branch_learning_rate: float  # the peak
     weight_decay: float
-    fine_tune_steps: int
-    fine_tune_batch_size: int
-    fine_tune_learning_rate: float
-    fine_tune_epsilon: float
+    fine_tuning: CloningSettings
     seed: int
 
 
@@ -62,37 +53,32 @@ class BranchUnit(NamedTuple):
     demos: Demos
     training_range: TrainingRange
     settings: ExportSettings
+    device: str = "cpu"
 
 
 class MemberUnit(NamedTuple):
     """Write and fine-tune some networks of one branch."""
 
-    indices: tuple[int, ...]  # of the networks in the zoo
-    architectures: tuple[Architecture, ...]
-    branch: int
     config: GhnConfig
     arrays: dict[str, np.ndarray]  # of the branch
-    demos: Demos
-    settings: ExportSettings
+    training: GroupUnit  # of networks that the branch has yet to write
 
-
-class WrittenNetwork(NamedTuple):
-    """One finished network."""
-
-    weights: np.ndarray  # (num_parameters,) float32
-    loss: float  # cloning loss over all demonstrations
+    @property
+    def indices(self) -> tuple[int, ...]:
+        """Of the networks in the zoo, in the order in which they are trained."""
+        return self.training.indices
 
 
 def train_branch(unit: BranchUnit) -> dict[str, np.ndarray]:
     """Train a copy of the hypernetwork on with its own seed and bootstrap; return its arrays."""
     prepare_torch()
     settings = unit.settings
-    ghn = load_ghn(unit.config, unit.arrays)
+    ghn = load_ghn(unit.config, unit.arrays).to(unit.device)
     resampled = numpy_generator(settings.seed, "bootstrap", unit.branch)
     steps = train_ghn(
         ghn,
         build_optimizer(ghn, settings.weight_decay),
-        bootstrap(cloning_data(unit.demos), resampled),
+        bootstrap(cloning_data(unit.demos, unit.device), resampled),
         unit.demos.interface,
         lambda generator: sample_architecture(generator, unit.training_range),
         GhnTrainingSettings(
@@ -134,51 +120,54 @@ def plan_members(
     branches: list[dict[str, np.ndarray]],
     config: GhnConfig,
     demos: Demos,
-    training_range: TrainingRange,
+    architectures: Sequence[Architecture],
     settings: ExportSettings,
+    device: str = "cpu",
 ) -> list[MemberUnit]:
-    """Deal the networks of the zoo out to the branches in turn, a few to a unit."""
-    everything = member_architectures(
-        training_range,
-        networks=settings.networks,
-        repeated=settings.repeated,
-        repeats=settings.repeats,
-        seed=settings.seed,
-    )
+    """Deal the networks of the zoo out to the branches in turn, and those of each to units.
+
+    Members of a branch learn from the bootstrap that made the branch.
+
+    Args:
+        branches: The arrays of each.
+        config: Of the hypernetwork.
+        demos: What networks learn from.
+        architectures: Of each network, in the order of the zoo.
+        settings: How the zoo is made.
+        device: Where they are trained.
+    """
     units = []
     for branch, arrays in enumerate(branches):
-        mine = range(branch, len(everything), settings.branches)
-        for start in range(0, len(mine), MEMBERS_PER_UNIT):
-            indices = tuple(mine[start : start + MEMBERS_PER_UNIT])
-            architectures = tuple(everything[index] for index in indices)
-            units.append(
-                MemberUnit(indices, architectures, branch, config, arrays, demos, settings)
+        mine = range(branch, len(architectures), len(branches))
+        resampled = derive_seed(settings.seed, "bootstrap", branch)
+        pupils = [
+            Pupil(
+                architectures[index],
+                derive_seed(settings.seed, "fine-tune", index),
+                bootstrap=resampled,
             )
+            for index in mine
+        ]
+        for unit in plan_units(pupils, demos, settings.fine_tuning, device):
+            indices = tuple(mine[k] for k in unit.indices)
+            units.append(MemberUnit(config, arrays, unit._replace(indices=indices)))
     return units
 
 
-def write_members(unit: MemberUnit) -> list[WrittenNetwork]:
-    """Ask the branch for each architecture, then train each network alone."""
+def write_members(unit: MemberUnit) -> list[TrainedNetwork]:
+    """Ask the branch for each architecture, then fine-tune the networks."""
     prepare_torch()
-    settings = unit.settings
-    ghn = load_ghn(unit.config, unit.arrays)
-    everything = cloning_data(unit.demos)
-    # Members of a branch learn from the bootstrap that made the branch.
-    data = bootstrap(everything, numpy_generator(settings.seed, "bootstrap", unit.branch))
-    written = []
-    for index, architecture in zip(unit.indices, unit.architectures, strict=True):
-        spec = unit.demos.interface.spec(architecture)
-        (network,) = write_networks(ghn, [spec])
-        flat = train_alone(
-            spec,
-            torch.from_numpy(network.weights),
-            data,
-            steps=settings.fine_tune_steps,
-            learning_rate=settings.fine_tune_learning_rate,
-            epsilon=settings.fine_tune_epsilon,
-            batch_size=settings.fine_tune_batch_size,
-            generator=torch_generator(settings.seed, "fine-tune", index),
+    ghn = load_ghn(unit.config, unit.arrays).to(unit.training.device)
+    interface = unit.training.demos.interface
+    written = tuple(
+        tuple(
+            pupil._replace(weights=network.weights)
+            for pupil, network in zip(
+                group,
+                write_networks(ghn, [interface.spec(pupil.hidden_dims) for pupil in group]),
+                strict=True,
+            )
         )
-        loss = evaluate_loss(layers_from_flat(spec, flat), everything)
-        written.append(WrittenNetwork(flat.numpy(), loss))
-    return written
+        for group in unit.training.groups
+    )
+    return train_unit(unit.training._replace(groups=written))

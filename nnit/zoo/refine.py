@@ -2,34 +2,16 @@
 
 Instead of a hypernetwork's branch, a generator writes the networks that are fine-tuned. A generator
 that goes on learning from these is the next round's.
-
-Everything here is a unit of work that depends on its arguments alone, so that it can run in any
-process.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
-import torch
-
-from nnit.cloning import bootstrap, cloning_data, evaluate_loss, layers_from_flat, train_alone
 from nnit.demos import Demos
+from nnit.groups.training import CloningSettings, Pupil
+from nnit.groups.units import GroupUnit, plan_units
 from nnit.mlp import Network
-from nnit.seeding import numpy_generator, torch_generator
-from nnit.training import prepare_torch
-from nnit.zoo.export import MEMBERS_PER_UNIT, WrittenNetwork
-
-
-@dataclass(frozen=True)
-class RefineSettings:
-    """How samples are trained on."""
-
-    steps: int
-    batch_size: int
-    learning_rate: float  # at the start; falls as a cosine
-    epsilon: float  # Adam's
-    seed: int
+from nnit.seeding import derive_seed
 
 
 class Draft(NamedTuple):
@@ -39,49 +21,28 @@ class Draft(NamedTuple):
     branch: int  # of the hypernetwork, that it was asked to be like
 
 
-class RefineUnit(NamedTuple):
-    """Train some samples on."""
-
-    indices: tuple[int, ...]  # of the networks in the zoo
-    drafts: tuple[Draft, ...]
-    demos: Demos
-    settings: RefineSettings
-
-
 def plan_refining(
-    drafts: Sequence[Draft], demos: Demos, settings: RefineSettings
-) -> list[RefineUnit]:
-    """Deal samples out to units, a few to each, in order."""
-    units = []
-    for start in range(0, len(drafts), MEMBERS_PER_UNIT):
-        chosen = tuple(drafts[start : start + MEMBERS_PER_UNIT])
-        indices = tuple(range(start, start + len(chosen)))
-        units.append(RefineUnit(indices, chosen, demos, settings))
-    return units
-
-
-def refine_members(unit: RefineUnit) -> list[WrittenNetwork]:
-    """Train every network of a unit on; its loss is over all episodes.
+    drafts: Sequence[Draft], demos: Demos, settings: CloningSettings, seed: int, device: str = "cpu"
+) -> list[GroupUnit]:
+    """Plan to train every sample on.
 
     Networks of a branch learn from one bootstrap of the demonstrations, as when a zoo is exported:
     otherwise samples of all branches would grow alike.
+
+    Args:
+        drafts: The samples, in the order of the zoo.
+        demos: What they learn from.
+        settings: How.
+        seed: Of the zoo; bootstraps are those of a zoo exported with it.
+        device: Where they are trained.
     """
-    prepare_torch()
-    settings = unit.settings
-    everything = cloning_data(unit.demos)
-    written = []
-    for index, (network, branch) in zip(unit.indices, unit.drafts, strict=True):
-        spec = unit.demos.interface.spec(network.hidden_dims)
-        flat = train_alone(
-            spec,
-            torch.tensor(network.weights),
-            bootstrap(everything, numpy_generator(settings.seed, "bootstrap", branch)),
-            steps=settings.steps,
-            learning_rate=settings.learning_rate,
-            batch_size=settings.batch_size,
-            generator=torch_generator(settings.seed, "refine", index),
-            epsilon=settings.epsilon,
+    pupils = [
+        Pupil(
+            network.hidden_dims,
+            derive_seed(seed, "refine", index),
+            network.weights,
+            derive_seed(seed, "bootstrap", branch),
         )
-        loss = evaluate_loss(layers_from_flat(spec, flat), everything)
-        written.append(WrittenNetwork(flat.numpy(), loss))
-    return written
+        for index, (network, branch) in enumerate(drafts)
+    ]
+    return plan_units(pupils, demos, settings, device)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from nnit_cli.options import (
+    DeviceOption,
     OutOption,
     ResumeOption,
     RunFlags,
@@ -32,12 +33,13 @@ def zoo_alone_command(
     learning_rate: Annotated[
         float | None, param_option("--learning-rate", help="At the start.")
     ] = None,
+    device: DeviceOption = "auto",
     workers: WorkersOption = 0,
     resume: ResumeOption = False,
 ) -> None:
     """Write the unaligned zoo: zoo-export's architectures, each initialised and cloned alone."""
     section = {"networks": networks, "steps": steps, "learning_rate": learning_rate}
-    session = open_session("zoo-alone", run, section, workers=workers, resume=resume)
+    session = open_session("zoo-alone", run, section, device=device, workers=workers, resume=resume)
 
     from stages import zoo_alone
 

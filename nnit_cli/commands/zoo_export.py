@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from nnit_cli.options import (
+    DeviceOption,
     OutOption,
     ResumeOption,
     RunFlags,
@@ -57,6 +58,7 @@ def zoo_export_command(
     batch_size: Annotated[
         int | None, param_option("--batch-size", help="Transitions in a batch.")
     ] = None,
+    device: DeviceOption = "auto",
     workers: WorkersOption = 0,
     resume: ResumeOption = False,
 ) -> None:
@@ -73,7 +75,9 @@ def zoo_export_command(
         "fine_tune_epsilon": fine_tune_epsilon,
         "batch_size": batch_size,
     }
-    session = open_session("zoo-export", run, section, workers=workers, resume=resume)
+    session = open_session(
+        "zoo-export", run, section, device=device, workers=workers, resume=resume
+    )
 
     from stages import zoo_export
 

@@ -29,7 +29,7 @@ from stages import baseline, flat_sample, zoo_alone
 from stages.params import RunOptions
 
 WIDEST = 24  # of the networks of the tiny zoo
-MANY = with_section(PARAMS, "zoo-alone", networks=4, steps=3)  # and 8 repeated: two units
+MANY = with_section(PARAMS, "zoo-alone", networks=24, steps=3)  # and 8 repeated: two units
 
 
 def alone(source: Path, out: Path, *, params=MANY, progress=None, **options):
@@ -100,13 +100,15 @@ def test_unaligned_zoo_is_the_same_whatever_the_workers_and_interruptions(
     alone(pipeline, tmp_path / "two", workers=2)
     assert tree(tmp_path / "two") == tree(alone_zoo)
     out = tmp_path / "out"
+    stopped = Recorder(1)
     with pytest.raises(InterruptedRunError, match="go on with the same command and --resume"):
-        alone(pipeline, out, progress=Recorder(1))
+        alone(pipeline, out, progress=stopped)
     with pytest.raises(UsageError, match=r"1 finished unit .* is saved; go on with --resume"):
         alone(pipeline, out)
     resumed = Recorder()
     alone(pipeline, out, resume=True, progress=resumed)
-    assert resumed.parts == [("networks", 2, 1)]
+    assert resumed.parts == [("networks", 32, stopped.units)]
+    assert 0 < stopped.units < 32
     assert tree(out) == tree(alone_zoo)
     assert names(tmp_path) == ["out", "two"]
     alone(pipeline, tmp_path / "other", seed=1)

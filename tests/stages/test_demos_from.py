@@ -6,8 +6,8 @@ import pytest
 from nnit.artifacts.demos import read_demos
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.samples import Sample, SampleSet, read_samples, write_samples
-from nnit.cloning import CloneUnit, clone_network
 from nnit.errors import UsageError, WrongKindError
+from nnit.groups.units import plan_clones, train_unit
 from nnit.mlp import Network
 from nnit.policy import NumpyPolicy
 from nnit.tasks.registry import get_task
@@ -19,15 +19,20 @@ PARAMS = Params.model_validate({"task": TASK, "demos": {"episodes": 4}})
 CPU = RunOptions(device="cpu", workers=1)
 
 
+def cloned(found, steps):
+    """Clone a small network."""
+    (unit,) = plan_clones([(16,)], found, steps=steps, seed=0)
+    (network,) = train_unit(unit)
+    return Network((16,), network.weights)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Demonstrations of the expert, and two networks cloned from them, one badly."""
     folder = tmp_path_factory.mktemp("teachers")
     demos.run(PARAMS, demos.Inputs(), demos.Outputs(folder / "demos"), options=CPU)
     found, _ = read_demos(folder / "demos")
-    networks = [
-        Network((16,), clone_network(CloneUnit(found, (16,), steps, seed=0))) for steps in (300, 1)
-    ]
+    networks = [cloned(found, steps) for steps in (300, 1)]
     samples = tuple(Sample(network, 0, k) for k, network in enumerate(networks))
     write_samples(folder / "samples", SampleSet(samples, found.interface), Provenance("x", {}, 0))
     return folder

@@ -174,15 +174,16 @@ def test_finished_output_is_not_resumed(name, pipeline, tmp_path):
         run(name, pipeline, pipeline / COMMANDS[name].kind, resume=True)
 
 
-# Two branches and two units of networks; two clones and twelve episodes, two to a unit.
+# Two branches that write seven networks each; two clones in one group, and twelve episodes, two to
+# a unit.
 PARTS = {
-    "zoo-export": [("branches", 2), ("networks", 2)],
+    "zoo-export": [("branches", 2), ("networks", 14)],
     "rollout": [("cloning", 2), ("episodes", 12)],
 }
 # Stops in the first part and in the second; what each run finds done, part by part.
 STOPS = {
-    "zoo-export": [(1, [0]), (2, [1, 0]), (None, [2, 1])],
-    "rollout": [(1, [0]), (3, [1, 0]), (None, [2, 2])],
+    "zoo-export": [(1, [0]), (2, [1, 0]), (None, [2, 7])],
+    "rollout": [(1, [0, 0]), (2, [2, 0]), (None, [2, 2])],
 }
 
 
@@ -247,13 +248,13 @@ def test_finished_units_are_not_lost_without_being_asked(name, pipeline, tmp_pat
 def test_units_of_other_parameters_do_not_count(name, section, change, pipeline, tmp_path):
     """They are refused where anything that decides the artifact is another; --force drops them."""
     out, (label, total) = tmp_path / "out", PARTS[name][0]
-    stop(name, pipeline, out, 1)
+    first, _ = stop(name, pipeline, out, 1)
     other = with_section(PARAMS, section, **change)
     for resume in (False, True):
         with pytest.raises(UsageError, match=r"1 finished unit .* with other .*--force"):
             run(name, pipeline, out, params=other, resume=resume)
     progress, _ = stop(name, pipeline, out, 0, resume=True)
-    assert progress.parts == [(label, total, 1)]
+    assert progress.parts[0] == (label, total, first.units)
     progress, _ = stop(name, pipeline, out, 0, params=other, resume=True, force=True)
     assert progress.parts == [(label, total, 0)]
     assert names(tmp_path) == []

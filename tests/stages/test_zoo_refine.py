@@ -15,6 +15,7 @@ from stages import diffuse_train, tokenize, zoo_refine
 from stages.params import RunOptions
 
 REFINED = with_section(PARAMS, "zoo-refine", steps=3, batch_size=32)
+MANY = with_section(REFINED, "zoo-refine", steps=3, batch_size=32, networks=24)  # two units
 
 
 def refine(source, out, *, params=REFINED, seed=0, workers=1, resume=False, progress=None):
@@ -65,25 +66,28 @@ def test_no_steps_give_the_samples_and_steps_lower_their_loss(pipeline, refined,
 
 
 @pytest.mark.slow
-def test_the_same_whatever_the_workers_and_interruptions(pipeline, refined, tmp_path):
+def test_the_same_whatever_the_workers_and_interruptions(pipeline, tmp_path):
     """Two workers, or stopped after the samples and after a unit: the bytes of one go."""
-    refine(pipeline, tmp_path / "two", workers=2)
-    assert tree(tmp_path / "two") == tree(refined)
-    out, total = tmp_path / "out", len(read_zoo(refined)[0])
+    refine(pipeline, tmp_path / "one", params=MANY)
+    refine(pipeline, tmp_path / "two", params=MANY, workers=2)
+    assert tree(tmp_path / "two") == tree(tmp_path / "one")
+    out, total = tmp_path / "out", len(read_zoo(tmp_path / "one")[0])
     go_on = "go on with the same command and --resume"
     with pytest.raises(InterruptedRunError, match=f"stopped after 10 of {total} samples.*{go_on}"):
-        refine(pipeline, out, progress=Recorder(1))
+        refine(pipeline, out, params=MANY, progress=Recorder(1))
     with pytest.raises(UsageError, match=r"1 finished unit .* is saved; go on with --resume"):
-        refine(pipeline, out)
-    again = Recorder(total - 10 + 1)
+        refine(pipeline, out, params=MANY)
+    again = Recorder(total - 10 + 1)  # the other samples, and a unit of networks
     with pytest.raises(InterruptedRunError, match=go_on):
-        refine(pipeline, out, resume=True, progress=again)
+        refine(pipeline, out, params=MANY, resume=True, progress=again)
     assert again.parts[0] == ("drafts", total, 10)
     resumed = Recorder()
-    refine(pipeline, out, resume=True, progress=resumed)
-    assert resumed.parts == [("drafts", total, total), ("networks", 2, 1)]
-    assert tree(out) == tree(refined)
-    assert names(tmp_path) == ["out", "two"]
+    refine(pipeline, out, params=MANY, resume=True, progress=resumed)
+    trained = again.units - (total - 10)
+    assert 0 < trained < total
+    assert resumed.parts == [("drafts", total, total), ("networks", total, trained)]
+    assert tree(out) == tree(tmp_path / "one")
+    assert names(tmp_path) == ["one", "out", "two"]
 
 
 def test_a_generator_goes_on_from_its_own_refined_samples(pipeline, refined, tmp_path):

@@ -7,6 +7,7 @@ from nnit.architectures import sample_architecture
 from nnit.cloning import cloning_data
 from nnit.ghn.model import build_ghn
 from nnit.ghn.training import GhnTrainingSettings, train_ghn
+from nnit.groups.training import CloningSettings
 from nnit.training import build_optimizer, model_arrays
 from nnit.zoo.export import BranchUnit, ExportSettings, train_branch
 
@@ -20,10 +21,7 @@ SETTINGS = ExportSettings(
     branch_batch_size=32,
     branch_learning_rate=2e-3,
     weight_decay=0.01,
-    fine_tune_steps=15,
-    fine_tune_batch_size=32,
-    fine_tune_learning_rate=1e-3,
-    fine_tune_epsilon=1e-8,
+    fine_tuning=CloningSettings(steps=15, batch_size=32, learning_rate=1e-3),
     seed=3,
 )
 

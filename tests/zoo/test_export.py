@@ -11,24 +11,35 @@ from nnit.cloning import cloning_data, evaluate_loss, layers_from_flat
 from nnit.ghn.model import load_ghn, write_networks
 from nnit.mlp import split_layers
 from nnit.parallel import map_units
+from nnit.seeding import derive_seed
 from nnit.zoo.export import (
-    MEMBERS_PER_UNIT,
-    MemberUnit,
     member_architecture,
+    member_architectures,
     plan_members,
     train_branch,
     write_members,
 )
 
 WIDE = (24, 24)
+DIMS = ((16,), (8, 16), WIDE)
+
+
+def members(branches, settings, dims=DIMS, only=1):
+    """Plan a zoo of a branch; returns its one unit."""
+    (unit,) = plan_members(branches[only : only + 1], TINY_GHN, make_demos(), dims, settings)
+    return unit
+
+
+def by_place(unit):
+    """Write the networks of a unit; returns them in the order of the zoo."""
+    written = dict(zip(unit.indices, write_members(unit), strict=True))
+    return [written[index] for index in sorted(written)]
 
 
 @pytest.fixture(scope="session")
-def member_unit(branches, branch_units, settings):
+def member_unit(branches, settings):
     """Three networks of branch 1, to do."""
-    dims = ((16,), (8, 16), WIDE)
-    demos = branch_units[1].demos
-    return MemberUnit((5, 7, 11), dims, 1, TINY_GHN, branches[1], demos, settings)
+    return members(branches, settings)
 
 
 def test_branch_is_the_same_in_another_process(branch_units, branches):
@@ -46,31 +57,36 @@ def test_networks_are_the_same_in_another_process(member_unit):
         assert ours.loss == theirs.loss
 
 
-def test_a_network_does_not_depend_on_what_else_its_unit_writes(member_unit):
-    """Alone in a unit it comes out bit for bit the same."""
-    alone = member_unit._replace(indices=(11,), architectures=(WIDE,))
-    (network,) = write_members(alone)
-    np.testing.assert_array_equal(network.weights, write_members(member_unit)[2].weights)
+def test_a_network_does_not_depend_on_what_else_its_branch_writes(member_unit, branches, settings):
+    """In a zoo of other shapes but for its own it is the same, but for rounding."""
+    others = members(branches, settings, ((8,), (20,), WIDE))
+    ours = by_place(member_unit)[2]
+    np.testing.assert_allclose(by_place(others)[2].weights, ours.weights, atol=1e-5)
 
 
 def test_loss_of_a_network_is_that_over_all_demonstrations(member_unit):
     """Not over the bootstrap that it was trained on."""
-    data = cloning_data(member_unit.demos)
-    written = write_members(member_unit)
-    for dims, network in zip(member_unit.architectures, written, strict=True):
+    data = cloning_data(make_demos())
+    for dims, network in zip(DIMS, by_place(member_unit), strict=True):
         layers = layers_from_flat(INTERFACE.spec(dims), torch.from_numpy(network.weights))
         assert network.loss == evaluate_loss(layers, data)
 
 
-def test_fine_tuning_changes_a_network_and_no_steps_leave_it(member_unit, settings):
+def test_fine_tuning_changes_a_network_and_no_steps_leave_it(branches, settings):
     """With no steps the networks are the branch's own; with some they are better than those."""
-    untouched = write_members(member_unit._replace(settings=replace(settings, fine_tune_steps=0)))
-    ghn = load_ghn(TINY_GHN, member_unit.arrays)
-    specs = [INTERFACE.spec(dims) for dims in member_unit.architectures]
+
+    def tuned(steps):
+        tuning = replace(settings.fine_tuning, steps=steps)
+        return by_place(members(branches, replace(settings, fine_tuning=tuning)))
+
+    untouched = tuned(0)
+    ghn = load_ghn(TINY_GHN, branches[1])
+    specs = [INTERFACE.spec(dims) for dims in DIMS]
     for network, written in zip(write_networks(ghn, specs), untouched, strict=True):
         np.testing.assert_array_equal(network.weights, written.weights)
-    tuned = write_members(member_unit._replace(settings=replace(settings, fine_tune_steps=200)))
-    assert all(after.loss < before.loss for after, before in zip(tuned, untouched, strict=True))
+    assert all(
+        after.loss < before.loss for after, before in zip(tuned(200), untouched, strict=True)
+    )
 
 
 def test_no_member_is_ever_of_a_held_out_architecture():
@@ -83,33 +99,36 @@ def test_no_member_is_ever_of_a_held_out_architecture():
     assert len(drawn) > 5_000
 
 
+def test_architectures_of_a_zoo_are_those_drawn_and_then_the_repeated_ones(settings):
+    """Each of the repeated as often as it shall."""
+    found = member_architectures(RANGE, networks=7, repeated=((8,), (8, 8)), repeats=3, seed=5)
+    drawn = [member_architecture(index, RANGE, 5) for index in range(7)]
+    assert found == drawn + [(8,)] * 3 + [(8, 8)] * 3
+
+
 @pytest.mark.parametrize(("networks", "branches"), [(1, 1), (7, 3), (45, 4), (20, 2), (3, 4)])
 def test_every_network_of_the_zoo_is_planned_once(settings, networks, branches):
-    """Each index is in one unit, dealt to the branches in turn, with its own architecture.
-
-    Behind the drawn ones come the repeated ones, as often as they shall.
-    """
-    chosen = replace(settings, networks=networks, branches=branches)
-    units = plan_members([{}] * branches, TINY_GHN, make_demos(2), RANGE, chosen)
-    indices = [index for unit in units for index in unit.indices]
-    expected = [member_architecture(index, RANGE, chosen.seed) for index in range(networks)]
-    expected += [(8,)] * chosen.repeats
-    assert sorted(indices) == list(range(len(expected)))
+    """Each index is in one unit, of the branch whose turn it is, with its own shape and seeds."""
+    dims = [member_architecture(index, RANGE, settings.seed) for index in range(networks)]
+    arrays = [{"branch": np.array([k])} for k in range(branches)]
+    units = plan_members(arrays, TINY_GHN, make_demos(2), dims, settings)
+    assert sorted(index for unit in units for index in unit.indices) == list(range(networks))
     for unit in units:
-        assert 1 <= len(unit.indices) <= MEMBERS_PER_UNIT
-        assert {index % branches for index in unit.indices} == {unit.branch}
-        assert unit.architectures == tuple(expected[index] for index in unit.indices)
+        (branch,) = unit.arrays["branch"]
+        pupils = [pupil for group in unit.training.groups for pupil in group]
+        for index, pupil in zip(unit.indices, pupils, strict=True):
+            assert index % branches == branch
+            assert pupil.hidden_dims == dims[index]
+            assert pupil.seed == derive_seed(settings.seed, "fine-tune", index)
+            assert pupil.bootstrap == derive_seed(settings.seed, "bootstrap", int(branch))
 
 
 @pytest.fixture(scope="module")
-def pair(branches, branch_units, settings):
+def pair(branches, settings):
     """One architecture written by both branches and fine-tuned, as layers."""
-    unit = MemberUnit((0,), (WIDE,), 0, TINY_GHN, branches[0], branch_units[0].demos, settings)
-    networks = []
-    for branch, arrays in enumerate(branches):
-        (written,) = write_members(unit._replace(branch=branch, arrays=arrays))
-        networks.append(split_layers(INTERFACE.spec(WIDE), written.weights))
-    return networks
+    both = plan_members(branches, TINY_GHN, make_demos(), [WIDE, WIDE], settings)
+    networks = [network for unit in both for network in write_members(unit)]
+    return [split_layers(INTERFACE.spec(WIDE), network.weights) for network in networks]
 
 
 def test_branches_write_different_networks(pair):

@@ -1,0 +1,1 @@
+"""Many small networks, cloned side by side."""
