@@ -120,8 +120,9 @@ def loss_gradient(predicted: Tensor, targets: Tensor, output: Output = ACTION) -
     """
     if output != ACTION:
         return (predicted.softmax(dim=-1) - targets) / predicted.shape[1]
+    _, batch_size, act_dim = predicted.shape
     lowest, highest = targets.chunk(2, dim=-1)
-    return (predicted - predicted.clamp(lowest, highest)) * (2 / predicted[0].numel())
+    return (predicted - predicted.clamp(lowest, highest)) * (2 / (batch_size * act_dim))
 
 
 def run_mlp(layers: list[LayerTensors], x: Tensor) -> Tensor:

@@ -55,10 +55,14 @@ def plan_groups(
         widths = np.array(
             [[specs[k].obs_dim, *(out for out, _ in specs[k].layers)] for k in members]
         )
-        parts = _cut(
-            np.arange(len(members)), widths, costs._replace(product=costs.product * batch_size)
-        )
-        groups += [tuple(sorted(members[k] for k in part)) for part in parts]
+        whole_batch = costs._replace(product=costs.product * batch_size)
+        todo = [np.arange(len(members))]
+        while todo:
+            part = todo.pop()
+            halves = _cut(part, widths, whole_batch)
+            todo += halves
+            if not halves:
+                groups.append(tuple(sorted(members[k] for k in part)))
     return sorted(groups, key=lambda group: (-max(specs[k].num_macs for k in group), group))
 
 
@@ -73,12 +77,15 @@ def deal_out(groups: Iterable[tuple[int, ...]], least: int) -> list[list[tuple[i
 
 
 def _cut(members: np.ndarray, widths: np.ndarray, costs: GroupCosts) -> list[np.ndarray]:
-    """Cut a group in two as long as it is too large or that saves something.
+    """Cut a group in two if it is too large or that saves something.
 
     Args:
         members: ``(G,)``, rows of ``widths``.
         widths: ``(N, depth + 2)``, inputs and outputs included.
         costs: Of the machine; ``product`` is that of a whole batch.
+
+    Returns:
+        The halves; none where the group stays whole.
     """
     mine, count = widths[members], np.arange(1, len(members) + 1)
     too_large = len(members) > costs.largest
@@ -92,7 +99,7 @@ def _cut(members: np.ndarray, widths: np.ndarray, costs: GroupCosts) -> list[np.
         if len(cut) and cut.min() < best:
             best, at = float(cut.min()), int(cut.argmin()) + 1
             halves = [members[order[:at]], members[order[at:]]]
-    return [part for half in halves for part in _cut(half, widths, costs)] or [members]
+    return halves
 
 
 def _cost(count: np.ndarray, padded: np.ndarray, costs: GroupCosts) -> np.ndarray:

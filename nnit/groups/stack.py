@@ -128,14 +128,12 @@ def _stacked_layers(
     flat: Tensor, count: int, shapes: Sequence[tuple[int, int]]
 ) -> list[LayerTensors]:
     """View a flat vector as layers of weights ``(K, out, in)`` and biases ``(K, 1, out)``."""
-    layers, start = [], 0
-    for fan_out, fan_in in shapes:
-        middle = start + count * fan_out * fan_in
-        end = middle + count * fan_out
-        weight = flat[start:middle].view(count, fan_out, fan_in)
-        layers.append(LayerTensors(weight, flat[middle:end].view(count, 1, fan_out)))
-        start = end
-    return layers
+    sizes = [count * size for fan_out, fan_in in shapes for size in (fan_out * fan_in, fan_out)]
+    parts = flat[: sum(sizes)].split(sizes)
+    return [
+        LayerTensors(weight.view(count, fan_out, fan_in), bias.view(count, 1, fan_out))
+        for weight, bias, (fan_out, fan_in) in zip(parts[::2], parts[1::2], shapes, strict=True)
+    ]
 
 
 def _multiply(
@@ -150,7 +148,7 @@ def _multiply(
         out: Where the result goes.
     """
     count, height, common = left.shape
-    if height * common * right.shape[2] >= LARGE_PRODUCT and HAS_ONEDNN and not left.is_cuda:
+    if height * common * right.shape[2] >= LARGE_PRODUCT and HAS_ONEDNN and left.is_cpu:
         products = [
             _linear(left[k], right[k].t(), None if bias is None else bias[k, 0], "none", [], "")
             for k in range(count)

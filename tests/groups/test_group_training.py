@@ -18,7 +18,7 @@ from nnit.cloning import (
     resample_episodes,
     run_mlp,
 )
-from nnit.groups import stack
+from nnit.groups import stack, training
 from nnit.groups.stack import build_stacks, padded
 from nnit.groups.training import CloningSettings, Pupil, train_groups
 from nnit.seeding import torch_generator
@@ -150,13 +150,15 @@ def test_epsilon_decides_whether_weights_move_that_the_loss_hardly_feels(epsilon
     assert least <= float(sizes[0] / sizes[1:].mean()) <= most
 
 
-def test_groups_that_share_a_step_are_what_each_is_by_itself(data):
-    """Of another depth, before and behind."""
+@pytest.mark.parametrize("together", [1, 10**6])
+def test_groups_that_share_a_step_are_what_each_is_by_itself(data, together, monkeypatch):
+    """Of another depth, before and behind; whether the cache has room for one or for all."""
+    monkeypatch.setattr(training, "CACHED_WEIGHTS", together)
     one, two = [Pupil(DIMS[0], 1), Pupil(DIMS[2], 2)], [Pupil((9,), 3)]
-    together = train_groups([two, one, two], data, INTERFACE, SETTINGS)
+    ours = train_groups([two, one, two], data, INTERFACE, SETTINGS)
     expected = [*train(two, data), *train(one, data), *train(two, data)]
-    for ours, alone in zip(together, expected, strict=True):
-        torch.testing.assert_close(ours, alone, rtol=0, atol=1e-5)
+    for shared, alone in zip(ours, expected, strict=True):
+        torch.testing.assert_close(shared, alone, rtol=0, atol=1e-5)
 
 
 @pytest.fixture

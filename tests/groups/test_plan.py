@@ -50,6 +50,12 @@ def test_groups_are_cheaper_than_networks_one_by_one_or_a_group_a_depth(specs, c
     assert planned <= estimate(depths, specs, costs) * (1 + 1e-9)
 
 
+def test_thousands_of_equal_networks_are_planned_too():
+    """In as few groups as hold them."""
+    groups = plan_groups([INTERFACE.spec((8,))] * 20_001, BATCH, CPU_COSTS)
+    assert len(groups) == 20_000 // CPU_COSTS.largest + 1
+
+
 def test_equal_networks_are_together_and_very_different_ones_are_not():
     """On a CPU; a GPU, whose time goes into starting operations, pads much more."""
     specs = [INTERFACE.spec(dims) for dims in ((16, 16), (256, 256), (16, 16), (256, 256))]

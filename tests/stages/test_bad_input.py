@@ -273,7 +273,9 @@ def test_architecture_beyond_the_memory(name, pipeline, tmp_path, capsys):
     assert names(tmp_path) == []
 
 
-@pytest.mark.parametrize("name", ["ghn-train", "diffuse-train", "flat-train", "sample"])
+@pytest.mark.parametrize(
+    "name", ["ghn-train", "zoo-export", "diffuse-train", "flat-train", "sample"]
+)
 def test_missing_device(name, pipeline, tmp_path, capsys):
     """A GPU that is not there is said to be missing; nothing runs elsewhere instead."""
     words = command_line(name, pipeline, tmp_path / "out", "-q", "--device", "cuda:99")
