@@ -170,10 +170,10 @@ class CarrierDecoder(nn.Module):
     def __init__(self, node_dim: int, channels: int, units: int) -> None:
         super().__init__()
         self.rank = channels // 2
-        sizes = torch.ones(LEARNT_UNITS, 1)
-        sizes[units:] = UNTRAINED
-        self.rows = nn.Parameter(sizes * unit_codes("row", 0, LEARNT_UNITS, self.rank))
-        self.columns = nn.Parameter(sizes * unit_codes("column", 0, LEARNT_UNITS, self.rank))
+        rows, columns = (unit_codes(s, 0, LEARNT_UNITS, self.rank) for s in ("row", "column"))
+        rows[units:] *= UNTRAINED
+        columns[units:] *= UNTRAINED
+        self.rows, self.columns = nn.Parameter(rows), nn.Parameter(columns)
         self.core = nn.Linear(node_dim, self.rank**2)
         nn.init.normal_(self.core.weight, std=node_dim**-0.5)
         nn.init.zeros_(self.core.bias)
