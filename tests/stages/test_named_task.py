@@ -9,8 +9,8 @@ from tiny_pipeline import PARAMS, PARAMS_NAME, names, write_params
 
 from nnit.errors import WrongKindError
 from nnit_cli.main import main
-from stages.lineage import require_task
-from stages.task_source import stored_interfaces
+from stages.lineage import stored_interfaces
+from stages.task_source import require_task
 
 OWN = (
     "from nnit.tasks.task import Task\n"

@@ -201,7 +201,8 @@ def test_commands_take_zoos_a_task_and_a_parent(several, tmp_path):
     words = ["sample", "--model", str(generator), "--task", PICK, "--arch", "8,8", *shared]
     assert main([*words, "--out", str(tmp_path / "out")]) == 0
     assert read_samples(tmp_path / "out")[0].interface == OTHER
-    assert main(["tokenize", zoos[0], str(tmp_path / "nowhere"), "--dry-run", *shared]) == 4
+    words = ["tokenize", zoos[0], str(tmp_path / "nowhere"), "--out", str(tmp_path / "free")]
+    assert main([*words, "--dry-run", *shared]) == 4
 
 
 def test_the_frontier_generates_what_sample_gives(several, tmp_path):
