@@ -130,15 +130,26 @@ def diffusion_loss(predicted: Tensor, clean: TokenBatch, t: Tensor) -> LossBreak
     return LossBreakdown((both * loss_weight(t)).mean(), weights.mean(), biases.mean())
 
 
+class WeighedBatch(NamedTuple):
+    """The networks of a step, and what its mean loss counts.
+
+    Batches hold as many tokens, and so from one large network to dozens of small ones. Weighed by
+    their number against the epoch's mean, every network counts the same in an epoch.
+    """
+
+    members: np.ndarray  # indices of networks
+    weight: float  # number of networks, in those of the epoch's mean batch
+
+
 def batch_order(
     lengths: np.ndarray, settings: DiffusionTrainingSettings, start: int
-) -> Iterator[np.ndarray]:
+) -> Iterator[WeighedBatch]:
     """Yield the networks of each step from ``start`` on, the same however often it is resumed."""
     epoch, position = 0, 0
     while True:
         batches = epoch_batches(lengths, settings.tokens_per_batch, settings.seed, epoch)
-        if position + len(batches) > start:
-            yield from batches[max(0, start - position) :]
+        for members in batches[max(0, start - position) :]:
+            yield WeighedBatch(members, len(members) * len(batches) / len(lengths))
         position, epoch = position + len(batches), epoch + 1
 
 
@@ -178,7 +189,7 @@ def train_diffusion(
     device_type = torch.device(device).type
     for step in range(start, settings.steps):
         generator = torch_generator(settings.seed, "noise", step)
-        members = next(order)
+        members, weight = next(order)
         clean = collate(
             [networks[k] for k in members],
             branches=[branches[k] for k in members],
@@ -198,12 +209,12 @@ def train_diffusion(
             logits = model.architecture_logits(masked.batch.to(device), masked.t_arch.to(device))
         loss = diffusion_loss(predicted, clean, t)
         arch_loss = architecture_loss(logits, masked.targets.to(device))
-        total = loss.total + ARCH_SHARE * arch_loss
+        total = weight * loss.total + ARCH_SHARE * arch_loss
         layouts = [networks[k].layout for k in members]
         held = cloning and held_losses(
             predicted.float(), members.tolist(), layouts, cloning, generator
         )
-        minimised = total + held.minimised if held else total
+        minimised = total + weight * held.minimised if held else total
         optimise(optimizer, minimised, one_cycle(step, settings.steps, settings.learning_rate))
         ema.update(model, step)
         shown = total.item() if math.isfinite(minimised.item()) else math.nan

@@ -1,5 +1,6 @@
 """Training of the diffusion transformer."""
 
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -11,6 +12,7 @@ from nnit.diffusion.batch import UNKNOWN_BRANCH, TokenBatch, collate, epoch_batc
 from nnit.diffusion.ema import Ema
 from nnit.diffusion.path import MIN_NOISE
 from nnit.diffusion.training import (
+    ARCH_SHARE,
     BIAS_SHARE,
     DiffusionTrainingSettings,
     batch_order,
@@ -138,7 +140,24 @@ def test_order_resumed_at_any_step_is_the_same_order(start):
     assert epoch < 11
     resumed = list(islice(batch_order(lengths, SETTINGS, start), 15 - start))
     for ours, theirs in zip(resumed, expected[start:], strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+        np.testing.assert_array_equal(ours.members, theirs.members)
+        assert ours.weight == theirs.weight
+
+
+def test_every_network_weighs_the_same_in_an_epoch(networks, monkeypatch):
+    """Alone off by one all over, at one time, it adds as much to the epoch's losses as another."""
+    monkeypatch.setattr("nnit.diffusion.training.sample_times", lambda num, _: torch.zeros(num))
+    lengths = np.array([network.layout.num_tokens for network in networks])
+    batches = epoch_batches(lengths, SETTINGS.tokens_per_batch, SETTINGS.seed, 0)
+    assert len({len(batch) for batch in batches}) > 1
+    settings = replace(SETTINGS, steps=len(batches), learning_rate=0.0)  # it predicts zero
+    added = []
+    for k in range(len(networks)):
+        contents = [network.layout.mask * float(i == k) for i, network in enumerate(networks)]
+        made = [n._replace(content=c) for n, c in zip(networks, contents, strict=True)]
+        steps = train_diffusion(*fresh(), made, DIMS, BRANCHES, settings)
+        added.append(sum(step.loss - ARCH_SHARE * step.arch_loss for step in steps))
+    np.testing.assert_allclose(added, added[0], rtol=1e-4)
 
 
 def fresh(seed=0):
