@@ -35,6 +35,7 @@ from nnit.diffusion.transformer import (
     build_transformer,
     places_of_tasks,
 )
+from nnit.diffusion.typical import grid_of
 from nnit.errors import UsageError
 from nnit.mlp import ACTION
 from nnit.progress import Progress, silent
@@ -142,6 +143,8 @@ def run(
     prepare_torch()
     seed = derive_seed(options.seed, "diffuse-train")
     num_tasks = len(tokens.interfaces)
+    networks = [network_tokens(tokens, k) for k in range(len(tokens))]
+    tasks = tokens.tasks.tolist()
     config = TransformerConfig(
         tokens.patch_size,
         *values_of(tokens.architectures),
@@ -150,8 +153,11 @@ def run(
         section.heads,
         num_branches=sum(tokens.num_branches(task) for task in range(num_tasks)),
         num_tasks=num_tasks if num_tasks > 1 else 0,
+        places=grid_of(networks) if old is None or old.model.config.places else None,
     )
     model = build_transformer(config, derive_seed(seed, "initial"))
+    if config.places is not None:
+        model.typical.fit(networks, tasks)
     if old is not None:
         begin_from(old, model, tokens, inputs, progress)
     model.to(options.device)
@@ -164,7 +170,7 @@ def run(
         model,
         ema,
         optimizer,
-        [network_tokens(tokens, k) for k in range(len(tokens))],
+        networks,
         tokens.architectures,
         branch_rows(tokens),
         DiffusionTrainingSettings(
@@ -174,7 +180,7 @@ def run(
             seed=seed,
             autocast=use_bfloat16(section.precision, options.device),
         ),
-        tasks=tokens.tasks.tolist(),
+        tasks=tasks,
         cloning=held_to(demos, tokens, params, options.device),
         device=options.device,
         start=start,

@@ -24,6 +24,7 @@ class TokenBatch(NamedTuple):
     content: Tensor  # (B, S, C)
     mask: Tensor  # (B, S, C) bool, True where there is a weight
     layer: Tensor  # (B, S) int64, the layer of a patch
+    cell: Tensor  # (B, S, 2) int64, the row and the column of a patch
     real: Tensor  # (B, S) bool, False for padding
     branch: Tensor  # (B,) int64, the row of the hypernetwork's branch, or UNKNOWN_BRANCH
     task: Tensor  # (B,) int64, index of the task
@@ -68,6 +69,7 @@ def collate(
         content=stack([network.content for network in networks]),
         mask=stack([layout.mask for layout in layouts]),
         layer=stack([layout.layer for layout in layouts]),
+        cell=stack([layout.cell for layout in layouts]),
         real=torch.arange(length) < lengths[:, None],
         branch=torch.tensor(branches or [UNKNOWN_BRANCH] * len(networks)),
         task=torch.tensor(tasks or [0] * len(networks)),

@@ -10,7 +10,7 @@ from nnit.diffusion.transformer import DiffusionTransformer, TaskPlace, Transfor
 SIZES = ("patch_size", "width", "depth", "heads")  # that both need to have alike
 # Tensors with a row for each task, branch or value of an architecture token; all others have the
 # same shape in every transformer of the same sizes.
-ROWS = ("task_in.weight", "branch_in.weight", "arch_out.weight", "arch_out.bias")
+ROWS = ("task_in.weight", "branch_in.weight", "arch_out.weight", "arch_out.bias", "typical.table")
 
 
 class KnownTask(NamedTuple):
@@ -22,7 +22,8 @@ class KnownTask(NamedTuple):
 
 def different_sizes(old: TransformerConfig, new: TransformerConfig) -> list[str]:
     """Return the names of the sizes that keep the new transformer from going on from the old."""
-    return [name for name in SIZES if getattr(old, name) != getattr(new, name)]
+    names = [name for name in SIZES if getattr(old, name) != getattr(new, name)]
+    return names + ["places"] * ((old.places is None) != (new.places is None))
 
 
 @torch.no_grad()
@@ -35,7 +36,8 @@ def go_on_from(
     shared tensors are the old ones, and so are the task's rows. An old transformer that told no
     tasks apart added nothing for its task, so that the task's row is zero; a new one that tells
     none apart adds the row to every branch instead. Values of architecture tokens keep their
-    logits. Rows of what the old one does not know stay fresh.
+    logits, and places of a known task what was typical of them. Rows of what the old one does not
+    know stay fresh.
 
     Args:
         old: The trained transformer.
@@ -54,6 +56,8 @@ def go_on_from(
     if old.config.num_branches and new.config.num_branches:
         _copy_branches(old, new, known)
     for task in known:
+        if old.config.places is not None:
+            _copy_typical(old, new, task)
         row = old.task_in.weight[task.old.task] if old.config.num_tasks else 0.0
         if new.config.num_tasks:
             new.task_in.weight[task.new.task] = row
@@ -69,6 +73,17 @@ def _copy_branches(
         for ours, theirs in zip(task.new.branches, task.old.branches, strict=False):
             new.branch_in.weight[ours] = old.branch_in.weight[theirs]
     new.branch_in.weight[-1] = old.branch_in.weight[-1]
+
+
+def _copy_typical(old: DiffusionTransformer, new: DiffusionTransformer, task: KnownTask) -> None:
+    """Copy what is typical of a known task's places; of those that the old one lacks, nothing is.
+
+    Layers of shallow networks come first among places, so that grids of two depths begin alike.
+    """
+    ours, theirs = new.typical.by_place()[task.new.task], old.typical.by_place()[task.old.task]
+    common = tuple(slice(min(sizes)) for sizes in zip(ours.shape, theirs.shape, strict=True))
+    ours.zero_()
+    ours[common] = theirs[common]
 
 
 def _copy_vocabulary(old: DiffusionTransformer, new: DiffusionTransformer) -> None:

@@ -24,6 +24,8 @@ from nnit.training import one_cycle, optimise
 BIAS_SHARE = 0.2  # of a layer's loss; its weights have the rest
 ARCH_SHARE = 0.05  # weight of the architecture tokens' loss beside that of the patches
 ARCHITECTURES_PER_STEP = 32
+LOOKS = 2  # predictions of each network of a step: at pure noise, and from there on
+OWN_SHARE = 0.5  # of networks whose second look is at the first prediction, not at the truth
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,36 @@ def noisy(batch: TokenBatch, t: Tensor, generator: torch.Generator) -> TokenBatc
     return batch._replace(content=content * batch.mask)
 
 
+class Look(NamedTuple):
+    """A prediction of the clean content of a batch."""
+
+    predicted: Tensor  # (B, S, C)
+    weight: Tensor  # (B,) of its squared error
+
+
+def look_twice(
+    model: DiffusionTransformer, clean: TokenBatch, generator: torch.Generator
+) -> tuple[Look, Look]:
+    """Predict a batch from pure noise, and once more from further along the path.
+
+    A sampler's path leads to the model's own predictions, with their errors, and not to training
+    networks. So the second look is at the first prediction in the place of the network, for a share
+    of the networks, with fresh noise at a time of its own: what is to be mended is then seen in
+    training, at no cost but that of the look. There the error is as large late as early, and
+    weighs the same at all times.
+    """
+    num, device = len(clean.content), clean.content.device
+    start = torch.zeros(num, device=device)
+    given = torch.ones_like(start)
+    first = model(noisy(clean, start, generator), given, start)
+    t = sample_times(num, generator).to(device)
+    own = (torch.rand(num, generator=generator) < OWN_SHARE).to(device)
+    source = torch.where(own[:, None, None], first.detach(), clean.content)
+    second = model(noisy(clean._replace(content=source), t, generator), given, t)
+    weight = torch.where(own, 1.0, loss_weight(t))
+    return Look(first, loss_weight(start)), Look(second, weight)
+
+
 def mean_by_layer(error: Tensor, mask: Tensor, group: Tensor, num_groups: int) -> Tensor:
     """Average a squared error over the real entries of each layer.
 
@@ -100,7 +132,7 @@ def mean_by_layer(error: Tensor, mask: Tensor, group: Tensor, num_groups: int) -
     return sums / counts.clamp(min=1)
 
 
-def diffusion_loss(predicted: Tensor, clean: TokenBatch, t: Tensor) -> LossBreakdown:
+def diffusion_loss(predicted: Tensor, clean: TokenBatch, weight: Tensor) -> LossBreakdown:
     """Squared error of the predicted data, averaged over entries, then layers, then networks.
 
     Every layer of a network weighs the same, and so does every network: a wide layer has many
@@ -109,11 +141,11 @@ def diffusion_loss(predicted: Tensor, clean: TokenBatch, t: Tensor) -> LossBreak
     Args:
         predicted: Content ``(B, S, C)``.
         clean: The batch with its true content.
-        t: Times ``(B,)`` of the noisy content that the prediction was made from.
+        weight: Of each network ``(B,)``.
     """
-    num_networks = len(t)
+    num_networks = len(weight)
     layers = int(clean.layer.max()) + 1
-    group = clean.layer + layers * torch.arange(num_networks, device=t.device)[:, None]
+    group = clean.layer + layers * torch.arange(num_networks, device=weight.device)[:, None]
     depths = clean.layer.amax(dim=1) + 1  # (B,) layers of each network
     error = (predicted - clean.content).square() * clean.mask
     entries = error.shape[-1]
@@ -127,7 +159,7 @@ def diffusion_loss(predicted: Tensor, clean: TokenBatch, t: Tensor) -> LossBreak
     ]
     weights, biases = parts
     both = (1 - BIAS_SHARE) * weights + BIAS_SHARE * biases
-    return LossBreakdown((both * loss_weight(t)).mean(), weights.mean(), biases.mean())
+    return LossBreakdown((both * weight).mean(), weights.mean(), biases.mean())
 
 
 class WeighedBatch(NamedTuple):
@@ -147,7 +179,8 @@ def batch_order(
     """Yield the networks of each step from ``start`` on, the same however often it is resumed."""
     epoch, position = 0, 0
     while True:
-        batches = epoch_batches(lengths, settings.tokens_per_batch, settings.seed, epoch)
+        tokens = max(1, settings.tokens_per_batch // LOOKS)
+        batches = epoch_batches(lengths, tokens, settings.seed, epoch)
         for members in batches[max(0, start - position) :]:
             yield WeighedBatch(members, len(members) * len(batches) / len(lengths))
         position, epoch = position + len(batches), epoch + 1
@@ -195,8 +228,6 @@ def train_diffusion(
             branches=[branches[k] for k in members],
             tasks=[tasks[k] for k in members],
         ).to(device)
-        t = sample_times(len(clean.real), generator).to(device)
-        noised = noisy(clean, t, generator)
         chosen = torch.randint(len(architectures), (ARCHITECTURES_PER_STEP,), generator=generator)
         masked = mask_batch(
             [architectures[k] for k in chosen.tolist()],
@@ -205,23 +236,25 @@ def train_diffusion(
             tasks=[tasks[k] for k in chosen.tolist()],
         )
         with torch.autocast(device_type, torch.bfloat16, enabled=settings.autocast):
-            predicted = model(noised, torch.ones_like(t), t)
+            looks = look_twice(model, clean, generator)
             logits = model.architecture_logits(masked.batch.to(device), masked.t_arch.to(device))
-        loss = diffusion_loss(predicted, clean, t)
+        losses = [diffusion_loss(look.predicted, clean, look.weight) for look in looks]
         arch_loss = architecture_loss(logits, masked.targets.to(device))
-        total = weight * loss.total + ARCH_SHARE * arch_loss
+        total = weight * torch.stack([loss.total for loss in losses]).mean()
+        total = total + ARCH_SHARE * arch_loss
         layouts = [networks[k].layout for k in members]
-        held = cloning and held_losses(
-            predicted.float(), members.tolist(), layouts, cloning, generator
-        )
-        minimised = total + weight * held.minimised if held else total
+        held = [
+            cloning and held_losses(look.predicted, members.tolist(), layouts, cloning, generator)
+            for look in looks
+        ]
+        minimised = total + weight * sum(found.minimised for found in held if found) / LOOKS
         optimise(optimizer, minimised, one_cycle(step, settings.steps, settings.learning_rate))
         ema.update(model, step)
         shown = total.item() if math.isfinite(minimised.item()) else math.nan
         yield DiffusionStep(
             step + 1,
             shown,
-            loss.weights.item(),
+            losses[0].weights.item(),
             arch_loss.item(),
-            held and held.losses.mean().item(),
+            held[0] and held[0].losses.mean().item(),
         )

@@ -18,6 +18,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from nnit.diffusion.batch import TokenBatch
+from nnit.diffusion.typical import PlaceGrid, TypicalPatches
 from nnit.mlp import MAX_WIDTH
 from nnit.tokens.sequence import NUM_FEATURES
 
@@ -26,6 +27,7 @@ HIGHEST_FREQUENCY = 200.0  # radians over the whole of time
 ROW_INITIAL_STD = 0.3  # of the embeddings of branches and of tasks
 MAX_BLOCKS = 256  # of a transformer
 MASKED = -1e4  # added to the attention logits of padding; finite in bfloat16
+LATER_FIELDS = ("num_tasks", "places")  # of a configuration; the first ones had none
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class TransformerConfig:
     heads: int = 4
     num_branches: int = 0  # branches of the zoos that may be asked for; 0: none is told apart
     num_tasks: int = 0  # tasks that may be asked for; 0: there is one, or none is told apart
+    places: PlaceGrid | None = None  # with a typical content; None: there is none
 
     def __post_init__(self) -> None:
         counts = (self.num_branches + 1, self.num_tasks + 1)
@@ -56,6 +59,10 @@ class TransformerConfig:
         object.__setattr__(self, "arch_widths", tuple(self.arch_widths))
         if not (self.arch_depths and self.arch_widths):
             raise ValueError(f"no depth or no width to generate, got {self}")
+        if self.places is not None:
+            object.__setattr__(self, "places", PlaceGrid(*self.places))
+            if not all(1 <= size <= MAX_WIDTH for size in self.places):
+                raise ValueError(f"places must be within 1 to {MAX_WIDTH}, got {self.places}")
         if not all(1 <= value <= MAX_WIDTH for value in (*self.arch_depths, *self.arch_widths)):
             raise ValueError(f"depths and widths must be within 1 to {MAX_WIDTH}")
         if self.width % self.heads:
@@ -74,12 +81,11 @@ class TransformerConfig:
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain data.
 
-        Tasks are mentioned where they are told apart, as configurations were before they were.
+        Those that came later are mentioned where they say something, so that the configurations
+        from before stay as they were.
         """
         fields = asdict(self)
-        if not self.num_tasks:
-            del fields["num_tasks"]
-        return fields
+        return {name: value for name, value in fields.items() if value or name not in LATER_FIELDS}
 
 
 class TaskPlace(NamedTuple):
@@ -170,6 +176,9 @@ class DiffusionTransformer(nn.Module):
             nn.Linear(NUM_FEATURES, 2 * width), nn.SiLU(), nn.Linear(2 * width, width)
         )
         self.content_in = nn.Linear(config.content_size, width)
+        if config.places is not None:
+            num_tasks = max(1, config.num_tasks)
+            self.typical = TypicalPatches(config.places, num_tasks, config.content_size)
         self.condition = nn.Sequential(
             nn.Linear(2 * TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
         )
@@ -213,7 +222,18 @@ class DiffusionTransformer(nn.Module):
             t_arch: Time of the architecture tokens ``(B,)``; 1 where they are given.
             t_weight: Time of the patches ``(B,)``; 0 where there are none.
         """
-        return self.content_out(self._transform(batch, t_arch, t_weight)).float()
+        if self.config.places is None:
+            return self._predict(batch, t_arch, t_weight)
+        typical = self.typical(batch)
+        t = t_weight[:, None, None]
+        beside = t * (batch.content - t * typical)  # noise alone says nothing, and is not seen
+        return typical + self._predict(batch._replace(content=beside), t_arch, t_weight)
+
+    def _predict(self, batch: TokenBatch, t_arch: Tensor, t_weight: Tensor) -> Tensor:
+        """Return what the last layer says, in float32 whatever the products before it are in."""
+        hidden = self._transform(batch, t_arch, t_weight).float()
+        with torch.autocast(hidden.device.type, enabled=False):
+            return self.content_out(hidden)
 
     def architecture_logits(self, batch: TokenBatch, t_arch: Tensor) -> Tensor:
         """Predict masked architecture tokens from architecture tokens alone.

@@ -56,6 +56,7 @@ class SequenceLayout(NamedTuple):
     features: Tensor  # (S, F)
     modality: Tensor  # (S,) int64
     layer: Tensor  # (S,) int64: the layer of a patch, 0 for architecture tokens
+    cell: Tensor  # (S, 2) int64: the row and the column of a patch, 0 for architecture tokens
     mask: Tensor  # (S, C) bool, True where there is a weight
     shift: Tensor  # (S, 1) of the standardiser
     scale: Tensor  # (S, 1)
@@ -188,9 +189,11 @@ def build_layout(spec: MlpSpec, patch_size: int, standardizer: Standardizer) -> 
             edge(grid.columns, shape.fan_in, patch_size),
         )
         features = patch_features(Modality.WEIGHT, shared[layer], rows, columns)
-        weights.append(_part(features, Modality.WEIGHT, layer, weight_mask, affine.weight))
+        cells = torch.cartesian_prod(torch.arange(grid.rows), torch.arange(grid.columns))
+        weights.append(_part(features, Modality.WEIGHT, layer, weight_mask, affine.weight, cells))
         features = patch_features(Modality.BIAS, shared[layer], rows, None)
-        biases.append(_part(features, Modality.BIAS, layer, bias_mask, affine.bias))
+        cells = F.pad(torch.arange(grid.rows)[:, None], (0, 1))
+        biases.append(_part(features, Modality.BIAS, layer, bias_mask, affine.bias, cells))
     arch = architecture_layout(spec.hidden_dims, patch_size)
     return SequenceLayout(*map(torch.cat, zip(arch, *weights, *biases, strict=True)))
 
@@ -199,11 +202,17 @@ def architecture_layout(widths: PartialArchitecture | None, patch_size: int) -> 
     """Lay out architecture tokens alone, some or all of them masked (see ``arch_features``)."""
     features = arch_features(widths)
     no_content = torch.zeros(len(features), patch_size * (patch_size + 1), dtype=torch.bool)
-    return _part(features, Modality.ARCH, 0, no_content, (0.0, 1.0))
+    cells = torch.zeros(len(features), 2, dtype=torch.int64)
+    return _part(features, Modality.ARCH, 0, no_content, (0.0, 1.0), cells)
 
 
 def _part(
-    features: Tensor, modality: Modality, layer: int, mask: Tensor, affine: tuple[float, float]
+    features: Tensor,
+    modality: Modality,
+    layer: int,
+    mask: Tensor,
+    affine: tuple[float, float],
+    cells: Tensor,
 ) -> SequenceLayout:
     """Return the piece of a sequence that is one layer's patches of one modality."""
     count = len(features)
@@ -212,6 +221,7 @@ def _part(
         features,
         torch.full((count,), int(modality)),
         torch.full((count,), layer),
+        cells,
         mask,
         shift,
         scale,

@@ -31,8 +31,9 @@ def test_collate_keeps_the_networks_and_masks_the_rest(networks):
         assert torch.equal(batch.features[k, :length], layout.features)
         assert torch.equal(batch.mask[k, :length], layout.mask)
         assert torch.equal(batch.layer[k, :length], layout.layer)
+        assert torch.equal(batch.cell[k, :length], layout.cell)
         assert batch.real[k].tolist() == [True] * length + [False] * (len(batch.real[k]) - length)
-        for tensor in batch[:5]:
+        for tensor in batch[:6]:
             assert not tensor[k, length:].any()
 
 

@@ -19,6 +19,7 @@ from nnit.diffusion.training import (
     train_diffusion,
 )
 from nnit.diffusion.transformer import TransformerConfig, build_transformer, places_of_tasks
+from nnit.diffusion.typical import PlaceGrid
 from nnit.seeding import torch_generator
 from nnit.tokens.tokenizer import join_tokens, tokenize_zoo
 from nnit.training import build_optimizer
@@ -45,17 +46,22 @@ def predict(model, networks, place, branch):
 
 
 @pytest.mark.parametrize("branch", [0, 1, UNKNOWN_BRANCH])
-def test_what_a_task_was_is_kept_exactly(networks, branch):
-    """From one task to two, and on to three in another order: the same predictions to the bit."""
-    one = stirred(build_transformer(ONE, 1))
-    two = build_transformer(TWO, 2)
+@pytest.mark.parametrize("places", [None, PlaceGrid(3, 6, 6)])
+def test_what_a_task_was_is_kept_exactly(networks, branch, places):
+    """From one task to two, and on to three in another order: the same predictions to the bit.
+
+    Also where the others have larger networks, so that there are more places.
+    """
+    more = places and PlaceGrid(5, 7, 8)
+    one = stirred(build_transformer(replace(ONE, places=places), 1))
+    two = stirred(build_transformer(replace(TWO, places=more), 2))
     (alone,) = places_of_tasks([2])
     go_on_from(one, two, [KnownTask(alone, FIRST)])
     expected = predict(one, networks, alone, branch)
     assert all(map(torch.equal, predict(two, networks, FIRST, branch), expected))
 
     two = stirred(two)
-    three = build_transformer(THREE, 3)
+    three = stirred(build_transformer(replace(THREE, places=more), 3))
     new = places_of_tasks([3, 4, 2])
     go_on_from(two, three, [KnownTask(FIRST, new[2]), KnownTask(SECOND, new[0])])
     for old, now in ((FIRST, new[2]), (SECOND, new[0])):
@@ -92,9 +98,9 @@ def test_one_task_of_several_can_be_gone_on_with_alone(networks, branch):
 
 def test_other_sizes_are_named():
     """Neither wider nor deeper nor with other patches."""
-    other = replace(TWO, width=64, depth=3, patch_size=8)
-    assert different_sizes(ONE, other) == ["patch_size", "width", "depth"]
-    with pytest.raises(ValueError, match="different in patch_size, width, depth"):
+    other = replace(TWO, width=64, depth=3, patch_size=8, places=PlaceGrid(1, 1, 1))
+    assert different_sizes(ONE, other) == ["patch_size", "width", "depth", "places"]
+    with pytest.raises(ValueError, match="different in patch_size, width, depth, places"):
         go_on_from(build_transformer(ONE, 0), build_transformer(other, 0), [])
 
 

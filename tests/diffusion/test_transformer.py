@@ -72,7 +72,7 @@ def test_order_of_tokens_does_not_matter(lively, networks):
     """Features alone say where a patch lies: permuted tokens give the permuted prediction."""
     batch = collate([networks[1]])
     order = torch.randperm(batch.real.shape[1], generator=torch.Generator().manual_seed(0))
-    by_token = {name: getattr(batch, name)[:, order] for name in batch._fields[:5]}
+    by_token = {name: getattr(batch, name)[:, order] for name in batch._fields[:6]}
     permuted = batch._replace(**by_token)
     one = torch.ones(1)
     torch.testing.assert_close(

@@ -1,0 +1,129 @@
+"""What networks have in common, place by place."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from learning_examples import DEPTHS, DIMS, INTERFACE, WIDTHS, make_zoo, stirred
+
+from nnit.diffusion.batch import collate
+from nnit.diffusion.training import network_tokens
+from nnit.diffusion.transformer import TransformerConfig, build_transformer
+from nnit.diffusion.typical import SHRINKAGE, PlaceGrid, TypicalPatches, find_places, grid_of
+from nnit.tokens.sequence import Modality, NetworkTokens, build_layout
+from nnit.tokens.tokenizer import tokenize_zoo
+
+GRID = PlaceGrid(depth=3, rows=6, columns=6)  # of DIMS in patches of 4
+CONFIG = TransformerConfig(4, DEPTHS, WIDTHS, width=16, depth=1, heads=2)
+
+
+def typical_of(networks, tasks):
+    """Fit the table of these networks."""
+    typical = TypicalPatches(grid_of(networks), max(tasks) + 1, networks[0].content.shape[1])
+    typical.fit(networks, tasks)
+    return typical
+
+
+def filled(token_set, hidden_dims, value=1.0):
+    """Return the sequence of a network of this shape, all of whose weights have one value."""
+    layout = build_layout(INTERFACE.spec(hidden_dims), 4, token_set.standardizers[0])
+    return NetworkTokens(layout, layout.mask * value)
+
+
+def test_grid_is_as_large_as_the_largest_networks(networks):
+    """Three hidden layers, and 24 units in patches of 4."""
+    assert grid_of(networks) == GRID
+
+
+def test_places_of_all_shapes_are_different(networks):
+    """Layers of other depths, rows and columns; the weight and the bias patch of one are one."""
+    seen = {}
+    for network in networks:
+        batch = collate([network])
+        place, inside = find_places(batch, GRID)
+        assert inside.all()
+        assert int(place.max()) < GRID.num_places
+        depth = int(network.layout.layer.max())
+        for token, (layer, cell) in enumerate(
+            zip(network.layout.layer, network.layout.cell, strict=True)
+        ):
+            if network.layout.modality[token] != Modality.ARCH:
+                what = (depth, int(layer), *cell.tolist())
+                assert seen.setdefault(int(place[0, token]), what) == what
+
+
+def test_layers_beyond_the_deepest_have_the_places_of_it(token_set):
+    """First and last layer are first and last; rows and columns beyond have no place."""
+    deep = collate([filled(token_set, (8,) * 6)])
+    three = collate([filled(token_set, (8,) * 3)])
+    places = {
+        name: [find_places(batch, GRID)[0][0, batch.layer[0] == layer].max() for layer in layers]
+        for name, batch, layers in (("deep", deep, (0, 2, 4, 6)), ("three", three, (0, 1, 2, 3)))
+    }
+    assert places["deep"] == places["three"]
+    wide = collate([filled(token_set, (28, 28))])
+    assert torch.equal(find_places(wide, GRID)[1], (wide.cell < 6).all(dim=-1))
+
+
+def test_typical_content_is_the_mean_shrunk_where_a_place_is_rare(token_set):
+    """By hand: n networks of c each give n c / (n + SHRINKAGE), and nothing where there is none."""
+    ones, threes = filled(token_set, (8, 8)), filled(token_set, (8, 8), 3.0)
+    typical = typical_of([ones, threes], [0, 0])
+    found = typical(collate([ones]))[0, : ones.layout.num_tokens]
+    torch.testing.assert_close(found, ones.layout.mask * (4 / (2 + SHRINKAGE)))
+    other = filled(token_set, (8,))
+    assert not typical(collate([other])).any()
+
+
+def test_every_task_has_its_own(token_set):
+    """Two tasks with opposite networks: what is typical of one is the opposite of the other's."""
+    ones = filled(token_set, (8, 8))
+    typical = typical_of([ones, ones._replace(content=-ones.content)], [0, 1])
+    first, second = typical(collate([ones, ones], tasks=[0, 1]))
+    assert first.any()
+    assert torch.equal(first, -second)
+
+
+def test_an_untrained_transformer_predicts_what_is_typical():
+    """At any time: of many like networks the network itself but for the shrinking."""
+    tokens = tokenize_zoo(make_zoo([DIMS[1]] * 6), 4)
+    networks = [network_tokens(tokens, k) for k in range(6)]
+    model = build_transformer(replace(CONFIG, places=grid_of(networks)), 0)
+    model.typical.fit(networks, [0] * 6)
+    batch = collate(networks)
+    for t in (0.0, 0.5, 1.0):
+        found = model(batch, torch.ones(6), torch.full((6,), t))
+        assert torch.equal(found, model.typical(batch))
+    mean = torch.stack([network.content for network in networks]).mean(0)
+    expected = mean * 6 / (6 + SHRINKAGE)
+    torch.testing.assert_close(model.typical(batch)[0, : len(mean)], expected)
+
+
+def test_of_pure_noise_nothing_is_seen(networks):
+    """At t = 0 the prediction is the same whatever the noise; later it is not."""
+    model = stirred(build_transformer(replace(CONFIG, places=GRID), 0))
+    batch = collate(networks)
+    other = batch._replace(content=batch.content + batch.mask)
+    ones = torch.ones(len(networks))
+    assert torch.equal(model(batch, ones, 0 * ones), model(other, ones, 0 * ones))
+    assert not torch.equal(model(batch, ones, 0.5 * ones), model(other, ones, 0.5 * ones))
+
+
+@pytest.mark.parametrize("places", [None, GRID])
+def test_what_is_predicted_is_float32_to_the_last_bit(networks, places):
+    """With bfloat16 products before it, the last layer's are not rounded to bfloat16."""
+    model = stirred(build_transformer(replace(CONFIG, places=places), 0))
+    ones = torch.ones(len(networks))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = model(collate(networks), ones, 0.5 * ones)
+    assert found.dtype == torch.float32
+    assert (found != found.bfloat16().float()).float().mean() > 0.9
+
+
+def test_configuration_from_before_there_were_places_is_as_it_was():
+    """Nothing is said of places where there are none; where there are, they survive as JSON."""
+    assert "places" not in CONFIG.as_dict()
+    placed = replace(CONFIG, places=GRID)
+    assert TransformerConfig(**{**placed.as_dict(), "places": list(GRID)}) == placed
+    with pytest.raises(ValueError, match="places must be within"):
+        replace(CONFIG, places=PlaceGrid(0, 1, 1))
