@@ -9,6 +9,7 @@ wholly, so that a network would have to undo the noise that is skipped.
 import torch
 from torch import Tensor
 
+SPREAD = 0.2  # of networks around what is predicted of them, in standard deviations of all weights
 MIN_NOISE = 0.05  # below this share of noise, losses and velocities stop growing
 
 
@@ -19,6 +20,15 @@ def interpolate(x_0: Tensor, x_1: Tensor, t: Tensor) -> Tensor:
     direction of time of Lipman et al. 2023 (arXiv:2210.02747).
     """
     return (1 - t) * x_0 + t * x_1
+
+
+def visible_share(t: Tensor) -> Tensor:
+    """Return the share of ``x_t`` beside the typical that is not taken for noise.
+
+    The mean of normal data of deviation ``SPREAD`` is that share of ``x_t``: nothing at ``t = 0``,
+    where all is noise, little for long, and 1 at about ``t = 1``.
+    """
+    return t * SPREAD**2 / ((1 - t) ** 2 + t**2 * SPREAD**2)
 
 
 def loss_weight(t: Tensor) -> Tensor:

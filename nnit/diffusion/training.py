@@ -12,7 +12,7 @@ from torch import Tensor
 from nnit.diffusion.architecture import architecture_loss, mask_batch
 from nnit.diffusion.batch import UNKNOWN_BRANCH, TokenBatch, collate, epoch_batches
 from nnit.diffusion.ema import Ema
-from nnit.diffusion.path import interpolate, loss_weight, sample_times
+from nnit.diffusion.path import interpolate, sample_times
 from nnit.diffusion.predicted import PredictedCloning, held_losses
 from nnit.diffusion.transformer import DiffusionTransformer, places_of_tasks
 from nnit.mlp import Architecture
@@ -25,7 +25,7 @@ BIAS_SHARE = 0.2  # of a layer's loss; its weights have the rest
 ARCH_SHARE = 0.05  # weight of the architecture tokens' loss beside that of the patches
 ARCHITECTURES_PER_STEP = 32
 LOOKS = 2  # predictions of each network of a step: at pure noise, and from there on
-OWN_SHARE = 0.5  # of networks whose second look is at the first prediction, not at the truth
+OWN_SHARE = 0.75  # of networks whose second look is at the first prediction, not at the truth
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class DiffusionTrainingSettings:
 class LossBreakdown(NamedTuple):
     """The loss of one step, in squared standardised units."""
 
-    total: Tensor  # weighted by time
+    total: Tensor  # both together
     weights: Tensor  # mean squared error of the predicted weights
     biases: Tensor
 
@@ -84,23 +84,15 @@ def noisy(batch: TokenBatch, t: Tensor, generator: torch.Generator) -> TokenBatc
     return batch._replace(content=content * batch.mask)
 
 
-class Look(NamedTuple):
-    """A prediction of the clean content of a batch."""
-
-    predicted: Tensor  # (B, S, C)
-    weight: Tensor  # (B,) of its squared error
-
-
 def look_twice(
     model: DiffusionTransformer, clean: TokenBatch, generator: torch.Generator
-) -> tuple[Look, Look]:
-    """Predict a batch from pure noise, and once more from further along the path.
+) -> tuple[Tensor, Tensor]:
+    """Predict a batch ``(B, S, C)`` from pure noise, and once more from further along the path.
 
     A sampler's path leads to the model's own predictions, with their errors, and not to training
     networks. So the second look is at the first prediction in the place of the network, for a share
     of the networks, with fresh noise at a time of its own: what is to be mended is then seen in
-    training, at no cost but that of the look. There the error is as large late as early, and
-    weighs the same at all times.
+    training, at no cost but that of the look.
     """
     num, device = len(clean.content), clean.content.device
     start = torch.zeros(num, device=device)
@@ -110,8 +102,7 @@ def look_twice(
     own = (torch.rand(num, generator=generator) < OWN_SHARE).to(device)
     source = torch.where(own[:, None, None], first.detach(), clean.content)
     second = model(noisy(clean._replace(content=source), t, generator), given, t)
-    weight = torch.where(own, 1.0, loss_weight(t))
-    return Look(first, loss_weight(start)), Look(second, weight)
+    return first, second
 
 
 def mean_by_layer(error: Tensor, mask: Tensor, group: Tensor, num_groups: int) -> Tensor:
@@ -132,7 +123,7 @@ def mean_by_layer(error: Tensor, mask: Tensor, group: Tensor, num_groups: int) -
     return sums / counts.clamp(min=1)
 
 
-def diffusion_loss(predicted: Tensor, clean: TokenBatch, weight: Tensor) -> LossBreakdown:
+def diffusion_loss(predicted: Tensor, clean: TokenBatch) -> LossBreakdown:
     """Squared error of the predicted data, averaged over entries, then layers, then networks.
 
     Every layer of a network weighs the same, and so does every network: a wide layer has many
@@ -141,11 +132,10 @@ def diffusion_loss(predicted: Tensor, clean: TokenBatch, weight: Tensor) -> Loss
     Args:
         predicted: Content ``(B, S, C)``.
         clean: The batch with its true content.
-        weight: Of each network ``(B,)``.
     """
-    num_networks = len(weight)
+    num_networks = len(predicted)
     layers = int(clean.layer.max()) + 1
-    group = clean.layer + layers * torch.arange(num_networks, device=weight.device)[:, None]
+    group = clean.layer + layers * torch.arange(num_networks, device=predicted.device)[:, None]
     depths = clean.layer.amax(dim=1) + 1  # (B,) layers of each network
     error = (predicted - clean.content).square() * clean.mask
     entries = error.shape[-1]
@@ -157,9 +147,8 @@ def diffusion_loss(predicted: Tensor, clean: TokenBatch, weight: Tensor) -> Loss
         .div(depths)
         for part in (slice(0, patch_size**2), slice(patch_size**2, entries))
     ]
-    weights, biases = parts
-    both = (1 - BIAS_SHARE) * weights + BIAS_SHARE * biases
-    return LossBreakdown((both * weight).mean(), weights.mean(), biases.mean())
+    weights, biases = (part.mean() for part in parts)
+    return LossBreakdown((1 - BIAS_SHARE) * weights + BIAS_SHARE * biases, weights, biases)
 
 
 class WeighedBatch(NamedTuple):
@@ -238,14 +227,14 @@ def train_diffusion(
         with torch.autocast(device_type, torch.bfloat16, enabled=settings.autocast):
             looks = look_twice(model, clean, generator)
             logits = model.architecture_logits(masked.batch.to(device), masked.t_arch.to(device))
-        losses = [diffusion_loss(look.predicted, clean, look.weight) for look in looks]
+        losses = [diffusion_loss(predicted, clean) for predicted in looks]
         arch_loss = architecture_loss(logits, masked.targets.to(device))
         total = weight * torch.stack([loss.total for loss in losses]).mean()
         total = total + ARCH_SHARE * arch_loss
         layouts = [networks[k].layout for k in members]
         held = [
-            cloning and held_losses(look.predicted, members.tolist(), layouts, cloning, generator)
-            for look in looks
+            cloning and held_losses(predicted, members.tolist(), layouts, cloning, generator)
+            for predicted in looks
         ]
         minimised = total + weight * sum(found.minimised for found in held if found) / LOOKS
         optimise(optimizer, minimised, one_cycle(step, settings.steps, settings.learning_rate))

@@ -18,6 +18,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from nnit.diffusion.batch import TokenBatch
+from nnit.diffusion.path import visible_share
 from nnit.diffusion.typical import PlaceGrid, TypicalPatches
 from nnit.mlp import MAX_WIDTH
 from nnit.tokens.sequence import NUM_FEATURES
@@ -226,7 +227,7 @@ class DiffusionTransformer(nn.Module):
             return self._predict(batch, t_arch, t_weight)
         typical = self.typical(batch)
         t = t_weight[:, None, None]
-        beside = t * (batch.content - t * typical)  # noise alone says nothing, and is not seen
+        beside = visible_share(t) * (batch.content - t * typical)
         return typical + self._predict(batch._replace(content=beside), t_arch, t_weight)
 
     def _predict(self, batch: TokenBatch, t_arch: Tensor, t_weight: Tensor) -> Tensor:

@@ -14,9 +14,11 @@ from nnit.diffusion.training import (
     ARCH_SHARE,
     BIAS_SHARE,
     LOOKS,
+    OWN_SHARE,
     DiffusionTrainingSettings,
     batch_order,
     diffusion_loss,
+    look_twice,
     noisy,
     train_diffusion,
 )
@@ -77,30 +79,29 @@ def test_loss_by_hand():
     predicted = torch.full((2, 6, 2), 100.0)
     clean = hand_made()
     predicted[clean.mask] = torch.tensor([1.0, 3.0, 2.0, 1.0, 0.0, 2.0, 3.0])
-    loss = diffusion_loss(predicted, clean, torch.tensor([1.0, 2.0]))
+    loss = diffusion_loss(predicted, clean)
     assert float(loss.weights) == pytest.approx((4.5 + 4) / 2)
     assert float(loss.biases) == pytest.approx((0.5 + 9) / 2)
     first = (1 - BIAS_SHARE) * 4.5 + BIAS_SHARE * 0.5
     second = (1 - BIAS_SHARE) * 4 + BIAS_SHARE * 9
-    assert float(loss.total) == pytest.approx((first + 2 * second) / 2)
+    assert float(loss.total) == pytest.approx((first + second) / 2)
 
 
 def test_loss_of_a_network_does_not_depend_on_the_batch(networks):
     """The loss of a batch is the mean of the losses of its networks alone."""
     generator = torch.Generator().manual_seed(0)
-    weights = torch.linspace(1, 9, len(networks))
     errors = [torch.randn(n.content.shape, generator=generator) for n in networks]
     alone = []
-    for network, error, weight in zip(networks, errors, weights, strict=True):
+    for network, error in zip(networks, errors, strict=True):
         batch = collate([network])
         predicted = batch.content.clone()
         predicted[0, : len(error)] += error
-        alone.append(diffusion_loss(predicted, batch, weight[None]))
+        alone.append(diffusion_loss(predicted, batch))
     batch = collate(networks)
     predicted = batch.content + 3
     for k, error in enumerate(errors):
         predicted[k, : len(error)] = batch.content[k, : len(error)] + error
-    together = diffusion_loss(predicted, batch, weights)
+    together = diffusion_loss(predicted, batch)
     for ours, parts in zip(together, zip(*alone, strict=True), strict=True):
         assert float(ours) == pytest.approx(float(torch.stack(parts).mean()), rel=1e-5)
 
@@ -123,6 +124,31 @@ def test_noise_is_mixed_in_by_time_and_only_where_weights_are(networks):
     values = noise[batch.mask]
     assert float(values.mean()) == pytest.approx(0, abs=0.1)
     assert float(values.std()) == pytest.approx(1, abs=0.1)
+
+
+def test_second_look_is_at_the_first_prediction_for_a_share_of_the_networks(networks):
+    """At the time that the model is told, with fresh noise: a hundred where it predicts a hundred.
+
+    The truth is zero, and the noise is standard normal, or it would not be fresh.
+    """
+    zeros = [networks[0]._replace(content=0 * networks[0].content)] * 64
+    clean, seen = collate(zeros), []
+
+    def predict(batch, t_arch, t):
+        assert bool((t_arch == 1).all())
+        seen.append((batch.content, t))
+        return 100.0 * batch.mask
+
+    first, second = look_twice(predict, clean, torch_generator(0))
+    (noise, start), (content, t) = seen
+    assert not start.any()
+    assert torch.equal(first, second)
+    left = [c[clean.mask[0]] for c in (content - t[:, None, None] * 100 * clean.mask)]
+    own = torch.tensor([float(part.mean().abs()) < 1 for part in left])
+    assert float(own.float().mean()) == pytest.approx(OWN_SHARE, abs=0.2)
+    fresh = left[int(own.float().argmax())] / (1 - t[int(own.float().argmax())])
+    assert float(fresh.std()) == pytest.approx(1, abs=0.1)
+    assert not torch.allclose(fresh, noise[int(own.float().argmax())][clean.mask[0]])
 
 
 @pytest.mark.parametrize("start", [0, 1, 3, 4, 5, 11])

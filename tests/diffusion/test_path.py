@@ -7,11 +7,13 @@ import torch
 
 from nnit.diffusion.path import (
     MIN_NOISE,
+    SPREAD,
     euler_step,
     interpolate,
     loss_weight,
     sample_times,
     time_grid,
+    visible_share,
 )
 from nnit.seeding import torch_generator
 
@@ -39,6 +41,19 @@ def test_each_network_has_its_own_time(ends):
     assert torch.equal(mixed[0], x_0[0])
     assert torch.equal(mixed[2], x_1[2])
     torch.testing.assert_close(mixed[1], 0.75 * x_0[1] + 0.25 * x_1[1])
+
+
+def test_visible_share_is_the_regression_of_data_on_what_is_seen():
+    """Closed form: of normal data of deviation ``SPREAD``, covariance over variance of ``x_t``."""
+    t = torch.tensor([0.0, 0.3, 0.9, 1.0], dtype=torch.float64)
+    draws = torch.randn(2, 200_000, generator=torch_generator(0), dtype=torch.float64)
+    for time, share in zip(t, visible_share(t), strict=True):
+        x_1 = SPREAD * draws[1]
+        x_t = interpolate(draws[0], x_1, time)
+        assert float((x_t * x_1).mean() / x_t.square().mean()) == pytest.approx(
+            float(share), abs=0.01
+        )
+    assert visible_share(t)[[0, -1]].tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("num_steps", [1, 2, 7])
