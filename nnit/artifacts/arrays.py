@@ -5,8 +5,10 @@ zstd at level 1 saves 8 % of them and quarters the speed of reading, so the leve
 still squeezes padding and integers.
 """
 
+import errno
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -95,6 +97,16 @@ def write_arrays(writer: ArtifactWriter, arrays: Mapping[str, np.ndarray]) -> No
         for rows in layout.parts():
             stored[rows] = array[rows]
         writer.arrays[name] = ArraySpec(layout.shape, layout.dtype)
+        files = [_shard_path(name, layout, number) for number, _ in enumerate(layout.parts())]
+        _require_written(writer, f"{ARRAYS_FOLDER}/{name}/zarr.json", *files)
+    _require_written(writer, f"{ARRAYS_FOLDER}/zarr.json")
+
+
+def _require_written(writer: ArtifactWriter, *names: str) -> None:
+    """Make sure of files: zarr writes from threads, and may lose the error of one."""
+    for name in names:
+        if not (writer.folder / name).is_file():
+            raise OSError(errno.EIO, os.strerror(errno.EIO), name)
 
 
 def read_array(

@@ -10,6 +10,7 @@ from artifact_examples import edit_manifest, provenance, replace_file
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from zarr.storage import LocalStore
 
 from nnit.artifacts import arrays as arrays_module
 from nnit.artifacts.arrays import read_array, write_arrays
@@ -80,6 +81,21 @@ def test_unstorable_arrays_are_refused(tmp_path):
     with pytest.raises(ValueError, match="do not fit"):
         stored(tmp_path / "zoo", **{f"x{k}": np.ones(1) for k in range(40)})
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("lost", ["x/zarr.json", "x/c/0/0"])
+def test_a_file_that_zarr_lost_is_noticed(lost, tmp_path, monkeypatch):
+    """An artifact without one of its files isn't published."""
+    keep = LocalStore.set
+
+    async def forgetful(store, key, value):
+        if key != lost:
+            await keep(store, key, value)
+
+    monkeypatch.setattr(LocalStore, "set", forgetful)
+    with pytest.raises(ResourceError, match="failed to read or write"):
+        stored(tmp_path / "zoo", x=np.ones((4, 3), np.float32))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_reader_says_which_shape_it_wanted(tmp_path):
