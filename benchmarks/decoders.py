@@ -28,16 +28,15 @@ from nnit.alignment.smoothness import Spot, network_smoothness
 from nnit.architectures import sample_architecture
 from nnit.artifacts.demos import read_demos
 from nnit.cloning import (
-    CloneUnit,
     CloningData,
     bootstrap,
-    clone_network,
     cloning_data,
     evaluate_loss,
     layers_from_flat,
 )
 from nnit.ghn.model import GhnConfig, GraphHyperNetwork, build_ghn, write_networks
 from nnit.ghn.training import GhnTrainingSettings, build_ghn_optimizer, train_ghn
+from nnit.groups.units import plan_clones, train_unit
 from nnit.mlp import Architecture, LayerWeights, MlpSpec, PolicyInterface, split_layers
 from nnit.seeding import numpy_generator
 from nnit.state_bank import draw_states
@@ -190,7 +189,8 @@ def measure(variant: Variant, lesson: Lesson, steps: int) -> dict[str, float]:
 def measure_clone(folder: Path, lesson: Lesson) -> dict[str, float]:
     """Clone ``RANKED`` alone, and judge it."""
     demos, _ = read_demos(folder / "demos")
-    flat = clone_network(CloneUnit(demos, RANKED, CLONE_STEPS, 0))
+    (unit,) = plan_clones([RANKED], demos, steps=CLONE_STEPS, seed=0)
+    flat = train_unit(unit)[0].weights
     spec = lesson.interface.spec(RANKED)
     rank = matrix_rank(split_layers(spec, flat)[1].weight)
     layers = layers_from_flat(spec, torch.from_numpy(flat))
