@@ -9,7 +9,7 @@ wholly, so that a network would have to undo the noise that is skipped.
 import torch
 from torch import Tensor
 
-SPREAD = 0.2  # of networks around what is predicted of them, in standard deviations of all weights
+SPREAD = 0.1  # of networks around what is predicted of them, in standard deviations of all weights
 MIN_NOISE = 0.05  # below this share of noise, losses and velocities stop growing
 
 

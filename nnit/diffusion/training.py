@@ -24,8 +24,8 @@ from nnit.training import one_cycle, optimise
 BIAS_SHARE = 0.2  # of a layer's loss; its weights have the rest
 ARCH_SHARE = 0.05  # weight of the architecture tokens' loss beside that of the patches
 ARCHITECTURES_PER_STEP = 32
-LOOKS = 2  # predictions of each network of a step: at pure noise, and from there on
-OWN_SHARE = 0.75  # of networks whose second look is at the first prediction, not at the truth
+LATE = 0.5  # before this time, next to nothing is seen but noise
+OWN_SHARE = 0.75  # of networks at late times that are on the way to what is predicted of them
 
 
 @dataclass(frozen=True)
@@ -84,25 +84,26 @@ def noisy(batch: TokenBatch, t: Tensor, generator: torch.Generator) -> TokenBatc
     return batch._replace(content=content * batch.mask)
 
 
-def look_twice(
-    model: DiffusionTransformer, clean: TokenBatch, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Predict a batch ``(B, S, C)`` from pure noise, and once more from further along the path.
+def along_path(
+    model: DiffusionTransformer, clean: TokenBatch, t: Tensor, generator: torch.Generator
+) -> TokenBatch:
+    """Return the batch at times ``t`` ``(B,)`` of the path, some of it as a sampler would have it.
 
     A sampler's path leads to the model's own predictions, with their errors, and not to training
-    networks. So the second look is at the first prediction in the place of the network, for a share
-    of the networks, with fresh noise at a time of its own: what is to be mended is then seen in
-    training, at no cost but that of the look.
+    networks. Late on it, where content is seen, most networks are replaced by what is predicted of
+    them from noise: what a sampler needs to be mended is then what training shows.
     """
-    num, device = len(clean.content), clean.content.device
-    start = torch.zeros(num, device=device)
-    given = torch.ones_like(start)
-    first = model(noisy(clean, start, generator), given, start)
-    t = sample_times(num, generator).to(device)
-    own = (torch.rand(num, generator=generator) < OWN_SHARE).to(device)
-    source = torch.where(own[:, None, None], first.detach(), clean.content)
-    second = model(noisy(clean._replace(content=source), t, generator), given, t)
-    return first, second
+    device = clean.content.device
+    own = (t > LATE) & (torch.rand(len(t), generator=generator) < OWN_SHARE)
+    if own.any():
+        few = TokenBatch(*(tensor[own.to(device)] for tensor in clean))
+        start = torch.zeros(len(few.content), device=device)
+        with torch.no_grad():
+            predicted = model(noisy(few, start, generator), torch.ones_like(start), start)
+        content = clean.content.clone()
+        content[own.to(device)] = predicted
+        clean = clean._replace(content=content)
+    return noisy(clean, t.to(device), generator)
 
 
 def mean_by_layer(error: Tensor, mask: Tensor, group: Tensor, num_groups: int) -> Tensor:
@@ -168,8 +169,7 @@ def batch_order(
     """Yield the networks of each step from ``start`` on, the same however often it is resumed."""
     epoch, position = 0, 0
     while True:
-        tokens = max(1, settings.tokens_per_batch // LOOKS)
-        batches = epoch_batches(lengths, tokens, settings.seed, epoch)
+        batches = epoch_batches(lengths, settings.tokens_per_batch, settings.seed, epoch)
         for members in batches[max(0, start - position) :]:
             yield WeighedBatch(members, len(members) * len(batches) / len(lengths))
         position, epoch = position + len(batches), epoch + 1
@@ -224,26 +224,24 @@ def train_diffusion(
             generator,
             tasks=[tasks[k] for k in chosen.tolist()],
         )
+        t = sample_times(len(clean.real), generator)
         with torch.autocast(device_type, torch.bfloat16, enabled=settings.autocast):
-            looks = look_twice(model, clean, generator)
+            noised, t = along_path(model, clean, t, generator), t.to(device)
+            predicted = model(noised, torch.ones_like(t), t)
             logits = model.architecture_logits(masked.batch.to(device), masked.t_arch.to(device))
-        losses = [diffusion_loss(predicted, clean) for predicted in looks]
+        loss = diffusion_loss(predicted, clean)
         arch_loss = architecture_loss(logits, masked.targets.to(device))
-        total = weight * torch.stack([loss.total for loss in losses]).mean()
-        total = total + ARCH_SHARE * arch_loss
+        total = weight * loss.total + ARCH_SHARE * arch_loss
         layouts = [networks[k].layout for k in members]
-        held = [
-            cloning and held_losses(predicted, members.tolist(), layouts, cloning, generator)
-            for predicted in looks
-        ]
-        minimised = total + weight * sum(found.minimised for found in held if found) / LOOKS
+        held = cloning and held_losses(predicted, members.tolist(), layouts, cloning, generator)
+        minimised = total + weight * held.minimised if held else total
         optimise(optimizer, minimised, one_cycle(step, settings.steps, settings.learning_rate))
         ema.update(model, step)
         shown = total.item() if math.isfinite(minimised.item()) else math.nan
         yield DiffusionStep(
             step + 1,
             shown,
-            losses[0].weights.item(),
+            loss.weights.item(),
             arch_loss.item(),
-            held[0] and held[0].losses.mean().item(),
+            held and held.losses.mean().item(),
         )

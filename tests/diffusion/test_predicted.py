@@ -86,7 +86,7 @@ def test_gradient_is_relative_above_the_own_loss_and_fades_below():
     assert relative_loss(torch.zeros(2), torch.zeros(2)) == 0
 
 
-def cloning_losses(networks, specs, data, share, tasks=None, tokens=400):
+def cloning_losses(networks, specs, data, share, tasks=None):
     """Train briefly; return the model and the cloning loss of each step, if there is one."""
     model = build_transformer(CONFIG, 0)
     of_each = tuple(None if task else data for task in tasks or [0] * len(specs))
@@ -100,7 +100,7 @@ def cloning_losses(networks, specs, data, share, tasks=None, tokens=400):
         networks,
         DIMS,
         [k % 2 for k in range(len(DIMS))],
-        DiffusionTrainingSettings(150, tokens, 5e-3, seed=0, autocast=False),
+        DiffusionTrainingSettings(150, 400, 5e-3, seed=0, autocast=False),
         tasks=tasks,
         cloning=cloning or None,
     )
@@ -127,7 +127,7 @@ def test_a_share_of_nothing_is_the_training_without(networks, specs, data):
 def test_a_task_without_demonstrations_has_no_cloning_loss(networks, specs, data):
     """Its networks are trained on all the same, with others in a batch or alone."""
     tasks = [k % 2 for k in range(len(networks))]
-    _, mixed = cloning_losses(networks, specs, data, 1.0, tasks, tokens=200)
+    _, mixed = cloning_losses(networks, specs, data, 1.0, tasks)
     assert None in mixed
     assert any(loss is not None for loss in mixed)
     _, none = cloning_losses(networks, specs, data, 1.0, [1] * len(networks))
