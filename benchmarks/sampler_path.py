@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from nnit.architectures import sample_architecture
 from nnit.artifacts.demos import read_demos
@@ -141,7 +140,6 @@ def main() -> None:
     """Measure, and write the file."""
     arguments = parse_arguments()
     prepare_torch()
-    torch.set_grad_enabled(mode=False)
     generator = load_generator(arguments.artifacts / "generator", "cpu")
     tokens, _ = read_tokens(arguments.artifacts / "tokens")
     demos, _ = read_demos(arguments.artifacts / "demos")
