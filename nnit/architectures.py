@@ -19,6 +19,7 @@ from nnit.mlp import Architecture, format_architecture
 HELD_OUT_KINDS = ("unseen_combo", "unseen_width", "wider", "deeper")
 WIDEST = 2  # a "wider" architecture's largest width, in multiples of the largest trained one
 SHOWN_OFFENDERS = 3
+UNIFORM_SHARE = 0.2  # of trained networks, whose hidden layers all have the same width
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,18 @@ def sample_architecture(generator: np.random.Generator, training: TrainingRange)
 
     Depth is uniform, and each width is drawn with a chance inversely proportional to it (about
     as many networks from 16 to 32 as from 128 to 256): without the first, one-layer networks
-    are rare and come out worse; without the second, most networks are wide.
+    are rare and come out worse; without the second, most networks are wide. Some networks have one
+    width throughout, with a chance proportional to its square: otherwise the last units of two
+    layers next to each other would hardly ever be trained together.
     """
     widths = np.array(training.trainable_widths())
-    chances = (1 / widths) / (1 / widths).sum()
+    narrow, wide = ((widths**power) / (widths**power).sum() for power in (-1.0, 2.0))
     depth = int(generator.integers(training.depth_min, training.depth_max, endpoint=True))
     while True:
-        hidden_dims = tuple(generator.choice(widths, size=depth, p=chances).tolist())
+        if generator.random() < UNIFORM_SHARE:
+            hidden_dims = (int(generator.choice(widths, p=wide)),) * depth
+        else:
+            hidden_dims = tuple(generator.choice(widths, size=depth, p=narrow).tolist())
         if training.is_trainable(hidden_dims):
             return hidden_dims
 

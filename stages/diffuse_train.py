@@ -157,7 +157,7 @@ def run(
     )
     model = build_transformer(config, derive_seed(seed, "initial"))
     if config.places is not None:
-        model.typical.fit(networks, tasks)
+        model.typical.fit(networks, tasks, branch_rows(tokens))
     if old is not None:
         begin_from(old, model, tokens, inputs, progress)
     model.to(options.device)

@@ -148,6 +148,7 @@ def export_settings(params: Params, seed: int) -> ExportSettings:
         repeated=section.repeated,
         repeats=section.repeats,
         branches=section.branches,
+        branch_noise=section.branch_noise,
         branch_steps=section.branch_steps,
         architectures_per_step=params.ghn_train.architectures_per_step,
         branch_batch_size=params.ghn_train.batch_size,

@@ -59,11 +59,17 @@ def test_depth_is_uniform(draws):
     assert ((counts - expected) ** 2 / expected).sum() < CHI_SQUARE_3_DF
 
 
-def test_each_octave_of_widths_is_drawn_about_as_often(draws):
+def test_each_octave_of_widths_is_drawn_about_as_often_where_widths_differ(draws):
     """From 16 to 32 as often as from 128 to 256, within the held-out widths' share."""
-    widths = np.array([width for dims in draws for width in dims])
+    widths = np.array([width for dims in draws if len(set(dims)) > 1 for width in dims])
     shares = [((widths >= low) & (widths < 2 * low)).mean() for low in (16, 32, 64, 128)]
     assert max(shares) / min(shares) < 1.5
+
+
+@pytest.mark.parametrize("depth", [2, 3, 4])
+def test_a_zoo_has_networks_whose_last_units_are_all_at_the_edge_of_the_range(draws, depth):
+    """Of 800 networks more than one of each depth have the largest width in every layer."""
+    assert draws.count((256,) * depth) / len(draws) > 1 / 800
 
 
 def test_same_generator_state_gives_the_same_architectures(training):

@@ -4,13 +4,21 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from nnit.diffusion.transformer import DiffusionTransformer, TaskPlace, TransformerConfig
 
 SIZES = ("patch_size", "width", "depth", "heads")  # that both need to have alike
 # Tensors with a row for each task, branch or value of an architecture token; all others have the
 # same shape in every transformer of the same sizes.
-ROWS = ("task_in.weight", "branch_in.weight", "arch_out.weight", "arch_out.bias", "typical.table")
+ROWS = (
+    "task_in.weight",
+    "branch_in.weight",
+    "arch_out.weight",
+    "arch_out.bias",
+    "typical.table",
+    "typical.branches",
+)
 
 
 class KnownTask(NamedTuple):
@@ -80,7 +88,16 @@ def _copy_typical(old: DiffusionTransformer, new: DiffusionTransformer, task: Kn
 
     Layers of shallow networks come first among places, so that grids of two depths begin alike.
     """
-    ours, theirs = new.typical.by_place()[task.new.task], old.typical.by_place()[task.old.task]
+    ours, theirs = new.typical, old.typical
+    _copy_common(ours.by_place()[task.new.task], theirs.by_place()[task.old.task])
+    for branch in task.new.branches:
+        ours.by_branch()[branch] = 0
+    for mine, known in zip(task.new.branches, task.old.branches, strict=False):
+        _copy_common(ours.by_branch()[mine], theirs.by_branch()[known])
+
+
+def _copy_common(ours: Tensor, theirs: Tensor) -> None:
+    """Copy what two tables have both; nothing else of ours stays."""
     common = tuple(slice(min(sizes)) for sizes in zip(ours.shape, theirs.shape, strict=True))
     ours.zero_()
     ours[common] = theirs[common]

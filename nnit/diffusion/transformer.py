@@ -179,7 +179,9 @@ class DiffusionTransformer(nn.Module):
         self.content_in = nn.Linear(config.content_size, width)
         if config.places is not None:
             num_tasks = max(1, config.num_tasks)
-            self.typical = TypicalPatches(config.places, num_tasks, config.content_size)
+            self.typical = TypicalPatches(
+                config.places, num_tasks, config.num_branches, config.content_size
+            )
         self.condition = nn.Sequential(
             nn.Linear(2 * TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
         )

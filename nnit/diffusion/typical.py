@@ -1,8 +1,9 @@
 """What networks have in common, place by place.
 
 Units mean the same in all networks, so that the mean patch of a place (layer, row and column) over
-the training networks is most of any network: four fifths of the variance. A transformer that
-predicts what a network has beside it need not learn a table first.
+the training networks is most of any network: nine tenths of the variance. So is what the networks
+of a branch have beside it most of the difference between branches, in networks of all depths alike.
+A transformer that predicts what a network has beside both need not learn tables first.
 """
 
 from collections.abc import Sequence
@@ -35,6 +36,19 @@ class PlaceGrid(NamedTuple):
         """Places of all those layers."""
         return self.num_layers * self.rows * self.columns
 
+    @property
+    def num_shared(self) -> int:
+        """Places that networks of all depths share."""
+        return (self.depth + 1) * self.rows * self.columns
+
+
+class Places(NamedTuple):
+    """Where the tokens of a batch are, each ``(B, S)``."""
+
+    own: Tensor  # int64, among the places of networks of all depths
+    shared: Tensor  # int64, among those that all depths share: output layers first
+    inside: Tensor  # bool, whether the grid has the place
+
 
 def grid_of(networks: Sequence[NetworkTokens]) -> PlaceGrid:
     """Return the smallest grid that has all places of some networks."""
@@ -43,12 +57,13 @@ def grid_of(networks: Sequence[NetworkTokens]) -> PlaceGrid:
     return PlaceGrid(depth, *(cells + 1).tolist())
 
 
-def find_places(batch: TokenBatch, grid: PlaceGrid) -> tuple[Tensor, Tensor]:
-    """Return the place of each token ``(B, S)``, and whether the grid has it.
+def find_places(batch: TokenBatch, grid: PlaceGrid) -> Places:
+    """Return the places of the tokens.
 
-    Layers are told apart by their distance from both ends. Those of a network that is deeper than
-    the grid have the place that is as far through the deepest one. The weight and the bias patch
-    of a place are one: they have different entries of content.
+    Layers are told apart by their distance from both ends; shared are those equally far from the
+    input, and all output layers. Layers of a network that is deeper than the grid have the place
+    that is as far through the deepest one. The weight and the bias patch of a place are one: they
+    have different entries of content.
     """
     depth = batch.layer.amax(dim=1, keepdim=True)  # (B, 1), as the output layer's index says
     known = depth.clamp(min=1, max=grid.depth)
@@ -56,40 +71,104 @@ def find_places(batch: TokenBatch, grid: PlaceGrid) -> tuple[Tensor, Tensor]:
     of_depth = known * (known + 1) // 2 - 1  # layers of all shallower networks
     row, column = batch.cell.unbind(-1)
     inside = (row < grid.rows) & (column < grid.columns)
-    place = ((of_depth + layer) * grid.rows + row) * grid.columns + column
-    return torch.where(inside, place, 0), inside
+    own, shared = (
+        torch.where(inside, (number * grid.rows + row) * grid.columns + column, 0)
+        for number in (of_depth + layer, torch.where(layer == known, 0, 1 + layer))
+    )
+    return Places(own, shared, inside)
 
 
 class TypicalPatches(nn.Module):
-    """The mean content of each place in each task; zero where no training network has a patch.
+    """The mean content of each place in each task, and what each branch has beside it.
 
-    The table is fitted and not trained, but is one of the parameters, which are what is kept.
+    Both are zero where no training network has a patch. The tables are fitted and not trained, but
+    are among the parameters, which are what is kept.
+
+    Args:
+        grid: The places.
+        num_tasks: That are told apart.
+        num_branches: Of all tasks.
+        content_size: Entries of a token's content.
     """
 
-    def __init__(self, grid: PlaceGrid, num_tasks: int, content_size: int) -> None:
+    def __init__(
+        self, grid: PlaceGrid, num_tasks: int, num_branches: int, content_size: int
+    ) -> None:
         super().__init__()
         self.grid = grid
-        size = (num_tasks * grid.num_places, content_size)
-        self.table = nn.Parameter(torch.zeros(size), requires_grad=False)
+        self.num_branches = num_branches
+        sizes = num_tasks * grid.num_places, num_branches * grid.num_shared
+        self.table, branches = (
+            nn.Parameter(torch.zeros(size, content_size), requires_grad=False) for size in sizes
+        )
+        if num_branches:
+            self.branches = branches
 
     def forward(self, batch: TokenBatch) -> Tensor:
         """Return the content ``(B, S, C)`` that is typical of the places of a batch."""
-        place, inside = find_places(batch, self.grid)
-        row = place + batch.task[:, None] * self.grid.num_places
-        return F.embedding(row, self.table) * (batch.mask & inside[..., None])
+        places = find_places(batch, self.grid)
+        typical = F.embedding(places.own + batch.task[:, None] * self.grid.num_places, self.table)
+        if self.num_branches:
+            said = (batch.branch >= 0)[:, None, None]  # else UNKNOWN_BRANCH: of the mean branch
+            row = places.shared + batch.branch.clamp(min=0)[:, None] * self.grid.num_shared
+            typical = typical + F.embedding(row, self.branches) * said
+        return typical * (batch.mask & places.inside[..., None])
 
     def by_place(self) -> Tensor:
         """View the table by task, layer of a network of some depth, row and column."""
         return self.table.data.view(-1, self.grid.num_layers, *self.grid[1:], self.table.shape[-1])
 
+    def by_branch(self) -> Tensor:
+        """View what is typical of branches by branch, shared layer, row and column."""
+        size = self.branches.shape[-1]
+        return self.branches.data.view(-1, self.grid.depth + 1, *self.grid[1:], size)
+
     @torch.no_grad()
-    def fit(self, networks: Sequence[NetworkTokens], tasks: Sequence[int]) -> None:
-        """Average networks, each of a task; the mean of a rare place is shrunk towards zero."""
-        counts = torch.zeros_like(self.table)
+    def fit(
+        self, networks: Sequence[NetworkTokens], tasks: Sequence[int], branches: Sequence[int]
+    ) -> None:
+        """Average networks, each of a task and of a branch, counted over all tasks.
+
+        The mean of a rare place is shrunk towards zero: first that of all branches, then that of
+        what those of a branch have beside it.
+        """
+        batches = [
+            collate([network], branches=[branch], tasks=[task])
+            for network, task, branch in zip(networks, tasks, branches, strict=True)
+        ]
+        places = [find_places(batch, self.grid) for batch in batches]
+        rows = [
+            found.own[0] + task * self.grid.num_places
+            for found, task in zip(places, tasks, strict=True)
+        ]
         self.table.zero_()
-        for network, task in zip(networks, tasks, strict=True):
-            batch = collate([network], tasks=[task])
-            row = find_places(batch, self.grid)[0][0] + task * self.grid.num_places
-            self.table.index_add_(0, row, batch.content[0])
-            counts.index_add_(0, row, batch.mask[0].float())
-        self.table.div_(counts + SHRINKAGE)
+        if self.num_branches:
+            self.branches.zero_()
+        self.table.copy_(
+            shrunk_means(batches, [batch.content for batch in batches], rows, self.table)
+        )
+        if self.num_branches:
+            mine = [k for k, branch in enumerate(branches) if branch >= 0]
+            beside = [batches[k].content - self(batches[k]) for k in mine]
+            rows = [places[k].shared[0] + branches[k] * self.grid.num_shared for k in mine]
+            self.branches.copy_(
+                shrunk_means([batches[k] for k in mine], beside, rows, self.branches)
+            )
+
+
+def shrunk_means(
+    batches: Sequence[TokenBatch], contents: Sequence[Tensor], rows: Sequence[Tensor], like: Tensor
+) -> Tensor:
+    """Return the mean content of each row of a table, shrunk where it is rare.
+
+    Args:
+        batches: Networks, one in each.
+        contents: Of each, ``(1, S, C)``.
+        rows: Of the tokens of each, ``(S,)``.
+        like: The table.
+    """
+    sums, counts = torch.zeros_like(like), torch.zeros_like(like)
+    for batch, content, row in zip(batches, contents, rows, strict=True):
+        sums.index_add_(0, row, content[0] * batch.mask[0])
+        counts.index_add_(0, row, batch.mask[0].float())
+    return sums / (counts + SHRINKAGE)

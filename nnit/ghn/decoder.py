@@ -184,6 +184,17 @@ class CarrierDecoder(nn.Module):
         rows, columns = self._codes("row", fan_out), self._codes("column", fan_in)
         return rows @ mixing @ columns.T
 
+    @torch.no_grad()
+    def disturb(self, share: float, generator: torch.Generator) -> None:
+        """Add noise of a share of each code's size to it, in place; its size stays about the same.
+
+        What is made with other codes differs in the same way in networks of all shapes.
+        """
+        for codes in (self.rows, self.columns):
+            size = codes.square().mean(dim=1, keepdim=True).sqrt()
+            noise = torch.randn(codes.shape, generator=generator).to(codes.device)
+            codes.add_(share * size * noise).div_(math.sqrt(1 + share**2))
+
     def _codes(self, side: str, count: int) -> Tensor:
         learnt = self.rows if side == "row" else self.columns
         if count <= LEARNT_UNITS:

@@ -1,9 +1,9 @@
 """Write a zoo of structurally aligned networks.
 
 A graph hypernetwork is a function: it gives exactly one network per architecture. Diversity comes
-from branches, copies of it that are each trained on with a seed and a bootstrap of the
-demonstrations of their own; quality from fine-tuning every network alone. Both leave the order of
-hidden units as it was.
+from branches, copies of it that are each trained on with noise on the codes of units, a seed and a
+bootstrap of the demonstrations of their own; quality from fine-tuning every network alone. All of
+it leaves the order of hidden units as it was.
 
 Everything here is a unit of work that depends on its arguments alone, so that it can run in any
 process.
@@ -16,15 +16,16 @@ from typing import NamedTuple
 import numpy as np
 
 from nnit.architectures import TrainingRange, sample_architecture
-from nnit.cloning import bootstrap, cloning_data
+from nnit.cloning import cloning_data
 from nnit.demos import Demos
+from nnit.ghn.decoder import CarrierDecoder
 from nnit.ghn.model import GhnConfig, load_ghn, write_networks
-from nnit.ghn.training import GhnTrainingSettings, train_ghn
+from nnit.ghn.training import GhnTrainingSettings, build_ghn_optimizer, train_ghn
 from nnit.groups.training import CloningSettings, Pupil
 from nnit.groups.units import GroupUnit, TrainedNetwork, plan_units, train_unit
 from nnit.mlp import Architecture
-from nnit.seeding import derive_seed, numpy_generator
-from nnit.training import build_optimizer, model_arrays, prepare_torch
+from nnit.seeding import derive_seed, numpy_generator, torch_generator
+from nnit.training import model_arrays, prepare_torch
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class ExportSettings:
     repeated: tuple[Architecture, ...]  # each of these ``repeats`` times, after those
     repeats: int
     branches: int
+    branch_noise: float  # on the codes of units that a branch begins with, in their size
     branch_steps: int
     architectures_per_step: int
     branch_batch_size: int
@@ -70,15 +72,24 @@ class MemberUnit(NamedTuple):
 
 
 def train_branch(unit: BranchUnit) -> dict[str, np.ndarray]:
-    """Train a copy of the hypernetwork on with its own seed and bootstrap; return its arrays."""
+    """Train a copy of the hypernetwork on, with codes, seed and bootstrap of its own.
+
+    Branches that begin alike end alike, and in each shape in another way; what differs by the codes
+    differs alike in all shapes, and can be learnt.
+
+    Returns:
+        Its arrays.
+    """
     prepare_torch()
     settings = unit.settings
     ghn = load_ghn(unit.config, unit.arrays).to(unit.device)
-    resampled = numpy_generator(settings.seed, "bootstrap", unit.branch)
+    if isinstance(ghn.decoder, CarrierDecoder):
+        noise = torch_generator(settings.seed, "codes", unit.branch)
+        ghn.decoder.disturb(settings.branch_noise, noise)
     steps = train_ghn(
         ghn,
-        build_optimizer(ghn, settings.weight_decay),
-        bootstrap(cloning_data(unit.demos, unit.device), resampled),
+        build_ghn_optimizer(ghn, settings.weight_decay),
+        cloning_data(unit.demos, unit.device),
         unit.demos.interface,
         lambda generator: sample_architecture(generator, unit.training_range),
         GhnTrainingSettings(
@@ -139,13 +150,8 @@ def plan_members(
     units = []
     for branch, arrays in enumerate(branches):
         mine = range(branch, len(architectures), len(branches))
-        resampled = derive_seed(settings.seed, "bootstrap", branch)
         pupils = [
-            Pupil(
-                architectures[index],
-                derive_seed(settings.seed, "fine-tune", index),
-                bootstrap=resampled,
-            )
+            Pupil(architectures[index], derive_seed(settings.seed, "fine-tune", index))
             for index in mine
         ]
         for unit in plan_units(pupils, demos, settings.fine_tuning, device):

@@ -17,10 +17,11 @@ GRID = PlaceGrid(depth=3, rows=6, columns=6)  # of DIMS in patches of 4
 CONFIG = TransformerConfig(4, DEPTHS, WIDTHS, width=16, depth=1, heads=2)
 
 
-def typical_of(networks, tasks):
+def typical_of(networks, tasks, branches):
     """Fit the table of these networks."""
-    typical = TypicalPatches(grid_of(networks), max(tasks) + 1, networks[0].content.shape[1])
-    typical.fit(networks, tasks)
+    size = networks[0].content.shape[1]
+    typical = TypicalPatches(grid_of(networks), max(tasks) + 1, max(branches) + 1, size)
+    typical.fit(networks, tasks, branches)
     return typical
 
 
@@ -40,7 +41,7 @@ def test_places_of_all_shapes_are_different(networks):
     seen = {}
     for network in networks:
         batch = collate([network])
-        place, inside = find_places(batch, GRID)
+        place, _, inside = find_places(batch, GRID)
         assert inside.all()
         assert int(place.max()) < GRID.num_places
         depth = int(network.layout.layer.max())
@@ -57,18 +58,18 @@ def test_layers_beyond_the_deepest_have_the_places_of_it(token_set):
     deep = collate([filled(token_set, (8,) * 6)])
     three = collate([filled(token_set, (8,) * 3)])
     places = {
-        name: [find_places(batch, GRID)[0][0, batch.layer[0] == layer].max() for layer in layers]
+        name: [find_places(batch, GRID).own[0, batch.layer[0] == layer].max() for layer in layers]
         for name, batch, layers in (("deep", deep, (0, 2, 4, 6)), ("three", three, (0, 1, 2, 3)))
     }
     assert places["deep"] == places["three"]
     wide = collate([filled(token_set, (28, 28))])
-    assert torch.equal(find_places(wide, GRID)[1], (wide.cell < 6).all(dim=-1))
+    assert torch.equal(find_places(wide, GRID).inside, (wide.cell < 6).all(dim=-1))
 
 
 def test_typical_content_is_the_mean_shrunk_where_a_place_is_rare(token_set):
     """By hand: n networks of c each give n c / (n + SHRINKAGE), and nothing where there is none."""
     ones, threes = filled(token_set, (8, 8)), filled(token_set, (8, 8), 3.0)
-    typical = typical_of([ones, threes], [0, 0])
+    typical = typical_of([ones, threes], [0, 0], [-1, -1])
     found = typical(collate([ones]))[0, : ones.layout.num_tokens]
     torch.testing.assert_close(found, ones.layout.mask * (4 / (2 + SHRINKAGE)))
     other = filled(token_set, (8,))
@@ -78,10 +79,36 @@ def test_typical_content_is_the_mean_shrunk_where_a_place_is_rare(token_set):
 def test_every_task_has_its_own(token_set):
     """Two tasks with opposite networks: what is typical of one is the opposite of the other's."""
     ones = filled(token_set, (8, 8))
-    typical = typical_of([ones, ones._replace(content=-ones.content)], [0, 1])
+    typical = typical_of([ones, ones._replace(content=-ones.content)], [0, 1], [-1, -1])
     first, second = typical(collate([ones, ones], tasks=[0, 1]))
     assert first.any()
     assert torch.equal(first, -second)
+
+
+def test_a_branch_adds_what_its_networks_have_beside_the_mean(token_set):
+    """By hand, in one place: the mean, then the mean of what is left; both shrunk."""
+    ones, threes = filled(token_set, (8, 8)), filled(token_set, (8, 8), 3.0)
+    typical = typical_of([ones, threes], [0, 0], [0, 1])
+    mean = 4 / (2 + SHRINKAGE)
+    for branch, value in enumerate((1.0, 3.0)):
+        found = typical(collate([ones], branches=[branch]))[0, : ones.layout.num_tokens]
+        beside = (value - mean) / (1 + SHRINKAGE)
+        # two layers of one place each are shared by the only depth there is
+        torch.testing.assert_close(found, ones.layout.mask * (mean + beside))
+    unsaid = typical(collate([ones]))[0, : ones.layout.num_tokens]
+    torch.testing.assert_close(unsaid, ones.layout.mask * mean)
+
+
+def test_what_is_typical_of_a_branch_holds_at_depths_that_it_has_no_network_of(token_set):
+    """The first layer of three is moved as that of two; the third has nothing to be moved by."""
+    two, three = filled(token_set, (8, 8)), filled(token_set, (8, 8, 8))
+    typical = typical_of([two, three], [0, 0], [0, 1])
+    (layer,) = collate([three]).layer
+    moved = (typical(collate([three], branches=[0])) - typical(collate([three])))[0].any(dim=-1)
+    hidden = collate([three]).mask[0].any(dim=-1)
+    assert moved[hidden & (layer < 2)].all()
+    assert moved[hidden & (layer == 3)].all()  # the output layer, which all depths share
+    assert not moved[layer == 2].any()
 
 
 def test_an_untrained_transformer_predicts_what_is_typical():
@@ -89,7 +116,7 @@ def test_an_untrained_transformer_predicts_what_is_typical():
     tokens = tokenize_zoo(make_zoo([DIMS[1]] * 6), 4)
     networks = [network_tokens(tokens, k) for k in range(6)]
     model = build_transformer(replace(CONFIG, places=grid_of(networks)), 0)
-    model.typical.fit(networks, [0] * 6)
+    model.typical.fit(networks, [0] * 6, [-1] * 6)
     batch = collate(networks)
     for t in (0.0, 0.5, 1.0):
         found = model(batch, torch.ones(6), torch.full((6,), t))

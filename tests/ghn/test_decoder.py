@@ -162,3 +162,20 @@ def test_carrier_field_has_a_high_rank(seed, embedding):
     assert max(others) <= 30 < 40 <= carrier <= 64
     field = make(CarrierDecoder, seed, 128)(embedding, 128, 192)
     assert int(torch.linalg.matrix_rank(field)) == 64
+
+
+def test_disturbed_codes_move_every_field_alike_and_keep_their_size(embedding):
+    """Another matrix in the small field is another one in the corner of the large one."""
+    before, after = fresh(CarrierDecoder, channels=128), fresh(CarrierDecoder, channels=128)
+    share = 0.3
+    after.disturb(share, torch.Generator().manual_seed(3))
+    fields = [decode(embedding[None], 64, 64)[0] for decode in (before, after)]
+    corner = after(embedding[None], 16, 16)[0]
+    torch.testing.assert_close(corner, fields[1][:16, :16], atol=1e-5, rtol=1e-4)
+    for name in ("rows", "columns"):
+        codes, moved = getattr(before, name), getattr(after, name)
+        alike = torch.cosine_similarity(codes, moved, dim=1).mean().item()
+        assert alike == pytest.approx((1 + share**2) ** -0.5, abs=0.01)
+        sizes = moved.square().mean(dim=1) / codes.square().mean(dim=1)  # smaller without a unit
+        assert sizes.mean().item() == pytest.approx(1, abs=0.05)
+    assert torch.corrcoef(torch.stack([field.flatten() for field in fields]))[0, 1] > 0.8

@@ -132,8 +132,8 @@ def test_all_faults_come_at_once_with_line_and_column():
         ),
         ("demos: {noise: .nan}", "params.yaml:1:9: demos.noise: must be a finite number (got NaN)"),
         (
-            "diffuse_train: {heads: 3}",
-            "params.yaml:1:17: diffuse_train.heads: must divide width, 256 (got 3)",
+            "diffuse_train: {heads: 5}",
+            "params.yaml:1:17: diffuse_train.heads: must divide width, 192 (got 5)",
         ),
         (
             "architectures: {held_out_widths: [16], widths_max: 16}",

@@ -16,6 +16,7 @@ SETTINGS = ExportSettings(
     repeated=((8,),),
     repeats=3,
     branches=2,
+    branch_noise=0.3,
     branch_steps=20,
     architectures_per_step=2,
     branch_batch_size=32,
