@@ -56,7 +56,7 @@ demo: env
 	$(BIN)/nnit tokenize $(DEMO)/zoo $(PROFILE)
 	$(BIN)/nnit diffuse-train $(DEMO)/tokens --demos $(DEMO)/demos $(PROFILE)
 	$(BIN)/nnit sample --model $(DEMO)/generator --held-out $(PROFILE)
-	$(BIN)/nnit rollout $(DEMO)/samples --ghn $(DEMO)/ghn --demos $(DEMO)/demos $(PROFILE)
+	$(BIN)/nnit rollout $(DEMO)/samples --ghn $(DEMO)/ghn $(PROFILE)
 
 compare: env
 	$(BIN)/dvc repro $(foreach task,$(TASK),comparison/dvc.yaml:collect@$(task))
