@@ -14,6 +14,7 @@ LOCK := $(wildcard requirements/*.txt)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation
 LOCKED := $(PIP) --require-hashes --requirement
 DEMO := build/demo
+GATE := --arch 64,48 --arch 248,252,256 --arch 256,256,256,256
 PROFILE := --params profiles/demo.yaml
 TASK ?= PushCube-v1 PickCube-v1 StackCube-v1
 
@@ -55,8 +56,11 @@ demo: env
 	$(BIN)/nnit zoo-export $(DEMO)/ghn $(PROFILE)
 	$(BIN)/nnit tokenize $(DEMO)/zoo $(PROFILE)
 	$(BIN)/nnit diffuse-train $(DEMO)/tokens --demos $(DEMO)/demos $(PROFILE)
+	$(BIN)/nnit sample --model $(DEMO)/generator $(GATE) --out $(DEMO)/gate-samples $(PROFILE)
+	$(BIN)/nnit rollout $(DEMO)/gate-samples --episodes 20 --first-seed 700000 --min-success 0.9 \
+		--out $(DEMO)/gate $(PROFILE)
 	$(BIN)/nnit sample --model $(DEMO)/generator --held-out $(PROFILE)
-	$(BIN)/nnit rollout $(DEMO)/samples --ghn $(DEMO)/ghn --demos $(DEMO)/demos $(PROFILE)
+	$(BIN)/nnit rollout $(DEMO)/samples --ghn $(DEMO)/ghn $(PROFILE)
 
 compare: env
 	$(BIN)/dvc repro $(foreach task,$(TASK),comparison/dvc.yaml:collect@$(task))

@@ -257,7 +257,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Measure what is missing, and write the file and the table."""
     arguments = parse_arguments()
-    prepare_torch(max_threads=1)
+    prepare_torch()
     results: dict[str, Any] = {"seconds": arguments.seconds, "torch": torch.__version__}
     results["tasks"] = {}
     if arguments.out.exists():

@@ -147,7 +147,6 @@ def processor() -> str:
 
 def main() -> None:
     """Measure both, write the file that is named on the command line, and print it."""
-    torch.set_num_threads(1)
     prepare_torch()
     params, demos = Params(), made_up_demos()
     export, held_out = params.zoo_export, params.architectures.held_out

@@ -23,6 +23,7 @@ from nnit.mlp import Architecture, Network, PolicyInterface, format_architecture
 from nnit.progress import Progress
 from nnit.rollout.episodes import EvaluationRequest
 from nnit.seeding import derive_seed
+from nnit.training import prepare_torch
 from stages.fan_out import Arrays, fan_out, pack_networks, unpack_networks
 from stages.hypernetwork import load_hypernetwork, require_decoding_memory
 from stages.lineage import require_same_task
@@ -148,6 +149,7 @@ def ask_ghn(
     if not architectures:
         raise UsageError(f"{path}: a hypernetwork writes what --arch asks for; give at least one")
     architectures = tuple(dict.fromkeys(architectures))
+    prepare_torch()
     ghn = load_hypernetwork(path)
     specs = [ghn.interface.spec(widths) for widths in architectures]
     require_decoding_memory(specs)

@@ -42,6 +42,7 @@ from nnit.progress import Progress, silent
 from nnit.seeding import derive_seed
 from nnit.tokens.token_set import TokenSet
 from nnit.training import (
+    TRAINING_THREADS,
     build_optimizer,
     load_training_arrays,
     prepare_torch,
@@ -140,7 +141,7 @@ def run(
     run_ = Run(outputs.generator, key, options)
     state = find_state(run_)
 
-    prepare_torch()
+    prepare_torch(TRAINING_THREADS)
     seed = derive_seed(options.seed, "diffuse-train")
     num_tasks = len(tokens.interfaces)
     networks = [network_tokens(tokens, k) for k in range(len(tokens))]

@@ -46,7 +46,6 @@ from nnit.tasks.task import Task, TaskRef
 from nnit.training import load_training_arrays, model_arrays, prepare_torch, training_arrays
 from stages.checkpoints import Run, find_state, follow, run_key
 from stages.curves import write_curve
-from stages.ghn_train import GHN_THREADS
 from stages.params import Params, PpoParams, RunOptions
 from stages.task_source import source_digests, task_ref
 
@@ -112,7 +111,7 @@ def run(
     run_ = Run(outputs.ghn, run_key("ghn-ppo", decides, options.seed, parents), options)
     state = find_state(run_)
 
-    prepare_torch(GHN_THREADS)
+    prepare_torch()
     seed = derive_seed(options.seed, "ghn-ppo")
     ghn = build_ghn(
         GhnConfig(decoder=params.ghn_train.decoder, units=params.architectures.widths_max),

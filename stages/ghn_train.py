@@ -30,9 +30,6 @@ from stages.curves import write_curve
 from stages.params import Params, RunOptions
 
 WEIGHT_DECAY = 0.01
-# Convolutions over a few cells: on two cores a second thread takes a step from 0.110 to 0.095 s,
-# and to 0.63 s while one other process is running.
-GHN_THREADS = 1
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ def run(
     run_ = Run(outputs.ghn, run_key("ghn-train", decides, options.seed, parents), options)
     state = find_state(run_)
 
-    prepare_torch(GHN_THREADS)
+    prepare_torch()
     interface = demos.interface
     seed = derive_seed(options.seed, "ghn-train")
     ghn = build_ghn(

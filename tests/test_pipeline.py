@@ -1,11 +1,15 @@
 """dvc.yaml, the stages, params.yaml and the commands agree with each other."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
 from benchmarks.comparison import UNDECIDING, imports_of, source_of
+from nnit.architectures import held_out_kind
+from nnit.mlp import parse_architecture
+from nnit.tasks.registry import get_task
 from nnit_cli.app import EVALUATION, PIPELINE, ROUNDS
 from stages.params import Params
 from stages.params_file import load_params
@@ -13,18 +17,24 @@ from stages.params_file import load_params
 REPOSITORY = Path(__file__).parents[1]
 STAGES = YAML(typ="safe", pure=True).load(REPOSITORY / "dvc.yaml")["stages"]
 WITHOUT_PARAMETERS = ["report"]  # and without metrics
+GATE = {"gate-samples": "sample", "gate": "rollout"}  # stage -> its command
 # Keys of params.yaml that belong to no one stage, or to another way of running one.
 SETTINGS = {"seed", "task", "data", "architectures", "ppo"}
 
 
 def snake(stage: str) -> str:
-    """Return the name of a stage's module and section."""
+    """Return a stage's name as a file's or a module's."""
     return stage.replace("-", "_")
+
+
+def section_of(stage: str) -> str:
+    """Return the name of a stage's module and section."""
+    return snake(GATE.get(stage, stage))
 
 
 def deciding_modules(stage: str) -> set[str]:
     """Return the modules whose code decides what a stage writes."""
-    found, waiting = set(), {f"stages.{snake(stage)}"}
+    found, waiting = set(), {f"stages.{section_of(stage)}"}
     while waiting:
         module = waiting.pop()
         found.add(module)
@@ -40,7 +50,8 @@ def covers(dependency: str, module: str) -> bool:
 
 def test_stages_commands_and_sections_have_the_same_names():
     """Four lists: dvc.yaml, the commands in their order, the modules, params.yaml."""
-    assert list(STAGES) == [*PIPELINE, *WITHOUT_PARAMETERS]
+    without_gate = [stage for stage in STAGES if stage not in GATE]
+    assert without_gate == [*PIPELINE, *WITHOUT_PARAMETERS]
     commands = [*PIPELINE, *ROUNDS, *EVALUATION]
     assert set(Params.model_fields) - SETTINGS == {snake(command) for command in commands}
     assert all(source_of(f"stages.{snake(command)}") for command in commands)
@@ -67,9 +78,9 @@ def test_demo_profile_holds_out_the_same_architectures():
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_stage_runs_its_command(stage):
-    """The command has the stage's name and writes its own metrics."""
+    """The command has the stage's name, the gate's apart, and writes metrics of that name."""
     words = STAGES[stage]["cmd"].split()
-    assert words[:2] == ["nnit", stage]
+    assert words[:2] == ["nnit", GATE.get(stage, stage)]
     if stage in WITHOUT_PARAMETERS:
         return
     metrics = words[words.index("--metrics") + 1]
@@ -96,11 +107,34 @@ def test_stage_depends_on_what_it_reads(stage):
     assert named <= {*read, *STAGES[stage]["outs"]}
 
 
-@pytest.mark.parametrize("stage", PIPELINE)
+@pytest.mark.parametrize("stage", [*PIPELINE, *GATE])
 def test_stage_depends_on_its_parameters(stage):
     """The seed and the stage's own section are among its parameters, and all of them exist."""
-    assert {"seed", snake(stage)} <= set(STAGES[stage]["params"])
+    assert {"seed", section_of(stage)} <= set(STAGES[stage]["params"])
     for key in STAGES[stage]["params"]:
         value = Params()
         for part in key.split("."):
             value = getattr(value, part)
+
+
+def test_gate_judges_no_held_out_shape():
+    """Its shapes are those of training, to the largest; held-out ones wait until it is passed."""
+    samples, gate = (STAGES[stage]["cmd"].split() for stage in GATE)
+    shapes = [parse_architecture(dims) for word, dims in pairwise(samples) if word == "--arch"]
+    training_range = Params().architectures.training_range()
+    assert [held_out_kind(shape, training_range) for shape in shapes] == [None] * len(shapes)
+    assert (training_range.widths_max,) * training_range.depth_max in shapes
+    assert "--held-out" not in samples
+    assert "--min-success" in gate
+    assert set(STAGES["gate"]["outs"]) <= set(STAGES["sample"]["deps"])
+
+
+def test_gate_and_evaluation_share_no_episode():
+    """Reset seeds of the one are none of the other's or of the demonstrations'."""
+    flags = dict(pairwise(STAGES["gate"]["cmd"].split()))
+    task = get_task(Params().task)
+    demonstrated = range(task.demo_first_seed, task.demo_first_seed + task.demo_episodes)
+    evaluated = range(Params().rollout.first_seed + task.evaluation_episodes)
+    first = int(flags["--first-seed"])
+    judged = range(first, first + int(flags["--episodes"]))
+    assert not set(judged) & {*demonstrated, *evaluated}

@@ -1,11 +1,16 @@
 """Schedule, optimiser step and state that the two trainings share."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from nnit.training import (
+    TRAINING_THREADS,
     build_optimizer,
     load_model_arrays,
     load_training_arrays,
@@ -47,6 +52,40 @@ def test_one_cycle_rises_then_falls(total):
     assert rates[: top + 1] == sorted(rates[: top + 1])
     assert rates[top:] == sorted(rates[top:], reverse=True)
     assert 0 < min(rates) <= max(rates) <= 1
+
+
+STEPS_OF_A_WIDE_NETWORK = """
+import hashlib, torch
+from torch import nn
+from nnit import training
+
+training.prepare_torch(training.TRAINING_THREADS)
+torch.manual_seed(0)
+model = nn.Sequential(nn.Linear(64, 512), nn.SiLU(), nn.LayerNorm(512), nn.Linear(512, 64))
+optimizer, x = training.build_optimizer(model, 0.0), torch.randn(2048, 64)
+for _ in range(3):
+    training.optimise(optimizer, (model(x) - x).square().mean(), 1e-3)
+content = b"".join(array.tobytes() for array in training.model_arrays(model).values())
+print(torch.get_num_threads(), hashlib.sha256(content).hexdigest())
+"""
+
+
+def test_bytes_of_a_training_do_not_depend_on_the_cores_that_it_may_use():
+    """One thread or five by the environment, every core or one alone: the same threads and sums."""
+    one_core = {next(iter(os.sched_getaffinity(0)))}
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", STEPS_OF_A_WIDE_NETWORK],
+            env={**os.environ, "OMP_NUM_THREADS": threads},
+            preexec_fn=(lambda: os.sched_setaffinity(0, one_core)) if pinned else None,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for threads, pinned in (("1", False), ("5", False), ("5", True))
+    ]
+    assert found[0].startswith(f"{TRAINING_THREADS} ")
+    assert found[1:] == found[:1] * 2
 
 
 def test_optimise_clips_the_gradient_to_norm_one():
