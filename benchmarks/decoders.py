@@ -29,7 +29,6 @@ from nnit.architectures import sample_architecture
 from nnit.artifacts.demos import read_demos
 from nnit.cloning import (
     CloningData,
-    bootstrap,
     cloning_data,
     evaluate_loss,
     layers_from_flat,
@@ -168,8 +167,9 @@ def measure(variant: Variant, lesson: Lesson, steps: int) -> dict[str, float]:
     for k in (1, 2):
         branch = build(variant, lesson.interface)
         load_model_arrays(branch, model_arrays(ghn))
-        own = lesson._replace(data=bootstrap(lesson.data, numpy_generator(0, "branch", k)))
-        train(branch, variant, own, max(1, int(BRANCH_SHARE * steps)), k, variant.learning_rate / 2)
+        train(
+            branch, variant, lesson, max(1, int(BRANCH_SHARE * steps)), k, variant.learning_rate / 2
+        )
         branches.append(branch)
     return {
         "steps": steps,

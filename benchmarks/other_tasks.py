@@ -45,7 +45,7 @@ TASKS_HEAD = """Networks of the 12 held-out shapes within the trained range of w
 one sample of each: success_once of tasks of ManiSkill, accuracy on examples that were kept back, or
 the share of episodes that reach Gymnasium's threshold. PushCube-v1, PickCube-v1 and StackCube-v1
 are above. Made by `python -m benchmarks.tasks TASK` and the words of the last column, with the
-parameters of [profiles/tasks.yaml](../profiles/tasks.yaml) where no profile is named. *Weights
+parameters of [params.yaml](../params.yaml) where no profile is named. *Weights
 alone*: the generator was not trained on the cloning loss, as those of tasks with classes never are;
 others of these are of an earlier version, in 1,000 steps of 4,096 tokens where no profile is named.
 That of LiftPegUpright-v1 had an earlier form of that loss. Networks of PokeCube-v1, PullCube-v1 and

@@ -6,10 +6,10 @@
     python -m benchmarks.tasks PegInsertionSide-v1 --dagger
     python -m benchmarks.tasks PlaceSphere-v1 --rounds 2
 
-For each task: demonstrations, hypernetwork, zoo, tokens, generator; then one generated network of
+For each task: demonstrations, hypernetwork, zoo, tokens, generator; then three generated networks of
 every held-out shape of the kinds ``unseen_combo`` and ``unseen_width``, the hypernetwork asked
 again, and a network of each shape cloned directly, in the same episodes. Parameters are those of
-``profiles/tasks.yaml``. With ``--dagger`` the demonstrations are those of the expert, and as many
+``params.yaml``, as for the commands themselves. With ``--dagger`` the demonstrations are those of the expert, and as many
 episodes of networks of a first hypernetwork that the expert corrects. With ``--rounds 2`` the
 generator goes on from a zoo of its own samples that were trained on alone; the last round's is
 what is compared, and what each gives is kept beside it. A part whose output is
@@ -34,9 +34,11 @@ from nnit.rollout.metrics import Evaluation, comparison_interval
 from stages.params import Params
 from stages.params_file import load_params
 
-PROFILE = Path("profiles/tasks.yaml")
+PROFILE = Path("params.yaml")
 ARTIFACTS = Path("build/tasks")
 RESULTS = Path("results/tasks")
+SAMPLES = "3"  # of each shape
+LEAST = 0.01  # success that a clone is taken to have
 ROUND_SHARE = 0.4  # of the first generator's steps, in every further round
 ROUND_LEARNING_RATE = "5e-4"
 LEARNT_BY = ("steps", "tokens_per_batch", "learning_rate", "cloning_share")
@@ -105,7 +107,10 @@ def evaluated_round(folder: Path, k: int, where: list[str], params: Params) -> d
     """Return the commands that ask the generator of round ``k`` and run what it generates."""
     samples, generator = (str(folder / of_round(n, k)) for n in ("samples", "generator"))
     return {
-        of_round("samples", k): ["sample", "--model", generator, *held_out_flags(params)],
+        of_round("samples", k): [
+            *("sample", "--model", generator, "--samples", SAMPLES),
+            *held_out_flags(params),
+        ],
         of_round("rollouts", k): ["rollout", samples, *where, "--resume"],
     }
 
@@ -232,6 +237,8 @@ def result_of(task: str, folder: Path, rounds: int) -> dict[str, Any]:
         by_source.setdefault(one.source, []).append(one)
     found = {source: success_of(group) for source, group in by_source.items()}
     cloned = found["cloned"]["success_once"]
+    clones = {one.hidden_dims: one.success_once for one in by_source["cloned"]}
+    shares = [one.success_once / max(clones[one.hidden_dims], LEAST) for one in by_round[-1]]
     return {
         "task": task,
         "digests": {part: artifact.digest for part, (_, artifact) in zip(parts, read, strict=True)},
@@ -239,6 +246,7 @@ def result_of(task: str, folder: Path, rounds: int) -> dict[str, Any]:
         "rounds": [success_of(evaluations) for evaluations in by_round],
         "sources": found,
         "of_cloned": found["sample"]["success_once"] / cloned if cloned else None,
+        "lowest_of_its_clone": min(shares) if cloned else None,
     }
 
 

@@ -30,7 +30,6 @@ class CloningData:
 
     observations: Tensor  # (N, obs_dim), standardised
     actions: Tensor  # (N, act_dim), in [-1, 1]; of classes the right one is 1, the others 0
-    episode_ends: np.ndarray  # (E,) int64, cumulative
     output: Output = ACTION
 
     def __len__(self) -> int:
@@ -47,34 +46,8 @@ def cloning_data(demos: Demos, device: str = "cpu") -> CloningData:
     return CloningData(
         torch.from_numpy(observations).to(device),
         torch.from_numpy(demos.actions).to(device),
-        demos.episode_ends,
         demos.interface.output,
     )
-
-
-def resample_episodes(
-    episode_ends: np.ndarray, generator: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw whole episodes with replacement, as many as there are.
-
-    Args:
-        episode_ends: ``(E,)``, cumulative.
-        generator: Draws them.
-
-    Returns:
-        The numbers of their transitions, and where each drawn episode ends among these.
-    """
-    starts = np.concatenate([[0], episode_ends[:-1]])
-    chosen = generator.integers(len(starts), size=len(starts))
-    rows = np.concatenate([np.arange(int(starts[e]), int(episode_ends[e])) for e in chosen])
-    return rows, np.cumsum(episode_ends[chosen] - starts[chosen])
-
-
-def bootstrap(data: CloningData, generator: np.random.Generator) -> CloningData:
-    """Resample whole episodes with replacement, as many as there are."""
-    index, ends = resample_episodes(data.episode_ends, generator)
-    rows = torch.from_numpy(index).to(data.observations.device)
-    return CloningData(data.observations[rows], data.actions[rows], ends, data.output)
 
 
 def cloning_loss(predicted: Tensor, actions: Tensor, output: Output = ACTION) -> Tensor:

@@ -239,15 +239,15 @@ class ZooExportParams(Section):
     """``nnit zoo-export``."""
 
     branches: Count = Field(
-        default=6, description="copies of the GHN that are trained on separately"
+        default=4, description="copies of the GHN that are trained on separately"
     )
     branch_noise: Annotated[float, Strict(), Field(ge=0, le=10, allow_inf_nan=False)] = Field(
-        default=0.3,
+        default=0.2,
         description="on the codes of units that each branch begins with, as a share of their size",
     )
-    branch_steps: Count = Field(default=300, description="optimiser steps of each branch")
+    branch_steps: Count = Field(default=600, description="optimiser steps of each branch")
     branch_learning_rate: Rate = Field(
-        default=1.5e-3, description="peak of the one-cycle schedule of each branch"
+        default=2e-3, description="peak of the one-cycle schedule of each branch"
     )
     networks: Count = Field(default=800, description="networks of architectures that are drawn")
     repeated: tuple[HiddenDims, ...] = Field(
@@ -255,9 +255,9 @@ class ZooExportParams(Section):
         description="architectures that the zoo has several networks of, to compare them",
     )
     repeats: Count = Field(default=16, description="networks of each repeated architecture")
-    fine_tune_steps: Index = Field(default=600, description="optimiser steps of each network alone")
+    fine_tune_steps: Index = Field(default=200, description="optimiser steps of each network alone")
     fine_tune_learning_rate: Rate = Field(
-        default=4e-4, description="at the start; falls as a cosine"
+        default=3e-4, description="at the start; falls as a cosine"
     )
     fine_tune_epsilon: Rate = Field(
         default=1e-8, description="Adam's; a larger one moves less what the loss hardly feels"
@@ -288,7 +288,7 @@ class TokenizeParams(Section):
 class DiffuseTrainParams(Section):
     """``nnit diffuse-train``."""
 
-    steps: Count = Field(default=2000, description="optimiser steps")
+    steps: Count = Field(default=2500, description="optimiser steps")
     width: Size = Field(default=192, description="width of a token in the transformer")
     depth: Blocks = Field(default=4, description="transformer blocks")
     heads: Count = Field(default=4, description="attention heads; must divide width")

@@ -95,7 +95,7 @@ def run(
 
     with naming_the_way_on(outputs.zoo):
         drafts = sampled(generator, architectures, params, store, options, progress)
-        seed = derive_seed(options.seed, "zoo-export")  # bootstraps are that zoo's
+        seed = derive_seed(options.seed, "zoo-export")
         units = plan_refining(drafts, demos, refine_settings(params), seed, options.device)
         networks = train_networks(train_unit, units, store, options, progress)
 

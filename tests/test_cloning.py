@@ -8,7 +8,6 @@ from learning_examples import INTERFACE, make_demos, random_flat
 from nnit.cloning import (
     WORST_LOSS,
     CloningData,
-    bootstrap,
     cloning_data,
     cloning_loss,
     flat_from_layers,
@@ -20,7 +19,7 @@ from nnit.cloning import (
     run_mlp,
 )
 from nnit.mlp import MlpSpec, Network, forward, split_layers
-from nnit.seeding import numpy_generator, torch_generator
+from nnit.seeding import torch_generator
 
 SPEC = INTERFACE.spec((8, 7))
 
@@ -83,7 +82,7 @@ def test_the_gradient_in_closed_form_is_that_of_the_loss(output):
     labels = (2 * torch.randn(100, 4, generator=generator)).clamp(-1, 1)
     if output == "class":
         labels = torch.eye(4)[torch.randint(4, (100,), generator=generator)]
-    data = CloningData(torch.zeros(100, 1), labels, np.array([100]), output)
+    data = CloningData(torch.zeros(100, 1), labels, output)
     targets = loss_targets(data).view(2, 50, -1)
     for one, rows in zip(predicted, labels.view(2, 50, 4), strict=True):
         cloning_loss(one, rows, output).backward()
@@ -99,7 +98,7 @@ def test_cloning_data_is_standardised(data):
         data.observations.numpy(), INTERFACE.standardise(demos.observations)
     )
     np.testing.assert_array_equal(data.actions.numpy(), demos.actions)
-    assert len(data) == data.episode_ends[-1]
+    assert len(data) == demos.episode_ends[-1]
 
 
 def test_flat_from_layers_is_the_inverse_of_layers_from_flat():
@@ -133,50 +132,6 @@ def test_initial_weights_are_those_of_torch():
             assert float(weight.detach().std()) == pytest.approx(bound / 3**0.5, rel=0.05)
             for part in (weight, bias):
                 assert 0.9 * bound < float(part.detach().abs().max()) <= bound
-
-
-@pytest.fixture(scope="module")
-def labelled():
-    """Five episodes whose observations say episode and step."""
-    lengths = np.array([3, 5, 2, 7, 4])
-    rows = [(episode, step) for episode, n in enumerate(lengths) for step in range(n)]
-    observations = torch.tensor(rows, dtype=torch.float32)
-    return CloningData(observations, observations + 100, np.cumsum(lengths))
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_bootstrap_takes_whole_episodes(labelled, seed):
-    """As many episodes as before, each from its first to its last step, with its own actions."""
-    resampled = bootstrap(labelled, numpy_generator(seed))
-    starts = np.concatenate([[0], resampled.episode_ends[:-1]])
-    lengths = np.diff(labelled.episode_ends, prepend=0)
-    assert len(starts) == 5
-    assert len(resampled) == resampled.episode_ends[-1]
-    for start, end in zip(starts, resampled.episode_ends, strict=True):
-        episode, step = resampled.observations[start:end].T
-        assert len(set(episode.tolist())) == 1
-        assert step.tolist() == list(range(lengths[int(episode[0])]))
-    torch.testing.assert_close(resampled.actions, resampled.observations + 100)
-
-
-def test_bootstrap_draws_with_replacement_and_evenly(labelled):
-    """Over many draws each episode is a fifth; in one draw some are missing."""
-    generator = numpy_generator(0)
-    draws = []
-    for _ in range(400):
-        resampled = bootstrap(labelled, generator)
-        firsts = resampled.observations[resampled.observations[:, 1] == 0]
-        draws.append(np.bincount(firsts[:, 0].int().numpy(), minlength=5))
-    assert np.any(np.array(draws) == 0)
-    shares = np.mean(draws, axis=0) / 5
-    np.testing.assert_allclose(shares, 0.2, atol=0.04)
-
-
-def test_bootstrap_depends_on_its_generator_alone(labelled):
-    """The same seed gives the same data, another seed other data."""
-    one, same, other = (bootstrap(labelled, numpy_generator(seed)) for seed in (1, 1, 2))
-    assert torch.equal(one.observations, same.observations)
-    assert not torch.equal(one.observations, other.observations)
 
 
 def test_a_loss_beyond_numbers_is_the_worst_one(data):

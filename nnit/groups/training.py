@@ -16,7 +16,6 @@ from nnit.cloning import (
     initialise_flat,
     loss_gradient,
     loss_targets,
-    resample_episodes,
 )
 from nnit.groups.stack import build_stacks, padded, stack_size
 from nnit.mlp import Architecture, PolicyInterface
@@ -44,7 +43,6 @@ class Pupil(NamedTuple):
     hidden_dims: Architecture
     seed: int  # of its batches, and before them of its weights, where it has none
     weights: np.ndarray | None = None  # (num_parameters,) to begin with
-    bootstrap: int | None = None  # seed that resamples the episodes; None: as they are
 
 
 def train_groups(
@@ -111,8 +109,7 @@ def _train_together(
     counts = [len(group) for group in groups]
     forward = [*zip(stacks, inputs.split(counts), outputs.split(counts), strict=True)]
     optimizer = _Adam(weights, gradients, settings.epsilon)
-    rows = [_own_rows(pupil, data) for pupil in pupils]
-    for step, chosen in enumerate(_batches(rows, generators, settings, device)):
+    for step, chosen in enumerate(_batches(len(data), generators, settings, device)):
         for table, part in zip(tables, (inputs, targets), strict=True):
             torch.index_select(table, 0, chosen, out=part.flatten(0, 1))
         for stack, x, out in forward:
@@ -176,28 +173,17 @@ def _first_weights(pupil: Pupil, generator: torch.Generator, interface: PolicyIn
     return initialise_flat(interface.spec(pupil.hidden_dims), generator)
 
 
-def _own_rows(pupil: Pupil, data: CloningData) -> Tensor:
-    """Return the numbers of the transitions that a network learns from."""
-    if pupil.bootstrap is None:
-        return torch.arange(len(data))
-    rows, _ = resample_episodes(data.episode_ends, np.random.default_rng(pupil.bootstrap))
-    return torch.from_numpy(rows)
-
-
 def _batches(
-    rows: Sequence[Tensor],
+    num_rows: int,
     generators: Sequence[torch.Generator],
     settings: CloningSettings,
     device: torch.device,
 ) -> Iterator[Tensor]:
-    """Yield the transitions of each step, ``(K * batch_size,)``, for each network from its rows.
+    """Yield the transitions of each step, ``(K * batch_size,)``: each network's own.
 
     Those of many steps are drawn at once, and are what they would be if drawn one by one.
     """
     for start in range(0, settings.steps, STEPS_TOGETHER):
         size = (min(STEPS_TOGETHER, settings.steps - start), settings.batch_size)
-        drawn = [
-            mine[torch.randint(len(mine), size, generator=generator)]
-            for mine, generator in zip(rows, generators, strict=True)
-        ]
+        drawn = [torch.randint(num_rows, size, generator=generator) for generator in generators]
         yield from torch.cat(drawn, dim=1).to(device)

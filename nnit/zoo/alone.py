@@ -1,8 +1,7 @@
 """Write a zoo of networks that were each trained alone: nothing aligns their hidden units.
 
 The baseline that a structurally aligned zoo has to be compared with. Every network starts from
-random weights of its own and is cloned from a bootstrap of the demonstrations of its own, so that
-the networks differ in data as those of different branches do.
+random weights of its own.
 """
 
 from collections.abc import Sequence
@@ -34,11 +33,7 @@ def plan_alone(
         device: Where they are trained.
     """
     pupils = [
-        Pupil(
-            architecture,
-            derive_seed(seed, "alone", index),
-            bootstrap=derive_seed(seed, "bootstrap", index),
-        )
+        Pupil(architecture, derive_seed(seed, "alone", index))
         for index, architecture in enumerate(architectures)
     ]
     settings = CloningSettings(steps, CLONE_BATCH_SIZE, learning_rate)

@@ -1,9 +1,8 @@
 """Write a zoo of structurally aligned networks.
 
 A graph hypernetwork is a function: it gives exactly one network per architecture. Diversity comes
-from branches, copies of it that are each trained on with noise on the codes of units, a seed and a
-bootstrap of the demonstrations of their own; quality from fine-tuning every network alone. All of
-it leaves the order of hidden units as it was.
+from branches, copies of it that are each trained on from disturbed codes of units; quality from
+fine-tuning every network alone. Both leave the order of hidden units as it was.
 
 Everything here is a unit of work that depends on its arguments alone, so that it can run in any
 process.
@@ -72,7 +71,7 @@ class MemberUnit(NamedTuple):
 
 
 def train_branch(unit: BranchUnit) -> dict[str, np.ndarray]:
-    """Train a copy of the hypernetwork on, with codes, seed and bootstrap of its own.
+    """Train a copy of the hypernetwork on, with codes and a seed of its own.
 
     Branches that begin alike end alike, and in each shape in another way; what differs by the codes
     differs alike in all shapes, and can be learnt.
@@ -136,8 +135,6 @@ def plan_members(
     device: str = "cpu",
 ) -> list[MemberUnit]:
     """Deal the networks of the zoo out to the branches in turn, and those of each to units.
-
-    Members of a branch learn from the bootstrap that made the branch.
 
     Args:
         branches: The arrays of each.

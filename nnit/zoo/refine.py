@@ -26,23 +26,15 @@ def plan_refining(
 ) -> list[GroupUnit]:
     """Plan to train every sample on.
 
-    Networks of a branch learn from one bootstrap of the demonstrations, as when a zoo is exported:
-    otherwise samples of all branches would grow alike.
-
     Args:
         drafts: The samples, in the order of the zoo.
         demos: What they learn from.
         settings: How.
-        seed: Of the zoo; bootstraps are those of a zoo exported with it.
+        seed: Of the zoo.
         device: Where they are trained.
     """
     pupils = [
-        Pupil(
-            network.hidden_dims,
-            derive_seed(seed, "refine", index),
-            network.weights,
-            derive_seed(seed, "bootstrap", branch),
-        )
-        for index, (network, branch) in enumerate(drafts)
+        Pupil(draft.network.hidden_dims, derive_seed(seed, "refine", index), draft.network.weights)
+        for index, draft in enumerate(drafts)
     ]
     return plan_units(pupils, demos, settings, device)

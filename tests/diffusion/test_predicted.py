@@ -69,7 +69,7 @@ def test_losses_are_those_of_the_networks_alone(networks, specs, data):
 def test_every_network_is_held_to_its_own_task(networks, specs, data):
     """Other labels for one network change its loss and no other's."""
     found = joined(networks, specs, collate(networks).content)
-    other = CloningData(data.observations, -data.actions, data.episode_ends)
+    other = CloningData(data.observations, -data.actions)
     of_one = [other if k == 2 else data for k in range(len(found))]
     one = predicted_losses(found, [data] * len(found), 64, torch_generator(0, "t"))
     two = predicted_losses(found, of_one, 64, torch_generator(0, "t"))

@@ -15,7 +15,6 @@ from nnit.cloning import (
     evaluate_loss,
     initialise_flat,
     layers_from_flat,
-    resample_episodes,
     run_mlp,
 )
 from nnit.groups import stack, training
@@ -51,15 +50,12 @@ def naive(pupil, data, settings=SETTINGS):
     flat = (
         initialise_flat(spec, generator) if pupil.weights is None else torch.tensor(pupil.weights)
     )
-    rows = np.arange(len(data))
-    if pupil.bootstrap is not None:
-        rows, _ = resample_episodes(data.episode_ends, np.random.default_rng(pupil.bootstrap))
     flat = flat.requires_grad_()
     optimizer = torch.optim.Adam([flat], eps=settings.epsilon)
     for step in range(settings.steps):
         share = 0.5 * (1 + math.cos(math.pi * step / settings.steps))
         optimizer.param_groups[0]["lr"] = settings.learning_rate * share
-        chosen = rows[torch.randint(len(rows), (settings.batch_size,), generator=generator)]
+        chosen = torch.randint(len(data), (settings.batch_size,), generator=generator)
         predicted = run_mlp(layers_from_flat(spec, flat), data.observations[chosen])
         optimizer.zero_grad()
         cloning_loss(predicted, data.actions[chosen], data.output).backward()
@@ -79,13 +75,13 @@ def loss_of(pupil, flat, data):
 
 @pytest.mark.parametrize("large_product", [0, stack.LARGE_PRODUCT])
 def test_each_of_a_group_is_what_a_plain_loop_makes_of_it_alone(data, large_product, monkeypatch):
-    """Random or given weights, all episodes or a bootstrap, padded or not, by either product."""
+    """Random or given weights, padded or not, by either product."""
     monkeypatch.setattr(stack, "LARGE_PRODUCT", large_product)
     given = random_flat(INTERFACE.spec(DIMS[1]), seed=5) / 4
     pupils = [
         Pupil(DIMS[0], 1),
-        Pupil(DIMS[1], 2, given, bootstrap=7),
-        Pupil(DIMS[2], 3, bootstrap=8),
+        Pupil(DIMS[1], 2, given),
+        Pupil(DIMS[2], 3),
     ]
     for pupil, flat in zip(pupils, train(pupils, data), strict=True):
         torch.testing.assert_close(flat, naive(pupil, data), rtol=0, atol=1e-5)
