@@ -42,14 +42,12 @@ CLASSES_SHORT = (
 ADDED_SHORT = "it was added in {added} steps for all tasks together; its own generator had {own}."
 SHORT_SOURCES = ("sample", "ghn", "cloned")
 TASKS_HEAD = """Networks of the 12 held-out shapes within the trained range of widths and depths,
-one sample of each: success_once of tasks of ManiSkill, accuracy on examples that were kept back, or
-the share of episodes that reach Gymnasium's threshold. PushCube-v1, PickCube-v1 and StackCube-v1
-are above. Made by `python -m benchmarks.tasks TASK` and the words of the last column, with the
-parameters of [params.yaml](../params.yaml) where no profile is named. *Weights
-alone*: the generator was not trained on the cloning loss, as those of tasks with classes never are;
-others of these are of an earlier version, in 1,000 steps of 4,096 tokens where no profile is named.
-That of LiftPegUpright-v1 had an earlier form of that loss. Networks of PokeCube-v1, PullCube-v1 and
-digits were cloned for 4,000 steps, those of the other tasks for 8,000. In every round after the
+three samples of each: success_once of tasks of ManiSkill, accuracy on examples that were kept back,
+or the share of episodes that reach Gymnasium's threshold; beside them one network of each shape of
+the hypernetwork and one that is cloned directly for 8,000 steps, in the same episodes. Made by
+`python -m benchmarks.tasks TASK` and the words of the last column, with the parameters of
+[params.yaml](../params.yaml) where no profile is named. *Weights alone*: the generator was not
+trained on the cloning loss, as those of tasks with classes never are. In every round after the
 first (`--rounds`) the generator goes on from a zoo of its own samples, each trained on alone
 (`nnit zoo-refine`); what each round gives is in the second table.
 """
