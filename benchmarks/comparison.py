@@ -108,7 +108,8 @@ PARTS = {
         f"{AT}/samples-extrapolated",
     ),
     "ghn-pointwise": Part(
-        f"ghn-train {AT}/demos --decoder pointwise --resume", f"{AT}/pointwise/ghn"
+        f"ghn-train {AT}/demos --decoder pointwise --learning-rate 1e-3 --resume",
+        f"{AT}/pointwise/ghn",
     ),
     "zoo-pointwise": Part(
         f"zoo-export {AT}/pointwise/ghn --demos {AT}/demos --networks 40 --resume",
@@ -182,7 +183,7 @@ PARTS = {
         f"{AT}/audit-eight",
     ),
     "alignment": Part(
-        f"align-report cnn={FIRST}/zoo pointwise={AT}/pointwise/zoo independent={AT}/alone/zoo "
+        f"align-report carrier={FIRST}/zoo pointwise={AT}/pointwise/zoo independent={AT}/alone/zoo "
         f"--demos {AT}/demos-fresh",
         f"{AT}/alignment",
     ),

@@ -371,12 +371,12 @@ SECTIONS = (
     Section("How far it goes", limits_section, "nnit rollout samples-limits"),
     Section("Audit", audit_section, "nnit audit samples"),
     Section(
-        "Alignment", alignment_section, "nnit align-report cnn=zoo pointwise=zoo-pointwise ..."
+        "Alignment", alignment_section, "nnit align-report carrier=zoo pointwise=zoo-pointwise ..."
     ),
     Section(
         "Smoothness",
         smoothness_section,
-        "nnit align-report cnn=zoo pointwise=zoo-pointwise ...",
+        "nnit align-report carrier=zoo pointwise=zoo-pointwise ...",
     ),
     Section("Frontier", frontier_section, "nnit frontier --model generator"),
     Section("Generated architectures", architectures_section, "nnit sample -n 400"),

@@ -10,9 +10,9 @@ For each task: demonstrations, hypernetwork, zoo, tokens, generator; then three 
 of every held-out shape of the kinds ``unseen_combo`` and ``unseen_width``, the hypernetwork asked
 again, and a network of each shape cloned directly, in the same episodes. Parameters are those of
 ``params.yaml``, as for the commands themselves. With ``--dagger`` the demonstrations are those of
-the expert, and as many episodes of networks of a first hypernetwork that the expert corrects. With ``--rounds 2`` the
-generator goes on from a zoo of its own samples that were trained on alone; the last round's is
-what is compared, and what each gives is kept beside it. A part whose output is
+the expert, and as many episodes of networks of a first hypernetwork that the expert corrects. With
+``--rounds 2`` the generator goes on from a zoo of its own samples that were trained on alone; the
+last round's is what is compared, and what each gives is kept beside it. A part whose output is
 there is skipped, and trainings go on where they were, so that an interrupted run is started again
 with the same command; ``--until tokens`` stops after a part. Writes ``results/tasks/TASK.json``.
 """

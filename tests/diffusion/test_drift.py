@@ -70,7 +70,7 @@ def test_trained_on_its_own_predictions_it_does_not_drift():
         4, (1, 2), (8, 16), width=32, depth=2, heads=2, num_branches=2, places=grid_of(tokens)
     )
     model = build_transformer(config, 0)
-    model.typical.fit(tokens, [0] * 16)
+    model.typical.fit(tokens, [0] * 16, [-1] * 16)
     ema, optimizer = Ema(model, 0.9), build_optimizer(model, 0.0)
     settings = DiffusionTrainingSettings(150, 512, 3e-3, seed=0, autocast=False)
     branches = [k // 4 % 2 for k in range(16)]

@@ -126,7 +126,7 @@ def test_impossible_requests_are_refused(pipeline, tmp_path):
 
 
 def test_command_holds_the_gate_where_every_shape_fails(pipeline, tmp_path, capsys):
-    """Given up in the first round: an empty front, exit code 7, one line; the artifact is there."""
+    """Given up before the race: an empty front, exit code 7, one line; the artifact is there."""
     out = tmp_path / "out"
     words = ["frontier", "--model", str(pipeline / "generator"), "--out", str(out), "--depth", "1"]
     words += ["--params", str(pipeline / PARAMS_NAME), "--workers", "1", "--shapes", "2"]
@@ -138,7 +138,7 @@ def test_command_holds_the_gate_where_every_shape_fails(pipeline, tmp_path, caps
     )
     stored, _ = read_frontier(out, check="all")
     assert stored.networks == ()
-    assert [len(one.standing.outcomes) for one in stored.frontier.candidates] == [10, 10]
+    assert all(len(one.standing.outcomes) < 30 for one in stored.frontier.candidates)
     assert main(["inspect", str(out)]) == 0
     assert main([*words, "--race-episodes", "50", "--force"]) == 2
 
