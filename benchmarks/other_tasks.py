@@ -1,12 +1,12 @@
 """The part of the results page on further tasks, from the files of ``results/``.
 
-``benchmarks.experts``, ``benchmarks.tasks``, ``benchmarks.together``, ``benchmarks.reinforcement``
-and ``benchmarks.many_networks`` write them.
+``benchmarks.experts``, ``benchmarks.tasks``, ``benchmarks.spread``, ``benchmarks.together``,
+``benchmarks.reinforcement`` and ``benchmarks.many_networks`` write them.
 """
 
 import json
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any, NamedTuple
 
 from benchmarks.results import GROUPS, Share, read_task
@@ -64,6 +64,12 @@ sample` and `nnit rollout` with [profiles/new_shapes.yaml](../profiles/new_shape
 [benchmarks/new_shapes.py](../benchmarks/new_shapes.py) says.
 """
 NEW_SHAPES_SOURCES = ("sample", "ghn", "ghn-grown", "cloned")
+SPREAD_HEAD = """The whole pipeline with several seeds, the generator in both precisions: one sample
+of each of the 24 held-out shapes, success with its interval and the lowest network. Then, of the
+generator of `benchmarks.tasks`, success of the 12 held-out shapes within the trained range by the
+steps of the sampler, and of 16 samples of one shape. Made by `python -m benchmarks.spread TASK` and
+the words in [results/spread](../results/spread).
+"""
 REINFORCEMENT_HEAD = """The hypernetwork learns by PPO over architectures; its networks then act
 deterministically. Return per episode, mean over shapes and episodes. Made by
 `python -m benchmarks.reinforcement TASK --profile FILE`; the profile is named in each file of
@@ -157,6 +163,47 @@ def new_shapes_table(results: Path) -> str:
 def write_lowest(share: Share | None) -> str:
     """Write a share with its interval and the lowest shape's."""
     return f"{write_share(share, 1)}, lowest {share.lowest:.2f}" if share else "-"
+
+
+def write_with_lowest(success: dict[str, Any]) -> str:
+    """Write a mean success with its interval and the lowest network's."""
+    return f"{write_success(success)}, lowest {success['lowest']:.2f}"
+
+
+def seeds_table(reports: list[dict[str, Any]]) -> str:
+    """Write success by kind of shape for each seed and precision; empty where none was run."""
+    rows = []
+    for report in reports:
+        for one in report["seeds"]:
+            rows += [
+                [report["task"], str(one["seed"]), name, *map(write_with_lowest, by_kind.values())]
+                for name, by_kind in one.items()
+                if name not in ("seed", "seconds")
+            ]
+    head = [
+        "task",
+        "seed",
+        "precision",
+        *(GROUPS[name] for name in ("unseen_combo", "unseen_width")),
+    ]
+    return markdown_table([*head, "wider", "deeper"], rows) if rows else ""
+
+
+def steps_table(reports: list[dict[str, Any]]) -> str:
+    """Write success by the number of the sampler's steps."""
+    rows = [[one["task"], *map(write_with_lowest, one["steps"].values())] for one in reports]
+    head = ["task", *(f"{steps} steps" for steps in reports[0]["steps"])]
+    return markdown_table(head, rows)
+
+
+def samples_table(reports: list[dict[str, Any]]) -> str:
+    """Write success of many samples of one shape."""
+    rows = [
+        [one["task"], shape, str(len(shares)), f"{min(shares):.3f}", f"{mean(shares):.3f}"]
+        for one in reports
+        for shape, shares in one["samples_of_a_shape"].items()
+    ]
+    return markdown_table(["task", "shape", "samples", "lowest", "mean"], rows)
 
 
 def together_table(report: dict[str, Any]) -> str:
@@ -327,6 +374,7 @@ def other_tasks(results: Path) -> list[str]:
     """Return the parts of the page, none where nothing was measured."""
     reports = read_tasks(results)
     learned = read_reports(results / "reinforcement")
+    spread = read_reports(results / "spread")
     together = read_report(results / "tasks" / "together.json")
     many = read_report(results / "many_networks.json")
     experts = (read_report(results / "experts.json") or {"tasks": {}})["tasks"]
@@ -340,6 +388,9 @@ def other_tasks(results: Path) -> list[str]:
     by_round = rounds_table(reports)
     if by_round:
         parts += [by_round]
+    if spread:
+        parts += ["## Seeds, precisions, steps and samples\n", SPREAD_HEAD, seeds_table(spread)]
+        parts += [steps_table(spread), samples_table(spread)]
     if together:
         parts += ["## One generator, several tasks\n", TOGETHER_HEAD.format(**together)]
         parts += [together_table(together)]

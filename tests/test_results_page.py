@@ -375,8 +375,16 @@ def test_further_tasks_are_read_where_they_are(tmp_path):
         "seconds": {"evaluated": [11.0, 10.0, 30.0], "replayed": [9.9, 10.0, 10.1]},
         "ratio": 1.1,
     }
+    kinds = dict.fromkeys(("unseen_combo", "unseen_width", "wider", "deeper"), success)
+    spread = {
+        "task": "PullCube-v1",
+        "seeds": [{"seed": 2, "float32": kinds, "bfloat16": kinds, "seconds": {"ghn": 1.0}}],
+        "steps": {"1": success, "10": success},
+        "samples_of_a_shape": {"64,96": [0.5, 1.0]},
+    }
     files = {
         "experts.json": expert,
+        "spread/PullCube-v1.json": spread,
         "many_networks.json": many,
         "tasks/PullCube-v1.json": report,
         "tasks/together.json": {
@@ -413,6 +421,11 @@ def test_further_tasks_are_read_where_they_are(tmp_path):
         "weights alone | `--rounds 2` |" in text
     )
     assert f"| PullCube-v1 | 0.250 [0.900, 0.975] | {cell} |" in text
+    lowest = f"{cell}, lowest 0.50"
+    for precision in ("float32", "bfloat16"):
+        assert f"| PullCube-v1 | 2 | {precision} | {' | '.join([lowest] * 4)} |" in text
+    assert f"| PullCube-v1 | {lowest} | {lowest} |\n" in text
+    assert "| PullCube-v1 | 64,96 | 2 | 0.500 | 0.750 |" in text
     rest = f"{cell} | {cell} | 1.000 | weights, demonstrations |"
     assert f"| PullCube-v1 | {cell} | {rest}" in text
     assert f"| PokeCube-v1 | added | {rest.replace('1.000', '0.700')}" in text
