@@ -96,9 +96,9 @@ def come_down(offset: Vector, tip: float, hover: float = 0.0) -> list[float]:
     return [offset[0], offset[1], offset[2] + height]
 
 
-def outward_speed_limit(x: float, y: float) -> float:
+def outward_speed_limit(x: float, y: float, reach: float = REACH) -> float:
     """Return the largest action that may point away from the robot's axis at ``(x, y)``."""
-    return max(0.03, 9.5 * (REACH - math.hypot(x - BASE_X, y)))
+    return max(0.03, 9.5 * (reach - math.hypot(x - BASE_X, y)))
 
 
 def displace(displacement: Vector, finger_opening: float) -> np.ndarray:
@@ -107,12 +107,19 @@ def displace(displacement: Vector, finger_opening: float) -> np.ndarray:
     return np.array([GAIN * part / longest for part in displacement] + [finger_opening], np.float32)
 
 
-def keep_within_reach(action: np.ndarray, x: float, y: float) -> np.ndarray:
-    """Shorten the part of an action that points away from the robot's axis near its limit."""
+def keep_within_reach(action: np.ndarray, x: float, y: float, reach: float = REACH) -> np.ndarray:
+    """Shorten the part of an action that points away from the robot's axis near its limit.
+
+    Args:
+        action: Is changed.
+        x: Where the tcp is (m), in the world.
+        y: The same.
+        reach: The limit (m). A gripper that turns while it moves reaches less far.
+    """
     radius = math.hypot(x - BASE_X, y)
     direction = ((x - BASE_X) / radius, y / radius)
     outward = float(action[0]) * direction[0] + float(action[1]) * direction[1]
-    excess = max(0.0, outward - outward_speed_limit(x, y))
+    excess = max(0.0, outward - outward_speed_limit(x, y, reach))
     action[0] -= excess * direction[0]
     action[1] -= excess * direction[1]
     return action.clip(-1.0, 1.0)

@@ -59,5 +59,5 @@ MANISKILL_TASKS = (
     maniskill_task("PlaceSphere-v1", POSITION, 39, 50, 0.02, cube_experts.place_sphere),
     maniskill_task("PokeCube-v1", POSITION, 54, 50, 0.05, tool_experts.poke_cube),
     maniskill_task("PullCubeTool-v1", POSITION, 39, 100, 0.05, tool_experts.pull_cube_with_tool),
-    maniskill_task("PegInsertionSide-v1", POSE, 43, 100, 0.02, tool_experts.insert_peg, 600),
+    maniskill_task("PegInsertionSide-v1", POSE, 43, 100, 0.1, tool_experts.insert_peg, 600),
 )

@@ -30,6 +30,7 @@ from nnit.tasks.expert_control import (
 PEG_HALF_LENGTH, PEG_HALF_WIDTH = 0.12, 0.025  # m, in LiftPegUpright and PokeCube
 PEG_GRIP = 0.085  # m from the peg's middle
 UPRIGHT = math.pi / 2
+TURNING_REACH = 0.775  # m from the robot's axis, for a gripper that turns while it moves
 
 
 def along(start: Vector, axis: Vector, distance: float) -> list[float]:
@@ -159,13 +160,13 @@ def insert_peg(observation: np.ndarray) -> np.ndarray:
     turned = gate(0.12 - abs(turn[2]), 0.02)
     around = near(to_grasp, 0.015, 0.015) * turned
     gripped = gate(half_width + 0.0025 - finger_width(observation), 0.0004)
-    held = gripped * near(to_grasp, 0.025, 0.025)
+    held = gripped * near(to_grasp, 0.04, 0.025)  # also where the peg slipped a little
 
     approach = come_down(to_grasp, 0.01, hover=0.06 * (1.0 - turned))
     insert, align = _towards_hole(observation, peg + half_length * axis, peg_frame, half_length)
     displacement = mix(held, approach, insert)
     action = displace(displacement, blend(max(around, held), OPEN, SQUEEZE))
-    moved = keep_within_reach(action, tcp[0].item(), tcp[1].item())
+    moved = keep_within_reach(action, tcp[0].item(), tcp[1].item(), TURNING_REACH)
     return np.array([*moved[:3], *rotate(mix(held, turn, align)), moved[3]], np.float32)
 
 

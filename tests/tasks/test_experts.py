@@ -44,3 +44,9 @@ def test_near_its_limit_an_arm_may_go_sideways_and_back_but_hardly_out():
     assert out == pytest.approx([0.03, 0.5, 0.0, 1.0])
     back = np.array([-1.0, 0.5, 0.0, 1.0], np.float32)
     assert keep_within_reach(back.copy(), 0.179, 0.0) == pytest.approx(back)
+
+
+def test_a_gripper_that_turns_is_held_back_earlier():
+    """The limit of reach is the caller's to say."""
+    out = keep_within_reach(np.array([1.0, 0.0, 0.0], np.float32), 0.159, 0.0, reach=0.775)
+    assert out == pytest.approx([0.03, 0.0, 0.0])
