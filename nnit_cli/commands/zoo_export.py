@@ -30,6 +30,9 @@ def zoo_export_command(
     branches: Annotated[
         int | None, param_option("--branches", help="Copies of the GHN trained on apart.")
     ] = None,
+    branch_noise: Annotated[
+        float | None, param_option("--branch-noise", help="On the codes of units at its start.")
+    ] = None,
     branch_steps: Annotated[
         int | None, param_option("--branch-steps", help="Optimiser steps of each branch.")
     ] = None,
@@ -65,6 +68,7 @@ def zoo_export_command(
     """Write a zoo of structurally aligned networks, each fine-tuned."""
     section = {
         "branches": branches,
+        "branch_noise": branch_noise,
         "branch_steps": branch_steps,
         "branch_learning_rate": branch_learning_rate,
         "networks": networks,

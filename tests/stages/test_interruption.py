@@ -149,6 +149,9 @@ def test_signal_to_the_whole_group_is_no_crash_of_a_worker(
     process = fresh_process(command_line("zoo-export", pipeline, tmp_path / "out"))
     assert process.stderr is not None
     assert process.stderr.readline().startswith("zoo-export: from ")
+    while not (tmp_path / "out.state").exists():  # until then there is nothing to go on from
+        time.sleep(0.01)
+        assert process.poll() is None
     time.sleep(delay_s)
     os.killpg(process.pid, number)
     err = process.communicate(timeout=60)[1]
