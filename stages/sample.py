@@ -24,7 +24,7 @@ from nnit.diffusion.architecture import (
     format_pattern,
     generate_architecture,
 )
-from nnit.diffusion.sampler import SampleRequest, choose_branch, sample_networks
+from nnit.diffusion.sampler import SampleRequest, choose_branch, choose_manner, sample_networks
 from nnit.errors import InterruptedRunError, UsageError, shorten
 from nnit.growing import Growth, grow_network, plan_growth
 from nnit.mlp import (
@@ -238,9 +238,11 @@ def request(
     """
     text = format_architecture(spec.hidden_dims)
     task, branches = generator.place
+    # Generators without a typical content are older, and were never asked for more than a branch.
+    choose_one = choose_branch if generator.model.config.places is None else choose_manner
     return SampleRequest(
         replace(spec, hidden_dims=growth_of(generator, spec).core) if within else spec,
-        choose_branch(branches, torch_generator(seed, "branch", text), k),
+        choose_one(branches, torch_generator(seed, "branch", text), k),
         torch_generator(seed, "sample", text, k),
         task,
     )

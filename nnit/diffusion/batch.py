@@ -1,6 +1,6 @@
 """Several networks of different lengths as one batch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,8 @@ from nnit.tokens.sequence import NetworkTokens
 # cost more than the products themselves when every batch had a shape of its own.
 LENGTH_STEP = 32
 UNKNOWN_BRANCH = -1  # the branch of a network is not said
+# Which branch a network is like: the row of one, or the shares of several, which sum to one.
+Manner = int | Mapping[int, float]
 
 
 class TokenBatch(NamedTuple):
@@ -26,7 +28,8 @@ class TokenBatch(NamedTuple):
     layer: Tensor  # (B, S) int64, the layer of a patch
     cell: Tensor  # (B, S, 2) int64, the row and the column of a patch
     real: Tensor  # (B, S) bool, False for padding
-    branch: Tensor  # (B,) int64, the row of the hypernetwork's branch, or UNKNOWN_BRANCH
+    branch: Tensor  # (B, K) int64, rows of branches of the hypernetwork, or UNKNOWN_BRANCH
+    share: Tensor  # (B, K) of each of them
     task: Tensor  # (B,) int64, index of the task
 
     def to(self, device: str) -> "TokenBatch":
@@ -42,7 +45,7 @@ def padded_length(length: int, step: int = LENGTH_STEP) -> int:
 def collate(
     networks: list[NetworkTokens],
     *,
-    branches: Sequence[int] | None = None,
+    branches: Sequence[Manner] | None = None,
     tasks: Sequence[int] | None = None,
     length_step: int = LENGTH_STEP,
 ) -> TokenBatch:
@@ -50,13 +53,21 @@ def collate(
 
     Args:
         networks: B networks.
-        branches: The branch of each, counted over all tasks; by default it is not said.
+        branches: The branch or the branches of each, counted over all tasks; by default they are
+            not said.
         tasks: The index of the task of each; by default the first, which may be the only one.
         length_step: Of the padded length.
     """
     layouts = [network.layout for network in networks]
     lengths = torch.tensor([layout.num_tokens for layout in layouts])
     length = padded_length(int(lengths.max()), length_step)
+
+    mixtures = [
+        manner if isinstance(manner, Mapping) else {manner: 1.0}
+        for manner in branches or [UNKNOWN_BRANCH] * len(networks)
+    ]
+    rows = [torch.tensor(list(mixture)) for mixture in mixtures]
+    shares = [torch.tensor(list(mixture.values())) for mixture in mixtures]
 
     def stack(sequences: list[Tensor]) -> Tensor:
         padded = pad_sequence(sequences, batch_first=True)
@@ -71,7 +82,8 @@ def collate(
         layer=stack([layout.layer for layout in layouts]),
         cell=stack([layout.cell for layout in layouts]),
         real=torch.arange(length) < lengths[:, None],
-        branch=torch.tensor(branches or [UNKNOWN_BRANCH] * len(networks)),
+        branch=pad_sequence(rows, batch_first=True, padding_value=UNKNOWN_BRANCH),
+        share=pad_sequence(shares, batch_first=True),
         task=torch.tensor(tasks or [0] * len(networks)),
     )
 

@@ -165,6 +165,9 @@ class Block(nn.Module):
 class DiffusionTransformer(nn.Module):
     """Predicts clean content from noisy content, for networks of any width and depth.
 
+    A network is said to be like a branch of the hypernetwork, or like several: of what stands for
+    each, in the condition of every block and in what is typical, it has its share.
+
     What tells tasks apart is a row that is added to the condition of every block, for weights and
     for architectures; the sizes of observations and actions are in the features of the tokens.
     """
@@ -257,7 +260,9 @@ class DiffusionTransformer(nn.Module):
         times = torch.cat([time_features(t_arch), time_features(t_weight)], dim=-1)
         condition = self.condition(times)  # (B, D)
         if self.config.num_branches:
-            condition = condition + self.branch_in(batch.branch % (self.config.num_branches + 1))
+            rows = batch.branch % (self.config.num_branches + 1)
+            for row, share in zip(rows.T, batch.share.T, strict=True):
+                condition = condition + share[:, None] * self.branch_in(row)
         if self.config.num_tasks:
             condition = condition + self.task_in(batch.task)
         bias = torch.where(batch.real, 0.0, MASKED)[:, None, None, :]  # (B, 1, 1, S)

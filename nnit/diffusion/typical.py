@@ -109,9 +109,11 @@ class TypicalPatches(nn.Module):
         places = find_places(batch, self.grid)
         typical = F.embedding(places.own + batch.task[:, None] * self.grid.num_places, self.table)
         if self.num_branches:
-            said = (batch.branch >= 0)[:, None, None]  # else UNKNOWN_BRANCH: of the mean branch
-            row = places.shared + batch.branch.clamp(min=0)[:, None] * self.grid.num_shared
-            typical = typical + F.embedding(row, self.branches) * said
+            # One by one: all together they would take several times the memory of the content.
+            for branch, share in zip(batch.branch.T, batch.share.T, strict=True):
+                said = share * (branch >= 0)  # else UNKNOWN_BRANCH: of the mean branch
+                row = places.shared + branch.clamp(min=0)[:, None] * self.grid.num_shared
+                typical = typical + F.embedding(row, self.branches) * said[:, None, None]
         return typical * (batch.mask & places.inside[..., None])
 
     def by_place(self) -> Tensor:

@@ -65,7 +65,8 @@ def hand_made() -> TokenBatch:
         layer=torch.tensor([[0, 0, 0, 1, 0, 1], [0, 0, 0, 0, 0, 0]]),
         cell=torch.zeros(2, 6, 2, dtype=torch.int64),
         real=torch.tensor([[True] * 6, [True] * 3 + [False] * 3]),
-        branch=torch.tensor([UNKNOWN_BRANCH] * 2),
+        branch=torch.tensor([[UNKNOWN_BRANCH]] * 2),
+        share=torch.ones(2, 1),
         task=torch.tensor([0, 0]),
     )
 

@@ -1,5 +1,7 @@
 """Generating networks."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,10 @@ from learning_examples import INTERFACE, random_flat
 from nnit.diffusion.batch import UNKNOWN_BRANCH, collate
 from nnit.diffusion.ema import Ema
 from nnit.diffusion.sampler import (
+    OTHER_SHARE,
     SampleRequest,
     choose_branch,
+    choose_manner,
     draw_noise,
     integrate,
     sample_networks,
@@ -103,6 +107,35 @@ def test_every_branch_is_equally_likely_for_the_first_sample():
     first = [choose_branch(range(4), torch_generator(seed, "branch"), 0) for seed in range(2000)]
     counts = np.bincount(first, minlength=4)
     assert np.abs(counts - 500).max() < 4 * np.sqrt(2000 * 0.25 * 0.75)
+
+
+def manner_of(k, branches=range(3, 7), seed=0):
+    """Return what a sample shall be like."""
+    return choose_manner(branches, torch_generator(seed, "branch"), k)
+
+
+def test_samples_of_a_shape_are_between_every_two_branches_of_their_task():
+    """Nearest to those of ``choose_branch``; every two both ways before any again."""
+    manners = [manner_of(k) for k in range(24)]
+    for k, manner in enumerate(manners):
+        assert max(manner, key=lambda row: manner[row]) == choose_branch(
+            range(3, 7), torch_generator(0, "branch"), k
+        )
+        assert sum(manner.values()) == pytest.approx(1)
+    pairs = [tuple(manner) for manner in manners]
+    assert set(pairs[:12]) == set(permutations(range(3, 7), 2))
+    assert pairs[:12] == pairs[12:]
+    assert [manner_of(5, range(rows)) for rows in (0, 1)] == [UNKNOWN_BRANCH, 0]
+
+
+def test_shares_are_uniform_over_shapes():
+    """Of the second branch of sample 5: mean and variance within four standard deviations."""
+    shares = np.array([min(manner_of(5, seed=seed).values()) for seed in range(2000)])
+    low, high = OTHER_SHARE
+    assert low <= shares.min() < shares.max() <= high
+    places = (shares - low) / (high - low)
+    assert abs(places.mean() - 1 / 2) < 4 * np.sqrt(1 / 12 / 2000)
+    assert abs(places.var() - 1 / 12) < 4 * np.sqrt(1 / 180 / 2000)
 
 
 @pytest.mark.parametrize("hidden_dims", [(1,), (300,), (7,) * 6])
@@ -203,6 +236,6 @@ def test_branches_are_told_apart():
     model.load_state_dict(ema.parameters)
     asked = [request(seed, spec, branch) for branch in (0, 1) for seed in (0, 1, 2)]
     for one, network in zip(asked, sample_all(model, token_set, asked), strict=True):
-        sign = 1 if one.branch == 0 else -1
+        sign = 1 if one.manner == 0 else -1
         error = np.linalg.norm(network.weights - sign * centre)
         assert error < 0.3 * np.linalg.norm(centre)

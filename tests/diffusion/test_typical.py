@@ -1,15 +1,19 @@
 """What networks have in common, place by place."""
 
 from dataclasses import replace
+from itertools import combinations
 
+import numpy as np
 import pytest
 import torch
 from learning_examples import DEPTHS, DIMS, INTERFACE, WIDTHS, make_zoo, stirred
 
 from nnit.diffusion.batch import collate
+from nnit.diffusion.sampler import choose_manner
 from nnit.diffusion.training import network_tokens
 from nnit.diffusion.transformer import TransformerConfig, build_transformer
 from nnit.diffusion.typical import SHRINKAGE, PlaceGrid, TypicalPatches, find_places, grid_of
+from nnit.seeding import torch_generator
 from nnit.tokens.sequence import Modality, NetworkTokens, build_layout
 from nnit.tokens.tokenizer import tokenize_zoo
 
@@ -97,6 +101,69 @@ def test_a_branch_adds_what_its_networks_have_beside_the_mean(token_set):
         torch.testing.assert_close(found, ones.layout.mask * (mean + beside))
     unsaid = typical(collate([ones]))[0, : ones.layout.num_tokens]
     torch.testing.assert_close(unsaid, ones.layout.mask * mean)
+
+
+def apart(token_set):
+    """Fit four branches that are equally far from each other; return that distance too."""
+    ones = filled(token_set, (8, 8))
+    entries = int(ones.layout.mask.sum())
+    generator = torch.Generator().manual_seed(0)
+    directions = torch.linalg.qr(torch.randn(entries, 4, generator=generator)).Q
+    networks = [ones._replace(content=torch.zeros_like(ones.content)) for _ in range(4)]
+    for network, direction in zip(networks, directions.T, strict=True):
+        network.content[ones.layout.mask] = direction
+    typical = typical_of(networks, [0] * 4, range(4))
+    pure = typical(collate([ones] * 4, branches=range(4)))
+    distances = torch.pdist(pure.flatten(1))
+    torch.testing.assert_close(distances, distances[:1].expand(6))
+    return typical, ones, float(distances[0])
+
+
+def test_between_branches_each_adds_its_share(token_set):
+    """Two of them by hand; beside a network of one branch, whose content is the same bytes."""
+    typical, ones, _ = apart(token_set)
+    first, third, mixed = typical(collate([ones] * 3, branches=[0, 2, {0: 0.75, 2: 0.25}]))
+    torch.testing.assert_close(mixed, 0.75 * first + 0.25 * third)
+    assert torch.equal(typical(collate([ones], branches=[0]))[0], first)
+
+
+def test_samples_of_a_shape_keep_apart(token_set):
+    """Against branches that are equally far from each other: as ``choose_manner`` says."""
+    typical, ones, unit = apart(token_set)
+    same, different = [], []
+    for seed in range(20):
+        manners = [choose_manner(range(4), torch_generator(seed), k) for k in range(16)]
+        contents = typical(collate([ones] * 16, branches=manners)).flatten(1)
+        distances = torch.cdist(contents, contents) / unit
+        for a, b in combinations(range(16), 2):
+            (same if (a - b) % 4 == 0 else different).append(float(distances[a, b]))
+    assert np.mean(different) == pytest.approx(0.75, abs=0.01)
+    assert np.mean(same) == pytest.approx(0.21, abs=0.01)
+    assert min(same + different) > 0.06
+
+
+def test_a_mixture_of_equal_branches_is_each_of_them(networks):
+    """The same prediction, of weights and of architectures, up to rounding."""
+    model = stirred(build_transformer(replace(CONFIG, num_branches=2, places=GRID), 0))
+    model.branch_in.weight[1] = model.branch_in.weight[0]
+    model.typical.by_branch()[1] = model.typical.by_branch()[0]
+    count = len(networks)
+    one, mixed = (collate(networks, branches=[of] * count) for of in (1, {0: 0.25, 1: 0.75}))
+    t = torch.full((count,), 0.5)
+    for predict in (lambda batch: model(batch, t, t), lambda b: model.architecture_logits(b, t)):
+        torch.testing.assert_close(predict(mixed), predict(one), atol=1e-5, rtol=1e-5)
+    model.branch_in.weight[0] += 1
+    assert not torch.allclose(model(mixed, t, t), model(one, t, t), atol=1e-3)
+
+
+def test_all_of_one_branch_is_that_branch_to_the_last_bit(networks):
+    """Whether it is said as a row, or as shares of which others have none."""
+    model = stirred(build_transformer(replace(CONFIG, num_branches=2, places=GRID), 0))
+    count, t = len(networks), torch.full((len(networks),), 0.5)
+    expected = model(collate(networks, branches=[1] * count), t, t)
+    assert torch.equal(
+        model(collate(networks, branches=[{1: 1.0, 0: 0.0}] * count), t, t), expected
+    )
 
 
 def test_what_is_typical_of_a_branch_holds_at_depths_that_it_has_no_network_of(token_set):

@@ -13,6 +13,7 @@ from nnit.artifacts.samples import MAX_NETWORKS, read_samples
 from nnit.cloning import cloning_data, network_loss
 from nnit.diffusion.architecture import ArchitectureBounds
 from nnit.diffusion.sampler import sample_networks
+from nnit.diffusion.transformer import build_transformer
 from nnit.errors import ResourceError, UsageError, WrongKindError
 from nnit.mlp import MAX_DEPTH, forward, split_layers
 from stages import sample
@@ -95,6 +96,18 @@ def test_impossible_requests_are_one_line_and_write_nothing(
         drawn(pipeline, tmp_path / "out", (pattern,), ArchitectureBounds(**bounds))
     assert len(caught.value.faults) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_older_generators_are_asked_for_one_branch(pipeline):
+    """Those without a typical content; others for points between two."""
+    generator = load_generator(pipeline / "generator", "cpu")
+    older = build_transformer(replace(generator.model.config, places=None), 0)
+    spec = generator.interface.spec((16, 8))
+    for k in range(2):
+        now = sample.request(generator, spec, k, 0, within=True).manner
+        then = sample.request(replace(generator, model=older), spec, k, 0, within=True).manner
+        assert sorted(now) == list(generator.place.branches)
+        assert then == max(now, key=lambda row: now[row])
 
 
 def test_the_best_of_several_is_kept(pipeline, tmp_path):
