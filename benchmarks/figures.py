@@ -96,6 +96,7 @@ def draw_success(evaluations: tuple[Evaluation, ...]) -> Figure:
             if e.source == source
         ]
         for source, label in SOURCES.items()
+        if any(e.source == source for e in evaluations)
     }
     return draw_by_architecture(methods, "success_once, 100 episodes, 95 % Wilson interval")
 
