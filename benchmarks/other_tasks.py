@@ -47,10 +47,10 @@ or the share of episodes that reach Gymnasium's threshold; beside them one netwo
 the hypernetwork and one that is cloned directly for 8,000 steps, in the same episodes. Made by
 `python -m benchmarks.tasks TASK` and the words of the last column, with the parameters of
 [params.yaml](../params.yaml) where no profile is named. PegInsertionSide-v1, PokeCube-v1,
-PullCube-v1, digits and mnist are of an earlier version, with one sample of each shape. *Weights alone*: the generator was not
-trained on the cloning loss, as those of tasks with classes never are. In every round after the
-first (`--rounds`) the generator goes on from a zoo of its own samples, each trained on alone
-(`nnit zoo-refine`); what each round gives is in the second table.
+PullCube-v1, digits and mnist are of an earlier version, with one sample of each shape. *Weights
+alone*: the generator was not trained on the cloning loss, as those of tasks with classes never are.
+In every round after the first (`--rounds`) the generator goes on from a zoo of its own samples,
+each trained on alone (`nnit zoo-refine`); what each round gives is in the second table.
 """
 TOGETHER_HEAD = """One generator for all of these tasks, beside one generator for each. Where one
 task has been added, the generator was trained on the others and went on with all of them: *before*
