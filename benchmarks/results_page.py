@@ -29,8 +29,8 @@ that nothing was trained on. "cannot": the method has no way to write such a sha
 hypernetwork is asked for a shape within the trained range, which is then enlarged as the
 generator's networks are. "generated": by a generator that learnt from weights alone; "trained to
 clone too": by one that was also held to the demonstrations (`nnit diffuse-train --demos`), as that
-of `make repro` is. All but further tasks is of the version before the hypernetwork wrote networks of
-full rank (CHANGELOG.md): `make compare` makes it again.
+of `make repro` is. All but further tasks is of the version before the hypernetwork wrote networks
+of full rank (CHANGELOG.md): `make compare` makes it again.
 
 ## Targets
 
