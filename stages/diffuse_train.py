@@ -146,6 +146,7 @@ def run(
     num_tasks = len(tokens.interfaces)
     networks = [network_tokens(tokens, k) for k in range(len(tokens))]
     tasks = tokens.tasks.tolist()
+    places = grid_of(networks) if old is None or old.model.config.places else None
     config = TransformerConfig(
         tokens.patch_size,
         *values_of(tokens.architectures),
@@ -154,7 +155,8 @@ def run(
         section.heads,
         num_branches=sum(tokens.num_branches(task) for task in range(num_tasks)),
         num_tasks=num_tasks if num_tasks > 1 else 0,
-        places=grid_of(networks) if old is None or old.model.config.places else None,
+        places=places,
+        rank=section.rank if places else 0,
     )
     model = build_transformer(config, derive_seed(seed, "initial"))
     if config.places is not None:

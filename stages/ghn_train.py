@@ -94,7 +94,7 @@ def run(
     if state is not None:
         load_training_arrays(ghn, optimizer, state.tensors)
     start = state.step if state else 0
-    # Convolutions over many different shapes gain nothing from bfloat16 on a CPU.
+    # Small products of many different shapes gain nothing from bfloat16 on a CPU.
     on_cpu = options.device == "cpu" and section.precision == "auto"
     autocast = not on_cpu and use_bfloat16(section.precision, options.device)
     progress.start("ghn-train", section.steps, start)

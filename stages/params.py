@@ -292,6 +292,9 @@ class DiffuseTrainParams(Section):
     width: Size = Field(default=192, description="width of a token in the transformer")
     depth: Blocks = Field(default=4, description="transformer blocks")
     heads: Count = Field(default=4, description="attention heads; must divide width")
+    rank: Annotated[int, Strict(), Field(ge=0, le=256)] = Field(
+        default=32, description="numbers in the code of a unit; 0: units have none"
+    )
     learning_rate: Rate = Field(default=1e-3, description="peak of the one-cycle schedule")
     tokens_per_batch: Count = Field(default=1024, description="tokens in a batch, padding included")
     ema_decay: Annotated[float, Strict(), Field(ge=0, lt=1, allow_inf_nan=False)] = Field(

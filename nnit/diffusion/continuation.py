@@ -6,9 +6,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from nnit.diffusion.codes import SideCodes
 from nnit.diffusion.transformer import DiffusionTransformer, TaskPlace, TransformerConfig
 
-SIZES = ("patch_size", "width", "depth", "heads")  # that both need to have alike
+SIZES = ("patch_size", "width", "depth", "heads", "rank")  # that both need to have alike
 # Tensors with a row for each task, branch or value of an architecture token; all others have the
 # same shape in every transformer of the same sizes.
 ROWS = (
@@ -18,6 +19,10 @@ ROWS = (
     "arch_out.bias",
     "typical.table",
     "typical.branches",
+    "codes.rows.tasks",
+    "codes.rows.branches",
+    "codes.columns.tasks",
+    "codes.columns.branches",
 )
 
 
@@ -66,6 +71,9 @@ def go_on_from(
     for task in known:
         if old.config.places is not None:
             _copy_typical(old, new, task)
+        if old.config.rank:
+            _copy_codes(new.codes.rows, old.codes.rows, task)
+            _copy_codes(new.codes.columns, old.codes.columns, task)
         row = old.task_in.weight[task.old.task] if old.config.num_tasks else 0.0
         if new.config.num_tasks:
             new.task_in.weight[task.new.task] = row
@@ -94,6 +102,14 @@ def _copy_typical(old: DiffusionTransformer, new: DiffusionTransformer, task: Kn
         ours.by_branch()[branch] = 0
     for mine, known in zip(task.new.branches, task.old.branches, strict=False):
         _copy_common(ours.by_branch()[mine], theirs.by_branch()[known])
+
+
+def _copy_codes(ours: SideCodes, theirs: SideCodes, task: KnownTask) -> None:
+    """Copy the codes of the units that both have of a known task; further units keep their own."""
+    common = slice(min(ours.cells, theirs.cells))
+    ours.tasks[task.new.task, :, common] = theirs.tasks[task.old.task, :, common]
+    for mine, known in zip(task.new.branches, task.old.branches, strict=False):
+        ours.branches[mine, :, common] = theirs.branches[known, :, common]
 
 
 def _copy_common(ours: Tensor, theirs: Tensor) -> None:

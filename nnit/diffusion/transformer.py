@@ -18,6 +18,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from nnit.diffusion.batch import TokenBatch
+from nnit.diffusion.codes import UnitCodes
 from nnit.diffusion.path import visible_share
 from nnit.diffusion.typical import PlaceGrid, TypicalPatches
 from nnit.mlp import MAX_WIDTH
@@ -28,7 +29,8 @@ HIGHEST_FREQUENCY = 200.0  # radians over the whole of time
 ROW_INITIAL_STD = 0.3  # of the embeddings of branches and of tasks
 MAX_BLOCKS = 256  # of a transformer
 MASKED = -1e4  # added to the attention logits of padding; finite in bfloat16
-LATER_FIELDS = ("num_tasks", "places")  # of a configuration; the first ones had none
+LATER_FIELDS = ("num_tasks", "places", "rank")  # of a configuration; the first ones had none
+MAX_RANK = 256  # of the codes of units
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class TransformerConfig:
     num_branches: int = 0  # branches of the zoos that may be asked for; 0: none is told apart
     num_tasks: int = 0  # tasks that may be asked for; 0: there is one, or none is told apart
     places: PlaceGrid | None = None  # with a typical content; None: there is none
+    rank: int = 0  # numbers of the code of a unit, where there are places; 0: units have none
 
     def __post_init__(self) -> None:
         counts = (self.num_branches + 1, self.num_tasks + 1)
@@ -64,6 +67,10 @@ class TransformerConfig:
             object.__setattr__(self, "places", PlaceGrid(*self.places))
             if not all(1 <= size <= MAX_WIDTH for size in self.places):
                 raise ValueError(f"places must be within 1 to {MAX_WIDTH}, got {self.places}")
+        if not 0 <= self.rank <= (MAX_RANK if self.places else 0):
+            raise ValueError(
+                f"rank must be within 0 to {MAX_RANK}, and 0 without places, got {self}"
+            )
         if not all(1 <= value <= MAX_WIDTH for value in (*self.arch_depths, *self.arch_widths)):
             raise ValueError(f"depths and widths must be within 1 to {MAX_WIDTH}")
         if self.width % self.heads:
@@ -185,6 +192,15 @@ class DiffusionTransformer(nn.Module):
             self.typical = TypicalPatches(
                 config.places, num_tasks, config.num_branches, config.content_size
             )
+            if config.rank:
+                self.codes = UnitCodes(
+                    config.places,
+                    num_tasks,
+                    config.num_branches,
+                    config.patch_size,
+                    config.rank,
+                    width,
+                )
         self.condition = nn.Sequential(
             nn.Linear(2 * TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
         )
@@ -216,7 +232,8 @@ class DiffusionTransformer(nn.Module):
             nn.init.normal_(self.branch_in.weight, std=ROW_INITIAL_STD)
         if self.config.num_tasks:
             nn.init.normal_(self.task_in.weight, std=ROW_INITIAL_STD)
-        for layer in (self.out_modulation, self.content_out, self.arch_out):
+        cores = [self.codes.core] if self.config.rank else []
+        for layer in (self.out_modulation, self.content_out, self.arch_out, *cores):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
@@ -239,7 +256,8 @@ class DiffusionTransformer(nn.Module):
         """Return what the last layer says, in float32 whatever the products before it are in."""
         hidden = self._transform(batch, t_arch, t_weight).float()
         with torch.autocast(hidden.device.type, enabled=False):
-            return self.content_out(hidden)
+            content = self.content_out(hidden)
+            return content + self.codes(hidden, batch) if self.config.rank else content
 
     def architecture_logits(self, batch: TokenBatch, t_arch: Tensor) -> Tensor:
         """Predict masked architecture tokens from architecture tokens alone.

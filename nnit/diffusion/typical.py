@@ -109,11 +109,8 @@ class TypicalPatches(nn.Module):
         places = find_places(batch, self.grid)
         typical = F.embedding(places.own + batch.task[:, None] * self.grid.num_places, self.table)
         if self.num_branches:
-            # One by one: all together they would take several times the memory of the content.
-            for branch, share in zip(batch.branch.T, batch.share.T, strict=True):
-                said = share * (branch >= 0)  # else UNKNOWN_BRANCH: of the mean branch
-                row = places.shared + branch.clamp(min=0)[:, None] * self.grid.num_shared
-                typical = typical + F.embedding(row, self.branches) * said[:, None, None]
+            branches = self.branches.unflatten(0, (self.num_branches, -1))
+            typical = add_branches(typical, batch, places.shared, branches)
         return typical * (batch.mask & places.inside[..., None])
 
     def by_place(self) -> Tensor:
@@ -143,7 +140,6 @@ class TypicalPatches(nn.Module):
             found.own[0] + task * self.grid.num_places
             for found, task in zip(places, tasks, strict=True)
         ]
-        self.table.zero_()
         if self.num_branches:
             self.branches.zero_()
         self.table.copy_(
@@ -156,6 +152,24 @@ class TypicalPatches(nn.Module):
             self.branches.copy_(
                 shrunk_means([batches[k] for k in mine], beside, rows, self.branches)
             )
+
+
+def add_branches(found: Tensor, batch: TokenBatch, place: Tensor, branches: Tensor) -> Tensor:
+    """Add to what is found of tokens what the branches of their networks have beside it.
+
+    Args:
+        found: ``(B, S, E)``.
+        batch: Says which branches each network is like, and how much.
+        place: Of each token ``(B, S)``.
+        branches: What each branch has at each place ``(branches, places, E)``.
+    """
+    places, table = branches.shape[1], branches.flatten(0, 1)
+    # One by one: all together they would take several times the memory of what is found.
+    for branch, share in zip(batch.branch.T, batch.share.T, strict=True):
+        said = share * (branch >= 0)  # else UNKNOWN_BRANCH: of the mean branch
+        row = place + branch.clamp(min=0)[:, None] * places
+        found = found + F.embedding(row, table) * said[:, None, None]
+    return found
 
 
 def shrunk_means(

@@ -36,6 +36,7 @@ def diffuse_train_command(
     width: Annotated[int | None, param_option("--width", help="Width of a token.")] = None,
     depth: Annotated[int | None, param_option("--depth", help="Transformer blocks.")] = None,
     heads: Annotated[int | None, param_option("--heads", help="Attention heads.")] = None,
+    rank: Annotated[int | None, param_option("--rank", help="Numbers in a unit's code.")] = None,
     learning_rate: Annotated[
         float | None, param_option("--learning-rate", help="Peak of the schedule.")
     ] = None,
@@ -66,6 +67,7 @@ def diffuse_train_command(
         "width": width,
         "depth": depth,
         "heads": heads,
+        "rank": rank,
         "learning_rate": learning_rate,
         "tokens_per_batch": tokens_per_batch,
         "ema_decay": ema_decay,

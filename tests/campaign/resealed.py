@@ -311,7 +311,7 @@ NO_MEANING: tuple[Row, ...] = (  # where, what, values, and that something has t
     (MODELS, _config("width", "depth"), (*SIZES, 1.5, [8], 10**30), True),
     (GENERATOR, _config("arch_depths", "arch_widths"),
      ([1, 2**40], [], [-1], [*range(10**5)]), True),
-    (GENERATOR, _config("heads", "num_branches", "num_tasks", "patch_size"),
+    (GENERATOR, _config("heads", "num_branches", "num_tasks", "patch_size", "rank"),
      (2**20, -1, "8"), True),
     (FLAT, _config("obs_dim", "act_dim", "widest", "deepest", "latents"), SIZES, True),
     (GHN, _config("node_dim", "channels", "rounds"), SIZES, True),

@@ -46,22 +46,24 @@ def predict(model, networks, place, branch):
 
 
 @pytest.mark.parametrize("branch", [0, 1, UNKNOWN_BRANCH])
-@pytest.mark.parametrize("places", [None, PlaceGrid(3, 6, 6)])
-def test_what_a_task_was_is_kept_exactly(networks, branch, places):
+@pytest.mark.parametrize(
+    ("places", "rank"), [(None, 0), (PlaceGrid(3, 6, 6), 0), (PlaceGrid(3, 6, 6), 3)]
+)
+def test_what_a_task_was_is_kept_exactly(networks, branch, places, rank):
     """From one task to two, and on to three in another order: the same predictions to the bit.
 
     Also where the others have larger networks, so that there are more places.
     """
     more = places and PlaceGrid(5, 7, 8)
-    one = stirred(build_transformer(replace(ONE, places=places), 1))
-    two = stirred(build_transformer(replace(TWO, places=more), 2))
+    one = stirred(build_transformer(replace(ONE, places=places, rank=rank), 1))
+    two = stirred(build_transformer(replace(TWO, places=more, rank=rank), 2))
     (alone,) = places_of_tasks([2])
     go_on_from(one, two, [KnownTask(alone, FIRST)])
     expected = predict(one, networks, alone, branch)
     assert all(map(torch.equal, predict(two, networks, FIRST, branch), expected))
 
     two = stirred(two)
-    three = stirred(build_transformer(replace(THREE, places=more), 3))
+    three = stirred(build_transformer(replace(THREE, places=more, rank=rank), 3))
     new = places_of_tasks([3, 4, 2])
     go_on_from(two, three, [KnownTask(FIRST, new[2]), KnownTask(SECOND, new[0])])
     for old, now in ((FIRST, new[2]), (SECOND, new[0])):
