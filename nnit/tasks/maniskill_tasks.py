@@ -53,7 +53,7 @@ def maniskill_task(
 MANISKILL_TASKS = (
     maniskill_task("PushCube-v1", POSITION, 35, 50, 0.1, cube_experts.push_cube),
     maniskill_task("PickCube-v1", POSITION, 42, 50, 0.3, cube_experts.pick_cube),
-    maniskill_task("StackCube-v1", POSITION, 48, 50, 0.02, cube_experts.stack_cube),
+    maniskill_task("StackCube-v1", POSITION, 48, 50, 0.05, cube_experts.stack_cube, 600),
     maniskill_task("PullCube-v1", POSITION, 35, 50, 0.1, cube_experts.pull_cube),
     maniskill_task("LiftPegUpright-v1", POSITION, 32, 50, 0.05, tool_experts.lift_peg_upright),
     maniskill_task("PlaceSphere-v1", POSITION, 39, 50, 0.02, cube_experts.place_sphere),
