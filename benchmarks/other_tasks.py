@@ -22,6 +22,7 @@ from benchmarks.targets import Target, write_reasons
 
 OF_CLONED = {"PegInsertionSide-v1": 0.9, "mnist": 0.99}  # of direct cloning's success
 OF_CLONED_ELSEWHERE = 0.97
+LOWEST_OF_ITS_CLONE = 0.9
 ACCURACY = {"digits": 0.95, "mnist": 0.93}
 RETURNS = {"gym:CartPole-v1": 475.0, "gym:Pendulum-v1": -250.0}
 TRAINING_SECONDS = {"gym:CartPole-v1": 600.0}
@@ -49,8 +50,7 @@ the hypernetwork and one that is cloned directly for 8,000 steps, in the same ep
 [params.yaml](../params.yaml) where no profile is named. PegInsertionSide-v1, PokeCube-v1,
 PullCube-v1, digits and mnist are of an earlier version, with one sample of each shape. *Weights
 alone*: the generator was not trained on the cloning loss, as those of tasks with classes never are.
-In every round after the first (`--rounds`) the generator goes on from a zoo of its own samples,
-each trained on alone (`nnit zoo-refine`); what each round gives is in the second table.
+*Lowest / its clone*: of single generated networks, beside the cloned one of the same shape.
 """
 TOGETHER_HEAD = """One generator for all of these tasks, beside one generator for each. Where one
 task has been added, the generator was trained on the others and went on with all of them: *before*
@@ -115,25 +115,14 @@ def tasks_table(reports: list[dict[str, Any]], experts: dict[str, Any]) -> str:
                 *(write_success(sources.get(name)) for name in SHORT_SOURCES),
                 f"{generated['lowest']:.2f} ({generated['lowest_shape']})",
                 write_number(report["of_cloned"]),
+                write_number(report.get("lowest_of_its_clone")),
                 how_trained(report),
                 further_words(report),
             ]
         )
     head = ["task", "expert", "generated", "GHN asked again", "cloned directly", "lowest generated"]
-    head += ["generated / cloned", "generator learns from", "made with"]
+    head += ["generated / cloned", "lowest / its clone", "generator learns from", "made with"]
     return markdown_table(head, rows)
-
-
-def rounds_table(reports: list[dict[str, Any]]) -> str:
-    """Write what each round gives where there were several; empty where there were none."""
-    several = {one["task"]: one["rounds"] for one in reports if len(one.get("rounds", ())) > 1}
-    most = max(map(len, several.values()), default=0)
-    rows = [
-        [task, *map(write_success, rounds), *["-"] * (most - len(rounds))]
-        for task, rounds in several.items()
-    ]
-    head = ["generated", *(f"round {k + 1}" for k in range(most))]
-    return markdown_table(head, rows) if rows else ""
 
 
 def how_trained(report: dict[str, Any]) -> str:
@@ -318,6 +307,9 @@ def judge_all(
         bound = OF_CLONED.get(task, OF_CLONED_ELSEWHERE)
         text = f"{task}: success as a share of direct cloning's"
         rows.append(judged(text, report["of_cloned"], least=bound, why=why_short(report)))
+        if (lowest := report.get("lowest_of_its_clone")) is not None:
+            text = f"{task}: lowest generated network, as a share of its clone"
+            rows.append(judged(text, lowest, least=LOWEST_OF_ITS_CLONE, why=why_short(report)))
         if task in ACCURACY:
             accuracy = report["sources"]["sample"]["success_once"]
             rows.append(judged(f"{task}: accuracy", accuracy, least=ACCURACY[task]))
@@ -386,9 +378,6 @@ def other_tasks(results: Path) -> list[str]:
     parts += targets_part(judge_all(reports, together, many, learned, experts))
     if reports:
         parts += ["## Further tasks\n", TASKS_HEAD, tasks_table(reports, experts)]
-    by_round = rounds_table(reports)
-    if by_round:
-        parts += [by_round]
     if spread:
         parts += ["## Seeds, precisions, steps and samples\n", SPREAD_HEAD, seeds_table(spread)]
         parts += [steps_table(spread), samples_table(spread)]

@@ -3,16 +3,12 @@
     python -m benchmarks.tasks PullCube-v1 digits gym:CartPole-v1
     python -m benchmarks.tasks mnist --data mnist.npz
     python -m benchmarks.tasks PullCube-v1 --until tokens
-    python -m benchmarks.tasks PegInsertionSide-v1 --dagger
-    python -m benchmarks.tasks PlaceSphere-v1 --rounds 2
+    python -m benchmarks.tasks PegInsertionSide-v1 --profile profiles/precise.yaml
 
 For each task: demonstrations, hypernetwork, zoo, tokens, generator; then three generated networks
 of every held-out shape of the kinds ``unseen_combo`` and ``unseen_width``, the hypernetwork asked
 again, and a network of each shape cloned directly, in the same episodes. Parameters are those of
-``params.yaml``, as for the commands themselves. With ``--dagger`` the demonstrations are those of
-the expert, and as many episodes of networks of a first hypernetwork that the expert corrects. With
-``--rounds 2`` the generator goes on from a zoo of its own samples that were trained on alone; the
-last round's is what is compared, and what each gives is kept beside it. A part whose output is
+``params.yaml``, as for the commands themselves, where no profile is named. A part whose output is
 there is skipped, and trainings go on where they were, so that an interrupted run is started again
 with the same command; ``--until tokens`` stops after a part. Writes ``results/tasks/TASK.json``.
 """
@@ -39,10 +35,7 @@ ARTIFACTS = Path("build/tasks")
 RESULTS = Path("results/tasks")
 SAMPLES = "3"  # of each shape
 LEAST = 0.01  # success that a clone is taken to have
-ROUND_SHARE = 0.4  # of the first generator's steps, in every further round
-ROUND_LEARNING_RATE = "5e-4"
 LEARNT_BY = ("steps", "tokens_per_batch", "learning_rate", "cloning_share")
-DAGGER_SHAPES = ((64, 64), (128, 48), (96, 32, 64))
 
 
 def file_name(task: str) -> str:
@@ -61,70 +54,21 @@ def held_out_flags(params: Params) -> list[str]:
     return arch_flags((*held_out.unseen_combo, *held_out.unseen_width))
 
 
-def of_round(name: str, k: int) -> str:
-    """Return the name of an artifact of round ``k``, from 1."""
-    return name if k == 1 else f"{name}-{k}"
-
-
-def commands(
-    task: str, data: str | None, folder: Path, params: Params, rounds: int = 1
-) -> dict[str, list[str]]:
+def commands(task: str, data: str | None, folder: Path, params: Params) -> dict[str, list[str]]:
     """Return the command that makes each artifact, in order."""
     where = ["--task", task, *(["--data", data] if data else [])]
-    made = {kind: str(folder / kind) for kind in ("demos", "ghn", "zoo", "tokens", "generator")}
-    later = [
-        {**further_round(folder, k, params), **evaluated_round(folder, k, where, params)}
-        for k in range(2, rounds + 1)
-    ]
-    asked = ["rollout", made["ghn"], *where, *held_out_flags(params)]
+    parts = ("demos", "ghn", "zoo", "tokens", "generator", "samples")
+    made = {part: str(folder / part) for part in parts}
+    shapes, demos = held_out_flags(params), ["--demos", made["demos"], "--resume"]
     return {
         "demos": ["demos", *where],
         "ghn": ["ghn-train", made["demos"], "--resume"],
         "zoo": ["zoo-export", made["ghn"], "--resume"],
         "tokens": ["tokenize", made["zoo"]],
-        "generator": ["diffuse-train", made["tokens"], "--demos", made["demos"], "--resume"],
-        **evaluated_round(folder, 1, where, params),
-        **{name: words for parts in later for name, words in parts.items()},
-        "baselines": [*asked, "--demos", made["demos"], "--resume"],
-    }
-
-
-def further_round(folder: Path, k: int, params: Params) -> dict[str, list[str]]:
-    """Return the commands of round ``k``, from 2, of architectures that no round before had."""
-    zoo, tokens = of_round("zoo", k), of_round("tokens", k)
-    before = str(folder / of_round("generator", k - 1))
-    seed, steps = str(k - 1), str(round(ROUND_SHARE * params.diffuse_train.steps))
-    demos = ["--demos", str(folder / "demos"), "--resume"]
-    on = ["--from", before, "--steps", steps, "--learning-rate", ROUND_LEARNING_RATE, *demos]
-    return {
-        zoo: ["zoo-refine", before, *demos, "--seed", seed],
-        tokens: ["tokenize", str(folder / zoo)],
-        of_round("generator", k): ["diffuse-train", str(folder / tokens), *on],
-    }
-
-
-def evaluated_round(folder: Path, k: int, where: list[str], params: Params) -> dict[str, list[str]]:
-    """Return the commands that ask the generator of round ``k`` and run what it generates."""
-    samples, generator = (str(folder / of_round(n, k)) for n in ("samples", "generator"))
-    return {
-        of_round("samples", k): [
-            *("sample", "--model", generator, "--samples", SAMPLES),
-            *held_out_flags(params),
-        ],
-        of_round("rollouts", k): ["rollout", samples, *where, "--resume"],
-    }
-
-
-def with_dagger(parts: dict[str, list[str]], folder: Path) -> dict[str, list[str]]:
-    """Return the commands with a round of DAgger before the hypernetwork is trained."""
-    first, ghn = str(folder / "demos-first"), str(folder / "ghn-first")
-    acting = arch_flags(DAGGER_SHAPES)
-    corrected = [*parts["demos"], "--dagger-from", ghn, *acting, "--add-to", first]
-    return {
-        "demos-first": parts["demos"],
-        "ghn-first": ["ghn-train", first, "--resume"],
-        **parts,
-        "demos": corrected,
+        "generator": ["diffuse-train", made["tokens"], *demos],
+        "samples": ["sample", "--model", made["generator"], "--samples", SAMPLES, *shapes],
+        "rollouts": ["rollout", made["samples"], *where, "--resume"],
+        "baselines": ["rollout", made["ghn"], *where, *shapes, *demos],
     }
 
 
@@ -184,10 +128,6 @@ def command_of(module: str, task: str, arguments: argparse.Namespace, default: P
     words = ["python -m", f"benchmarks.{module}", task]
     if getattr(arguments, "data", None):
         words += ["--data", Path(arguments.data).name]
-    if getattr(arguments, "dagger", False):
-        words += ["--dagger"]
-    if getattr(arguments, "rounds", 1) > 1:
-        words += ["--rounds", str(arguments.rounds)]
     if arguments.profile != default:
         words += ["--profile", str(arguments.profile)]
     return " ".join(words)
@@ -226,24 +166,23 @@ def learnt_by(generator: Path) -> dict[str, Any]:
     return {"inputs": sorted(trained.parents), **recipe}
 
 
-def result_of(task: str, folder: Path, rounds: int) -> dict[str, Any]:
+def result_of(task: str, folder: Path) -> dict[str, Any]:
     """Return what is kept of a task."""
-    parts = [*(of_round("rollouts", k) for k in range(1, rounds + 1)), "baselines"]
+    parts = ["rollouts", "baselines"]
     read = [read_rollouts(folder / part) for part in parts]
-    *by_round, baselines = ([*rollouts.evaluations] for rollouts, _ in read)
-    refuse_different_episodes([*by_round, baselines])
-    by_source = {"sample": by_round[-1]}
+    generated, baselines = ([*rollouts.evaluations] for rollouts, _ in read)
+    refuse_different_episodes([generated, baselines])
+    by_source = {"sample": generated}
     for one in baselines:
         by_source.setdefault(one.source, []).append(one)
     found = {source: success_of(group) for source, group in by_source.items()}
     cloned = found["cloned"]["success_once"]
     clones = {one.hidden_dims: one.success_once for one in by_source["cloned"]}
-    shares = [one.success_once / max(clones[one.hidden_dims], LEAST) for one in by_round[-1]]
+    shares = [one.success_once / max(clones[one.hidden_dims], LEAST) for one in generated]
     return {
         "task": task,
         "digests": {part: artifact.digest for part, (_, artifact) in zip(parts, read, strict=True)},
-        "generator": learnt_by(folder / of_round("generator", rounds)),
-        "rounds": [success_of(evaluations) for evaluations in by_round],
+        "generator": learnt_by(folder / "generator"),
         "sources": found,
         "of_cloned": found["sample"]["success_once"] / cloned if cloned else None,
         "lowest_of_its_clone": min(shares) if cloned else None,
@@ -256,8 +195,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("tasks", nargs="+", help="such as PullCube-v1")
     parser.add_argument("--data", help="a file of examples, for mnist")
     parser.add_argument("--profile", type=Path, default=PROFILE)
-    parser.add_argument("--dagger", action="store_true", help="let the expert correct networks")
-    parser.add_argument("--rounds", type=int, default=1, help="of zoo, tokens and generator")
     parser.add_argument("--until", help="the last part that is made, such as tokens")
     return parser.parse_args()
 
@@ -268,9 +205,7 @@ def main() -> None:
     params = load_params(arguments.profile)
     for task in arguments.tasks:
         folder = ARTIFACTS / file_name(task)
-        parts = commands(task, arguments.data, folder, params, arguments.rounds)
-        if arguments.dagger:
-            parts = with_dagger(parts, folder)
+        parts = commands(task, arguments.data, folder, params)
         if arguments.until:
             names = list(parts)
             last = names.index(arguments.until)
@@ -282,7 +217,7 @@ def main() -> None:
         figures = {
             "command": command_of("tasks", task, arguments, PROFILE),
             "profile": str(arguments.profile),
-            **result_of(task, folder, arguments.rounds),
+            **result_of(task, folder),
             "seconds": seconds,
         }
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -349,11 +349,11 @@ def test_further_tasks_are_read_where_they_are(tmp_path):
         "return_mean": -123.2,
     }
     report = {
-        "command": "python -m benchmarks.tasks PullCube-v1 --rounds 2",
+        "command": "python -m benchmarks.tasks PullCube-v1 --profile some.yaml",
         "task": "PullCube-v1",
-        "rounds": [{**success, "success_once": 0.25}, success],
         "sources": {"sample": success},
         "of_cloned": None,
+        "lowest_of_its_clone": 0.875,
     }
     both = {"together": success, "before": success, "alone": success, "of_alone": 1.0}
     both["generator_alone"] = {"inputs": ["demos", "tokens"], "steps": 3000}
@@ -418,9 +418,9 @@ def test_further_tasks_are_read_where_they_are(tmp_path):
     missing = "not measured"
     assert (
         f"| PullCube-v1 | 0.997 | {cell} | {missing} | {missing} | 0.50 (64,96) | {missing} | "
-        "weights alone | `--rounds 2` |" in text
+        "0.875 | weights alone | `--profile some.yaml` |" in text
     )
-    assert f"| PullCube-v1 | 0.250 [0.900, 0.975] | {cell} |" in text
+    assert "lowest generated network, as a share of its clone | at least 0.9 | **0.875 missed** |" in text
     lowest = f"{cell}, lowest 0.50"
     for precision in ("float32", "bfloat16"):
         assert f"| PullCube-v1 | 2 | {precision} | {' | '.join([lowest] * 4)} |" in text

@@ -11,8 +11,7 @@ import pytest
 
 from benchmarks import together
 from benchmarks.tasks import PROFILE as TASKS_PROFILE
-from benchmarks.tasks import commands, recipe_of, run_missing, with_dagger
-from stages.params import Params
+from benchmarks.tasks import commands, recipe_of, run_missing
 from stages.params_file import load_params
 
 PROFILE = """
@@ -92,36 +91,6 @@ def test_a_task_is_made_part_by_part(tmp_path, repository, monkeypatch):
         run_missing(parts, folder, profile)
 
 
-def test_dagger_corrects_a_first_hypernetwork():
-    """It comes before everything that learns from the demonstrations."""
-    folder = Path("build/tasks/some")
-    plain = commands("PegInsertionSide-v1", None, folder, Params())
-    parts = with_dagger(plain, folder)
-    assert list(parts)[:4] == ["demos-first", "ghn-first", "demos", "ghn"]
-    assert parts["demos-first"] == plain["demos"]
-    assert str(folder / "ghn-first") in parts["demos"]
-    assert str(folder / "demos-first") in parts["demos"]
-
-
-def test_a_round_goes_on_from_the_one_before():
-    """Its zoo is of the last generator's samples; the last round's generator is what is judged."""
-    folder = Path("build/tasks/some")
-    once, twice, thrice = (
-        commands("digits", None, folder, Params(), rounds) for rounds in (1, 2, 3)
-    )
-    assert {k: v for k, v in thrice.items() if k in once} == once
-    assert list(thrice)[5:] == [
-        *("samples", "rollouts"),
-        *("zoo-2", "tokens-2", "generator-2", "samples-2", "rollouts-2"),
-        *("zoo-3", "tokens-3", "generator-3", "samples-3", "rollouts-3"),
-        "baselines",
-    ]
-    assert thrice["zoo-3"][:2] == ["zoo-refine", str(folder / "generator-2")]
-    assert thrice["zoo-2"][:2] == ["zoo-refine", str(folder / "generator")]
-    assert thrice["samples-3"][2] == str(folder / "generator-3")
-    assert thrice["zoo-2"] == twice["zoo-2"]
-
-
 def test_a_task_is_added_to_a_common_generator():
     """It goes on with all tasks from the one that was trained without, and all are asked again."""
     recipe = together.Recipe(("digits", "gym:CartPole-v1"), 100, ("PullCube-v1",), 50)
@@ -152,7 +121,7 @@ def test_what_was_made_in_another_way_is_not_taken(tmp_path):
     """The same name with other words is refused, and nothing is run."""
     made_before(tmp_path, recipe_of(["demos", "--task", "x"], load_params(TASKS_PROFILE)))
     with pytest.raises(ValueError, match="was made in another way: words was"):
-        run_missing({"demos": ["demos", "--task", "x", "--dagger"]}, tmp_path, TASKS_PROFILE)
+        run_missing({"demos": ["demos", "--task", "x", "--teacher"]}, tmp_path, TASKS_PROFILE)
 
 
 def test_only_parameters_that_a_command_reads_make_its_output_another(tmp_path):
