@@ -9,10 +9,6 @@ import torch
 from torch import Tensor, nn
 
 MAX_GRADIENT = 1.0
-# Of a training in one process whose products are large. A second thread takes a step of
-# diffuse-train from 0.56 to 0.31 s at best (width 256, depth 6), from 0.26 to 0.18 s (192, 4), from
-# 0.14 to 0.11 s in bfloat16, and one of ghn-train from 0.029 to 0.023 s: there it isn't worth it.
-TRAINING_THREADS = 2
 Model = TypeVar("Model", bound=nn.Module)
 BFLOAT16_INSTRUCTIONS = ("amx_bf16", "avx512_bf16")
 
@@ -32,15 +28,14 @@ def one_cycle(step: int, total_steps: int, peak: float) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * share))
 
 
-def prepare_torch(threads: int = 1) -> None:
+def prepare_torch() -> None:
     """Make training repeatable and free of denormals, which slow a CPU down eight times.
 
-    Args:
-        threads: On a CPU. Sums are split among them, so that the last bits of a result depend on
-            their number. It is the same on every machine, however many cores that has or lends,
-            and the environment does not change it.
+    One thread on a CPU, however many cores a machine has or lends: sums are split among threads,
+    so that the last bits of a result depend on their number. A second one gains a fifth on an idle
+    machine, and costs more than it gains where anything else runs.
     """
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     torch.use_deterministic_algorithms(mode=True, warn_only=True)
     # The deterministic mode also fills fresh memory, which only code that reads it needs.

@@ -18,9 +18,6 @@ def main(argv: list[str] | None = None) -> int:
             is about to end then.
     """
     before = signal.signal(signal.SIGINT, _end_at_once)
-    # Read when torch is loaded. By default a thread that waits for another keeps its core busy:
-    # where other processes want it too, a step of diffuse-train took 30 s instead of 1 s.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         from nnit_cli.outcome import run
 

@@ -42,7 +42,6 @@ from nnit.progress import Progress, silent
 from nnit.seeding import derive_seed
 from nnit.tokens.token_set import TokenSet
 from nnit.training import (
-    TRAINING_THREADS,
     build_optimizer,
     load_training_arrays,
     prepare_torch,
@@ -141,7 +140,7 @@ def run(
     run_ = Run(outputs.generator, key, options)
     state = find_state(run_)
 
-    prepare_torch(TRAINING_THREADS)
+    prepare_torch()
     seed = derive_seed(options.seed, "diffuse-train")
     num_tasks = len(tokens.interfaces)
     networks = [network_tokens(tokens, k) for k in range(len(tokens))]

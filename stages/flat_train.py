@@ -30,7 +30,6 @@ from nnit.progress import Progress, silent
 from nnit.seeding import derive_seed
 from nnit.tokens.standardizer import fit_standardizer
 from nnit.training import (
-    TRAINING_THREADS,
     build_optimizer,
     load_training_arrays,
     model_arrays,
@@ -140,7 +139,7 @@ def run(
     run_ = Run(outputs.flat, run_key("flat-train", decides, options.seed, parents), options)
     state = find_state(run_)
 
-    prepare_torch(TRAINING_THREADS)
+    prepare_torch()
     seed = derive_seed(options.seed, "flat-train")
     config = flat_config(zoo, trained, section)
     training = begin(build_flat(config, derive_seed(seed, "initial")).to(options.device), section)

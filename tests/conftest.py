@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from command_server import CommandServer, command_server
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does, before torch is there
 REPOSITORY = Path(__file__).parents[1]
 Nnit = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -420,7 +420,10 @@ def test_further_tasks_are_read_where_they_are(tmp_path):
         f"| PullCube-v1 | 0.997 | {cell} | {missing} | {missing} | 0.50 (64,96) | {missing} | "
         "0.875 | weights alone | `--profile some.yaml` |" in text
     )
-    assert "lowest generated network, as a share of its clone | at least 0.9 | **0.875 missed** |" in text
+    assert (
+        "lowest generated network, as a share of its clone | at least 0.9 | **0.875 missed** |"
+        in text
+    )
     lowest = f"{cell}, lowest 0.50"
     for precision in ("float32", "bfloat16"):
         assert f"| PullCube-v1 | 2 | {precision} | {' | '.join([lowest] * 4)} |" in text

@@ -48,7 +48,7 @@ SETTINGS = PpoSettings(
 
 def learner():
     """A small hypernetwork with its critic."""
-    prepare_torch(1)
+    prepare_torch()
     ghn = build_ghn(GhnConfig(node_dim=16, channels=8), TASK.obs_dim, TASK.act_dim, 1)
     return build_learner(ghn, TASK.obs_dim, TASK.act_dim, 2)
 
