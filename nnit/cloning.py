@@ -61,9 +61,8 @@ class CloningData:
         """
         if not self.input_dropout:
             return observations
-        hidden = torch.rand(observations.shape, generator=generator) < self.input_dropout
-        hidden = hidden.to(observations.device)
-        return observations.masked_fill_(hidden, 0).div_(1 - self.input_dropout)
+        kept = torch.rand(observations.shape, generator=generator).ge_(self.input_dropout)
+        return observations.mul_(kept.to(observations.device)).div_(1 - self.input_dropout)
 
 
 def cloning_data(demos: Demos, device: str = "cpu") -> CloningData:
