@@ -31,6 +31,7 @@ class CloningData:
     observations: Tensor  # (N, obs_dim), standardised
     actions: Tensor  # (N, act_dim), in [-1, 1]; of classes the right one is 1, the others 0
     output: Output = ACTION
+    input_dropout: float = 0.0  # share of an observation that is hidden while networks learn
 
     def __len__(self) -> int:
         return len(self.observations)
@@ -38,6 +39,30 @@ class CloningData:
     def loss(self, predicted: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
         """Return the cloning loss of a network's outputs for the transitions ``rows``."""
         return cloning_loss(predicted, self.actions[rows], self.output)
+
+    def draw(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the observations ``(B, obs_dim)`` of a training batch, some numbers hidden.
+
+        Args:
+            rows: Which transitions, ``(B,)``.
+            generator: As of ``hide``.
+        """
+        return self.hide(self.observations[rows], generator)
+
+    def hide(self, observations: Tensor, generator: torch.Generator) -> Tensor:
+        """Hide numbers of standardised observations ``(B, obs_dim)`` in place, and return these.
+
+        A hidden number is 0, its mean; the others are larger by as much as keeps the mean of all.
+        It is dropout (Srivastava et al. 2014) of inputs, against learning few examples by heart.
+
+        Args:
+            observations: Of a batch; changed.
+            generator: Draws what is hidden, on the CPU; nothing where nothing is hidden.
+        """
+        if not self.input_dropout:
+            return observations
+        kept = torch.rand(observations.shape, generator=generator).ge_(self.input_dropout)
+        return observations.mul_(kept.to(observations.device)).div_(1 - self.input_dropout)
 
 
 def cloning_data(demos: Demos, device: str = "cpu") -> CloningData:
@@ -47,6 +72,7 @@ def cloning_data(demos: Demos, device: str = "cpu") -> CloningData:
         torch.from_numpy(observations).to(device),
         torch.from_numpy(demos.actions).to(device),
         demos.interface.output,
+        demos.input_dropout,
     )
 
 

@@ -22,6 +22,7 @@ class Demos:
     success_at_end: np.ndarray  # (E,) bool
     seeds: np.ndarray  # (E,) int64, reset seed of each episode
     interface: PolicyInterface
+    input_dropout: float = 0.0  # share of an observation that is hidden while networks learn
 
     @property
     def reset_seeds(self) -> frozenset[int]:

@@ -63,7 +63,13 @@ def run(
     if inputs.download:
         fetch_examples(params, progress)
     section, ref = params.demos, task_ref(params)
-    request = DemoRequest(section.episodes, section.first_seed, section.noise, options.seed)
+    request = DemoRequest(
+        section.episodes,
+        section.first_seed,
+        section.noise,
+        options.seed,
+        input_dropout=section.input_dropout,
+    )
     seeds = evaluated_apart(params, ref, request)
     demos = collect_demos(ref, request, options.workers or default_workers(), progress)
     decides = {

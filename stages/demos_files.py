@@ -4,7 +4,7 @@ Reads:   NAME.h5 and NAME.json, as ManiSkill's replay tool and ``nnit rollout --
 Writes:  demos    kind "demos", schema 1
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nnit.artifacts.demos import write_demos
@@ -12,6 +12,7 @@ from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
 from nnit.errors import UsageError
 from nnit.progress import Progress, silent
+from nnit.tasks.collect import input_dropout_of
 from nnit.tasks.seeds import seed_range, shared_seed
 from nnit.tasks.trajectories import TrajectoryFile, demos_of, read_trajectories
 from stages.demos import Outputs, Summary, summarise
@@ -42,7 +43,8 @@ def run(
     """
     check_output_free(outputs.demos, force=options.force, kind="demos")
     found = read_apart(params, inputs)
-    demos = demos_of(found)
+    dropout = input_dropout_of(found.task, params.demos.input_dropout)
+    demos = replace(demos_of(found), input_dropout=dropout)
     files = (inputs.trajectories, inputs.trajectories.with_suffix(".json"))
     parents = {f"file {file.suffix}": source_digest(file) for file in files}
     progress.note(f"demos: {len(demos.episode_ends)} episodes of {found.task.task_id}")

@@ -58,12 +58,13 @@ def run(
     check_output_free(outputs.demos, force=options.force, kind="demos")
     section, ref = params.demos, task_ref(params)
     task, parents = get_task(ref), source_digests(ref)
-    before, first_seed = None, section.first_seed
+    before, first_seed, dropout = None, section.first_seed, section.input_dropout
     if inputs.add_to is not None:
         before, artifact = read_demos(inputs.add_to)
         require_task(inputs.add_to, before.interface, task)
         parents["add_to"] = artifact.digest
         first_seed = max(before.reset_seeds) + 1 if first_seed is None else first_seed
+        dropout = before.input_dropout if dropout is None else dropout
     actors = read_networks(inputs.dagger_from, "dagger_from", inputs, params, task, parents)
     teachers = read_networks(inputs.teacher, "teacher", inputs, params, task, parents)
     request = DemoRequest(
@@ -73,6 +74,7 @@ def run(
         options.seed,
         teacher=teachers[0] if teachers else None,
         actors=actors[:MAX_ACTORS],
+        input_dropout=dropout,
     )
     seeds = evaluated_apart(params, ref, request)
     demos = collect_demos(ref, request, options.workers or default_workers(), progress)

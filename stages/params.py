@@ -178,6 +178,13 @@ class DemosParams(Section):
     noise: Annotated[float, Strict(), Field(ge=0, le=10, allow_inf_nan=False)] | None = Field(
         default=None, description="standard deviation of the action noise; null: the task's own"
     )
+    input_dropout: Annotated[float, Strict(), Field(ge=0, lt=1, allow_inf_nan=False)] | None = (
+        Field(
+            default=None,
+            description="share of an observation that is hidden at random while networks learn; "
+            "null: the task's own",
+        )
+    )
     first_seed: Index | None = Field(
         default=None, description="reset seed of the first episode; null: the task's own"
     )

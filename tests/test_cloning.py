@@ -1,5 +1,7 @@
 """Behaviour cloning: data, losses, and networks as tensors."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -98,7 +100,28 @@ def test_cloning_data_is_standardised(data):
         data.observations.numpy(), INTERFACE.standardise(demos.observations)
     )
     np.testing.assert_array_equal(data.actions.numpy(), demos.actions)
+    assert cloning_data(replace(demos, input_dropout=0.2)).input_dropout == 0.2
     assert len(data) == demos.episode_ends[-1]
+
+
+def test_a_batch_without_dropout_is_the_observations_and_draws_nothing(data):
+    """The generator is where it was, so that trainings without are what they were."""
+    generator, rows = torch_generator(0), torch.tensor([5, 1, 5])
+    before = generator.get_state()
+    assert torch.equal(data.draw(rows, generator), data.observations[rows])
+    assert torch.equal(generator.get_state(), before)
+
+
+def test_input_dropout_hides_a_share_and_keeps_the_mean(data):
+    """With 0.5 a number is 0 or twice itself, each half the time; the observations stay."""
+    kept, half = data.observations.clone(), replace(data, input_dropout=0.5)
+    rows = torch.arange(len(data)).repeat(400)
+    drawn = half.draw(rows, torch_generator(0)).view(400, *kept.shape)
+    hidden = drawn == 0
+    assert torch.equal(drawn, torch.where(hidden, 0, 2 * kept))
+    assert float(hidden.float().mean()) == pytest.approx(0.5, abs=0.005)
+    torch.testing.assert_close(drawn.mean(dim=0), kept, rtol=0.3, atol=1e-4)
+    assert torch.equal(data.observations, kept)
 
 
 def test_flat_from_layers_is_the_inverse_of_layers_from_flat():

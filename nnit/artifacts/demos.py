@@ -39,7 +39,9 @@ def write_demos(
         NnitError: as ``publish``.
     """
     _check(demos)
-    own = {"env_kwargs": dict(env_kwargs or {})}
+    own: dict[str, Any] = {"env_kwargs": dict(env_kwargs or {})}
+    if demos.input_dropout:
+        own["input_dropout"] = demos.input_dropout
     attributes = all_attributes(demos.interface, own, attributes)
     with publish(path, "demos", provenance, attributes, force=force) as writer:
         arrays = {name: getattr(demos, name) for name in _DTYPES}
@@ -60,7 +62,9 @@ def read_demos(path: Path, *, check: Check = "small") -> tuple[Demos, Artifact]:
         name: read_array(artifact, name, dtype, (None, *columns.get(name, ())))
         for name, dtype in _DTYPES.items()
     }
-    demos = Demos(**arrays, interface=interface)
+    has_dropout = "input_dropout" in artifact.attributes.value  # where it is not 0
+    dropout = artifact.attributes.number("input_dropout") if has_dropout else 0.0
+    demos = Demos(**arrays, interface=interface, input_dropout=dropout)
     with damage_of(path):
         _check(demos)
     return demos, artifact
@@ -86,6 +90,10 @@ def _check(demos: Demos) -> None:
         check_shape(name, getattr(demos, name), dtype, shapes.get(name, (episodes,)))
     check_finite("observations", demos.observations)
     check_finite("actions", demos.actions)
+    if not 0 <= demos.input_dropout < 1:
+        raise ValueError(
+            f"input_dropout: found {demos.input_dropout}, expected at least 0 and below 1"
+        )
     lengths = np.diff(demos.episode_ends, prepend=0)
     if (lengths < 1).any() or (demos.episode_ends[-1] if episodes else 0) != steps:
         raise ValueError(f"episode_ends: do not cut {steps} steps into episodes")

@@ -92,13 +92,13 @@ def predicted_losses(
         networks: B networks.
         data: The demonstrations of the task of each.
         batch_size: Transitions for each network.
-        generator: Draws them.
+        generator: Draws them, and what of them is hidden.
     """
     losses = []
     for layers, demonstrations in zip(networks, data, strict=True):
         rows = torch.randint(len(demonstrations), (batch_size,), generator=generator)
         rows = rows.to(demonstrations.actions.device)
-        outputs = run_mlp(layers, demonstrations.observations[rows])
+        outputs = run_mlp(layers, demonstrations.draw(rows, generator))
         losses.append(demonstrations.loss(outputs, rows))
     return torch.stack(losses)
 

@@ -85,7 +85,7 @@ def train_ghn(
         for layers in networks:
             rows = torch.randint(len(data), (settings.batch_size,), generator=transitions)
             rows = rows.to(data.actions.device)
-            predicted = run_mlp(layers, data.observations[rows])
+            predicted = run_mlp(layers, data.draw(rows, transitions))
             losses.append(data.loss(predicted, rows))
         loss = torch.stack(losses).mean()
         learning_rate = one_cycle(step, settings.steps, settings.learning_rate)

@@ -19,6 +19,7 @@ from nnit.cloning import (
 )
 from nnit.groups.stack import build_stacks, padded, stack_size
 from nnit.mlp import Architecture, PolicyInterface
+from nnit.seeding import torch_generator
 
 ADAM_EPSILON = 1e-8  # torch's
 STEPS_TOGETHER = 64  # whose batches are drawn at once
@@ -95,6 +96,7 @@ def _train_together(
     device = data.observations.device
     pupils = [pupil for group in groups for pupil in group]
     generators = [torch.Generator().manual_seed(pupil.seed) for pupil in pupils]
+    hiders = [torch_generator(pupil.seed, "hidden") for pupil in pupils]
     stacks, weights, gradients = build_stacks(
         [[interface.spec(pupil.hidden_dims) for pupil in group] for group in groups], device
     )
@@ -106,12 +108,15 @@ def _train_together(
     inputs, targets, outputs = (
         torch.empty(len(pupils), settings.batch_size, width, device=device) for width in widths
     )
+    observed = inputs[..., : interface.obs_dim].unbind()  # without the padding
     counts = [len(group) for group in groups]
     forward = [*zip(stacks, inputs.split(counts), outputs.split(counts), strict=True)]
     optimizer = _Adam(weights, gradients, settings.epsilon)
     for step, chosen in enumerate(_batches(len(data), generators, settings, device)):
         for table, part in zip(tables, (inputs, targets), strict=True):
             torch.index_select(table, 0, chosen, out=part.flatten(0, 1))
+        for observations, hider in zip(observed, hiders, strict=True):
+            data.hide(observations, hider)
         for stack, x, out in forward:
             stack.forward(x, out)
         errors = loss_gradient(outputs, targets, data.output)

@@ -20,6 +20,7 @@ from nnit.tasks.npz import names_of, open_npz, read_member
 from nnit.tasks.task import Examples, Observed, Simulation, Task
 
 TEST_SHARE = 5  # one of so many is evaluated
+DIGITS_DROPOUT = 0.2  # of pixels: there are few digits, and networks would know them by heart
 DIGIT_CLASSES = 10
 MNIST_SIDE = 28
 MAX_DIGITS = 2**17  # MNIST has 70,000
@@ -67,6 +68,7 @@ def classification_task(
     num_classes: int,
     num_test: int | None = None,
     shared_scaling: bool = False,
+    input_dropout: float = 0.0,
 ) -> Task:
     """Return a task of labelled examples.
 
@@ -78,6 +80,7 @@ def classification_task(
         num_classes: Classes, numbered from 0.
         num_test: How many are evaluated; by default one of five.
         shared_scaling: One mean and deviation for all numbers of an input, as of pixels.
+        input_dropout: Share of an input's numbers that are hidden at random while networks learn.
     """
     num_test = total // TEST_SHARE if num_test is None else num_test
     return Task(
@@ -92,6 +95,7 @@ def classification_task(
         demo_first_seed=num_test,
         evaluation_episodes=num_test,
         max_seed=total - 1,
+        input_dropout=input_dropout,
         shared_scaling=shared_scaling,
     )
 
@@ -132,6 +136,7 @@ DIGITS = classification_task(
     obs_dim=64,
     num_classes=DIGIT_CLASSES,
     shared_scaling=True,
+    input_dropout=DIGITS_DROPOUT,
 )
 
 
@@ -162,6 +167,7 @@ def mnist(path: str | None) -> Task:
         num_classes=DIGIT_CLASSES,
         num_test=num_test,
         shared_scaling=True,
+        input_dropout=DIGITS_DROPOUT,
     )
 
 

@@ -1,6 +1,7 @@
 """Demonstrations: a scripted expert, disturbed so that the data shows recoveries, or labels."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -51,6 +52,7 @@ class DemoRequest(NamedTuple):
     seed: int = 0  # of the noise
     teacher: Teacher | None = None  # instead of the task's expert
     actors: tuple[Teacher, ...] = ()  # act instead, an episode each in turn; without noise
+    input_dropout: float | None = None  # of what networks learn from them
 
 
 THE_TASKS_OWN = DemoRequest()
@@ -145,16 +147,18 @@ def collect_demos(
 
     Raises:
         UsageError: an unknown task or one without expert and examples, no episode, seeds out of
-            range, negative noise; observations, actions or labels that are not what the task says;
-            networks to learn from or to correct where there are labels.
+            range, noise or a dropout out of range; observations, actions or labels that are not
+            what the task says; networks to learn from or to correct where there are labels.
         InterruptedRunError: asked to stop; nothing is kept.
     """
     task = get_task(ref)
     noise = noise_of(task, request)
+    dropout = input_dropout_of(task, request.input_dropout)
     seeds = demo_seeds(ref, request)
     if task.examples is not None:
         refuse_teachers_of_examples(task, request)
-        return demos_of_examples(task, checked_examples(task, task.examples()), seeds)
+        demos = demos_of_examples(task, checked_examples(task, task.examples()), seeds)
+        return replace(demos, input_dropout=dropout)
     if request.teacher is None:
         expert_of(task)
     episodes = range(len(seeds))
@@ -164,7 +168,8 @@ def collect_demos(
     records = map_units(
         _collect_unit, units, workers, progress, unit_sizes=[len(chunk) for chunk in chunks]
     )
-    return _join(task, [record for chunk in records for record in chunk])
+    demos = _join(task, [record for chunk in records for record in chunk])
+    return replace(demos, input_dropout=dropout)
 
 
 def refuse_teachers_of_examples(task: Task, request: DemoRequest) -> None:
@@ -191,6 +196,19 @@ def noise_of(task: Task, request: DemoRequest) -> float:
     if not 0.0 <= noise <= 1.0:
         raise UsageError(f"--noise {noise}: must be within 0 to 1")
     return noise
+
+
+def input_dropout_of(task: Task, wanted: float | None) -> float:
+    """Return the input dropout of demonstrations: what is wanted, or the task's own.
+
+    Raises:
+        UsageError: not at least 0 and below 1.
+    """
+    name = f"--task {task.task_id}: input_dropout" if wanted is None else "--input-dropout"
+    dropout = task.input_dropout if wanted is None else wanted
+    if not 0.0 <= dropout < 1.0:
+        raise UsageError(f"{name}: found {dropout}, expected at least 0 and below 1")
+    return dropout
 
 
 def demo_seeds(ref: TaskRef, request: DemoRequest) -> range:
@@ -274,11 +292,14 @@ def demos_of_examples(task: Task, examples: Examples, seeds: range) -> Demos:
 
 
 def join_demos(task: Task, some: Demos, more: Demos) -> Demos:
-    """Return the episodes of both; the scaling of observations is fitted to all of them."""
+    """Return the episodes of both; the scaling of observations is fitted to all of them.
+
+    The input dropout is that of ``more``.
+    """
     both = {
         name: np.concatenate([getattr(some, name), getattr(more, name)])
         for name in ("observations", "actions", "success_once", "success_at_end", "seeds")
     }
     ends = np.concatenate([some.episode_ends, some.episode_ends[-1] + more.episode_ends])
     interface = policy_interface(task, both["observations"])
-    return Demos(**both, episode_ends=ends, interface=interface)
+    return replace(more, **both, episode_ends=ends, interface=interface)

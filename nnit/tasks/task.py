@@ -81,6 +81,7 @@ class Task:
     demo_first_seed: int = DEMOS_FIRST_SEED
     evaluation_episodes: int = 100  # of each network, where nobody says how many
     max_seed: int = MAX_SEED
+    input_dropout: float = 0.0  # share of an observation hidden at random while networks learn
     shared_scaling: bool = False  # one mean and deviation for all inputs, as of pixels
     shaped: Callable[["Task"], Simulation] | None = None  # the same with rewards to learn by
     filmed: Callable[["Task"], FilmedSimulation] | None = None  # the same with pictures

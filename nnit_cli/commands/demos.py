@@ -50,17 +50,22 @@ def demos_command(
     noise: Annotated[
         float | None, param_option("--noise", help="Standard deviation of the action noise.")
     ] = None,
+    input_dropout: Annotated[
+        float | None,
+        param_option("--input-dropout", help="Share of inputs that learning hides at random."),
+    ] = None,
     first_seed: Annotated[
         int | None, param_option("--first-seed", help="Reset seed of the first episode.")
     ] = None,
     workers: WorkersOption = 0,
 ) -> None:
     """Collect observations and actions of a scripted expert, or labelled examples."""
-    section = {"episodes": episodes, "noise": noise, "first_seed": first_seed}
+    collected = {"episodes": episodes, "noise": noise, "first_seed": first_seed}
     others = {"teacher": teacher, "dagger_from": dagger_from, "add_to": add_to, "arch": arch}
     if trajectories:
-        collecting = {**others, **section, "task": task, "data": data}
+        collecting = {**others, **collected, "task": task, "data": data}
         refuse_flags(collecting, (), "a run without --trajectories")
+    section = {**collected, "input_dropout": input_dropout}
     session = open_session("demos", run, section, task=task, data=data, workers=workers)
 
     from stages import demos

@@ -1,5 +1,6 @@
 """Every kind: what is read is what was written, and a value that contradicts itself is refused."""
 
+import dataclasses
 import io
 import json
 import subprocess
@@ -106,6 +107,17 @@ def test_demos_of_any_length_come_back(episodes, seed, tmp_path):
     value = demos(episodes, seed)
     write_demos(tmp_path / "demos", value, provenance(), force=True)
     assert_same(read_demos(tmp_path / "demos")[0], value)
+
+
+def test_an_input_dropout_comes_back_and_none_is_not_written(tmp_path):
+    """Demonstrations without, and those from before there was any, read as 0."""
+    value = dataclasses.replace(demos(), input_dropout=0.2)
+    write_demos(tmp_path / "some", value, provenance())
+    assert_same(read_demos(tmp_path / "some")[0], value)
+    write_demos(tmp_path / "none", demos(), provenance())
+    found, artifact = read_demos(tmp_path / "none")
+    assert found.input_dropout == 0
+    assert set(artifact.attributes.value) == {"interface", "env_kwargs"}
 
 
 ARCHITECTURES = st.lists(st.integers(1, 9), min_size=1, max_size=5).map(tuple)

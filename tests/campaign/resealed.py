@@ -318,6 +318,7 @@ NO_MEANING: tuple[Row, ...] = (  # where, what, values, and that something has t
     (SAMPLES, ("network-0000/config.json: architecture",),
      ([8] * 1025, [65536] * 9, [2**40], [], [0]), True),
     (SAMPLES, ("network-0000/config.json: sample_index",), (-1, 1.5), True),
+    (("digits/demos",), (f"{ATTRIBUTES}.input_dropout",), (-0.1, 1, 1e308, "0.2", None), True),
     (("demos",), (f"{SHEET}: chunk_key_encoding.configuration.separator",), (".",), True),
     (("demos",), (f"{SHEET}: chunk_key_encoding.name",), ("v2",), True),
     (("demos",), (f"{SHEET}: codecs.0.configuration.index_location",), ("start",), True),

@@ -1,5 +1,7 @@
 """The networks that the transformer predicts, held to demonstrations."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -74,6 +76,14 @@ def test_every_network_is_held_to_its_own_task(networks, specs, data):
     one = predicted_losses(found, [data] * len(found), 64, torch_generator(0, "t"))
     two = predicted_losses(found, of_one, 64, torch_generator(0, "t"))
     assert (one != two).tolist() == [k == 2 for k in range(len(found))]
+
+
+def test_predicted_networks_learn_with_inputs_hidden(networks, specs, data):
+    """The transitions of the first are the same, and what it sees of them is not."""
+    found = joined(networks, specs, collate(networks).content)
+    hidden = [replace(data, input_dropout=0.5)] * len(found)
+    one = predicted_losses(found, [data] * len(found), 64, torch_generator(0, "t"))
+    assert one[0] != predicted_losses(found, hidden, 64, torch_generator(0, "t"))[0]
 
 
 def test_gradient_is_relative_above_the_own_loss_and_fades_below():

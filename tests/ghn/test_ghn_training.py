@@ -1,5 +1,6 @@
 """Training of the graph hypernetwork."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -38,12 +39,13 @@ def training(ghn, optimizer, data, settings=SETTINGS, start=0):
     return train_ghn(ghn, optimizer, data, INTERFACE, sampler, settings, start=start)
 
 
-@pytest.mark.parametrize("decoder", ["carrier", "cnn"])
-def test_resumed_training_equals_the_uninterrupted_one(decoder, data):
+@pytest.mark.parametrize(("decoder", "hidden"), [("carrier", 0.0), ("cnn", 0.5)])
+def test_resumed_training_equals_the_uninterrupted_one(decoder, hidden, data):
     """Stopped after three of eight steps and loaded into fresh objects: the same bits at the end.
 
     Losses too, and a step is counted from 1.
     """
+    data = replace(data, input_dropout=hidden)
     straight, optimizer = fresh(decoder=decoder)
     expected_steps = list(training(straight, optimizer, data))
 
@@ -77,6 +79,15 @@ def test_another_seed_trains_another_network(data):
         ghn, optimizer = fresh()
         settings = GhnTrainingSettings(4, 2, 32, 3e-3, seed)
         losses.append([step.loss for step in training(ghn, optimizer, data, settings)])
+    assert losses[0] != losses[1]
+
+
+def test_what_is_hidden_in_batches_decides_the_loss(data):
+    """With nearly everything hidden, other losses of the same architectures and transitions."""
+    losses = []
+    for found in (data, replace(data, input_dropout=0.99)):
+        ghn, optimizer = fresh()
+        losses.append(next(training(ghn, optimizer, found)).loss)
     assert losses[0] != losses[1]
 
 

@@ -33,20 +33,21 @@ def _as_in_a_worker():
         yield
 
 
-@pytest.fixture(scope="module", params=["action", "class"])
+@pytest.fixture(scope="module", params=["action", "class", "hidden"])
 def data(request):
-    """Transitions of two dozen episodes, with actions as labels, or with classes."""
+    """Transitions of two dozen episodes, with actions as labels or classes, or half hidden."""
     found = cloning_data(make_demos())
     if request.param == "class":
         classes = torch.eye(INTERFACE.act_dim)[found.actions.argmax(dim=1)]
         return replace(found, actions=classes, output="class")
-    return found
+    return replace(found, input_dropout=0.5) if request.param == "hidden" else found
 
 
 def naive(pupil, data, settings=SETTINGS):
     """Train one network with autograd, a batch at a time: what a group has to equal."""
     spec = INTERFACE.spec(pupil.hidden_dims)
     generator = torch.Generator().manual_seed(pupil.seed)
+    hider = torch_generator(pupil.seed, "hidden")
     flat = (
         initialise_flat(spec, generator) if pupil.weights is None else torch.tensor(pupil.weights)
     )
@@ -56,7 +57,7 @@ def naive(pupil, data, settings=SETTINGS):
         share = 0.5 * (1 + math.cos(math.pi * step / settings.steps))
         optimizer.param_groups[0]["lr"] = settings.learning_rate * share
         chosen = torch.randint(len(data), (settings.batch_size,), generator=generator)
-        predicted = run_mlp(layers_from_flat(spec, flat), data.observations[chosen])
+        predicted = run_mlp(layers_from_flat(spec, flat), data.draw(chosen, hider))
         optimizer.zero_grad()
         cloning_loss(predicted, data.actions[chosen], data.output).backward()
         optimizer.step()

@@ -1,9 +1,11 @@
 """Demonstrations of networks: a teacher that is copied, actors that are corrected."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from nnit.artifacts.demos import read_demos
+from nnit.artifacts.demos import read_demos, write_demos
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.samples import Sample, SampleSet, read_samples, write_samples
 from nnit.errors import UsageError, WrongKindError
@@ -82,6 +84,20 @@ def test_new_episodes_come_behind_and_scaling_is_fitted_to_all(folder):
     assert len(found.episode_ends) == 8
     assert found.episode_ends[-1] == len(found.observations) == 8 * 200
     np.testing.assert_allclose(found.interface.obs_mean, found.observations.mean(0), atol=1e-5)
+
+
+def test_what_learning_hides_is_that_of_the_old_episodes_or_what_is_said(folder):
+    """Nothing by this task's own; a half in what was added to."""
+    before, _ = read_demos(folder / "demos")
+    assert before.input_dropout == 0
+    write_demos(folder / "half", replace(before, input_dropout=0.5), Provenance("x", {}, 0))
+    inputs = demos_from.Inputs(teacher=folder / "samples", add_to=folder / "half")
+    for said, expected in ((None, 0.5), (0.1, 0.1)):
+        section = PARAMS.demos.model_copy(update={"input_dropout": said})
+        params = PARAMS.model_copy(update={"demos": section})
+        outputs = demos.Outputs(folder / f"hidden-{said}")
+        demos_from.run(params, inputs, outputs, options=CPU)
+        assert read_demos(outputs.demos)[0].input_dropout == expected
 
 
 def test_networks_of_another_task_are_refused(folder):

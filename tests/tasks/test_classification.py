@@ -58,6 +58,15 @@ def test_what_is_evaluated_is_not_learnt_from():
     assert np.array_equal(demos.actions.argmax(1), examples.labels[task.evaluation_episodes :])
 
 
+def test_pixels_of_digits_are_hidden_while_networks_learn(tmp_path):
+    """A fifth of them, or as many as one says; no number of another task, of classes or not."""
+    mnist = TaskRef("mnist", digits_file(tmp_path / "some.npz"))
+    cart = TaskRef("gym:CartPole-v1")
+    found = [collect_demos(ref, DemoRequest(2)) for ref in (TaskRef("digits"), mnist, cart)]
+    assert [demos.input_dropout for demos in found] == [0.2, 0.2, 0]
+    assert collect_demos(mnist, DemoRequest(2, input_dropout=0.0)).input_dropout == 0
+
+
 def test_pixels_share_their_scaling():
     """Mean 0 and deviation 1 over all pixels, and a pixel that is always 0 stays small."""
     demos = collect_demos(TaskRef("digits"))

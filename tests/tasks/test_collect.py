@@ -13,6 +13,7 @@ from nnit.tasks.collect import (
     DemoRequest,
     collect_demos,
     collect_episode,
+    input_dropout_of,
     policy_interface,
 )
 from nnit.tasks.registry import get_task, process_simulation
@@ -93,6 +94,14 @@ def test_impossible_noise_is_refused(noise):
     """Noise is a share of the action range."""
     with pytest.raises(UsageError, match="--noise"):
         collect_demos(PUSH_REF, DemoRequest(1, noise=noise))
+
+
+def test_an_impossible_input_dropout_is_refused():
+    """Of a flag or of a task; something of an observation is left."""
+    with pytest.raises(UsageError, match="--input-dropout: found 1"):
+        input_dropout_of(PUSH_CUBE, 1.0)
+    with pytest.raises(UsageError, match="PushCube-v1: input_dropout: found nan"):
+        input_dropout_of(replace(PUSH_CUBE, input_dropout=float("nan")), None)
 
 
 def test_no_episode_is_refused():
