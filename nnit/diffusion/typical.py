@@ -1,9 +1,9 @@
 """What networks have in common, place by place.
 
 Units mean the same in all networks, so that the mean patch of a place (layer, row and column) over
-the training networks is most of any network. So is what the networks of a branch have beside it most
-of the difference between branches, in networks of all depths alike. A transformer that predicts what
-a network has beside both need not learn tables first.
+the training networks is most of any network. So is what the networks of a branch have beside it
+most of the difference between branches, in networks of all depths alike. A transformer that
+predicts what a network has beside both need not learn tables first.
 """
 
 from collections.abc import Sequence
