@@ -327,7 +327,7 @@ NO_MEANING: tuple[Row, ...] = (  # where, what, values, and that something has t
     (RECORDED, (f"{CONFIG}: control_freq",), (0, -1, 2**40, 0.5, "20"), True),
     (RECORDED, (f"{CONFIG}: pairs",), ([], [[]] * 10, [[[], []]] * 10, {}, None), True),
     (RECORDED, (f"{CONFIG}: pairs.0.0.0", f"{CONFIG}: pairs.9.1.0"), (1e300, "1", None), True),
-    (RECORDED, (f"{CONFIG}: versions.nnit",), (FORGED, "", "1" * 101, 1, GONE), True),
+    (RECORDED, (f"{CONFIG}: versions.nnit",), (FORGED, "", "1" * 101, 1), True),
     (RECORDED, (f"{CONFIG}: observation_layout",), tuple([part] for part in PARTS), True),
     (RECORDED, (f"{CONFIG}: observation_layout",), (None, [[]], 10**30), True),
     (("frontier",), (f"{CONFIG}: pairs",), ([],), True),

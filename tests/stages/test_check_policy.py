@@ -178,4 +178,5 @@ def test_a_sample_says_the_version_that_its_source_was_made_with(tmp_path):
     """Not the one that happens to be installed where it is sampled."""
     write_networks(tmp_path / "samples", PUSH_CUBE, versions={"mani_skill": "2.9", "torch": "1"})
     record = read_samples(tmp_path / "samples")[0].samples[0].record
+    assert record is not None
     assert record.versions.mani_skill == "2.9"
