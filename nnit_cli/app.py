@@ -8,6 +8,7 @@ from nnit import __version__
 from nnit_cli.commands.align_report import align_report_command
 from nnit_cli.commands.audit import audit_command
 from nnit_cli.commands.baseline import baseline_command
+from nnit_cli.commands.check_policy import check_policy_command
 from nnit_cli.commands.demos import demos_command
 from nnit_cli.commands.diffuse_train import diffuse_train_command
 from nnit_cli.commands.doctor import doctor_command
@@ -47,6 +48,7 @@ EVALUATION = {  # commands that judge a generator, or make what it is compared w
 HELPERS = {
     "inspect": inspect_command,
     "verify": verify_command,
+    "check-policy": check_policy_command,
     "report": report_command,
     "doctor": doctor_command,
 }

@@ -1,6 +1,6 @@
 """Stage ``audit``: say whether samples are novel, diverse and sound, and whether they lose less.
 
-Reads:   samples   kind "samples",  schema 1
+Reads:   samples   kind "samples",  schema 1 or 2
          zoo       kind "zoo",      schema 1 (what the generator learned from)
          demos     kind "demos",    schema 1 (others than those that were trained on)
          rollouts  kind "rollouts", schema 1 (of these samples; optional)

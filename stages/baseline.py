@@ -1,7 +1,7 @@
 """Stage ``baseline``: networks of the shapes asked for, taken from a zoo without a generator.
 
 Reads:   zoo       kind "zoo",     schema 1
-Writes:  samples   kind "samples", schema 1
+Writes:  samples   kind "samples", schema 2
 """
 
 import time
@@ -97,6 +97,7 @@ def run(
         outputs.samples,
         SampleSet(tuple(samples), zoo.interface),
         Provenance("baseline", decides(inputs, params), options.seed, {"zoo": parent.digest}),
+        versions=parent.manifest.versions,
         force=options.force,
     )
     return Summary(

@@ -5,29 +5,34 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nnit.architectures import TrainingRange, held_out_kind
+from nnit.artifacts.manifest import NOT_INSTALLED, installed_version
 from nnit.artifacts.reading import open_artifact
-from nnit.artifacts.samples import read_samples
+from nnit.artifacts.samples import network_folder, read_samples
 from nnit.artifacts.state import UnitStore
 from nnit.artifacts.zoo import read_zoo
 from nnit.demos import Demos
-from nnit.errors import UsageError
+from nnit.errors import UsageError, WrongKindError
+from nnit.fit import SETTING, misfit
 from nnit.ghn.model import write_networks
 from nnit.groups.units import GroupUnit, TrainedNetwork, in_order, plan_clones, train_unit
 from nnit.growing import grow_network, plan_growth
 from nnit.mlp import Architecture, Network, PolicyInterface, format_architecture
+from nnit.policy_record import PolicyRecord, Setting
 from nnit.progress import Progress
 from nnit.rollout.episodes import EvaluationRequest
 from nnit.seeding import derive_seed
+from nnit.tasks.task import Task
 from nnit.training import prepare_torch
 from stages.fan_out import Arrays, fan_out, pack_networks, unpack_networks
 from stages.hypernetwork import load_hypernetwork, require_decoding_memory
 from stages.lineage import require_same_task
 from stages.params import Params, RunOptions
+from stages.task_source import MAKE_AGAIN
 
 GROWN = "ghn-grown"
 OWN_SOURCES = ("sample", "ghn", GROWN, "cloned", "zoo", "expert", "constant")  # no label for others
@@ -41,6 +46,7 @@ class Contenders:
     requests: tuple[EvaluationRequest, ...]
     interface: PolicyInterface
     digest: str  # of the artifact
+    records: tuple[PolicyRecord | None, ...] = ()  # of all networks of samples, asked for or not
 
     @property
     def shapes(self) -> tuple[Architecture, ...]:
@@ -107,9 +113,11 @@ def read_also(
         UsageError: no network of those shapes.
         NnitError: missing, of another kind, damaged.
     """
+    records: tuple[PolicyRecord | None, ...] = ()
     if open_artifact(path, "samples", "zoo", check="sizes").manifest.kind == "samples":
         samples, artifact = read_samples(path)
         networks, interface = [sample.network for sample in samples.samples], samples.interface
+        records = tuple(sample.record for sample in samples.samples)
     else:
         zoo, artifact = read_zoo(path)
         networks, interface = [zoo.network(k) for k in range(len(zoo))], zoo.interface
@@ -120,7 +128,42 @@ def read_also(
             f"--also {label}={path}: has no network of a shape that {asked_path} has; make it for "
             "the same shapes"
         )
-    return Contenders(requests, interface, artifact.digest)
+    return Contenders(requests, interface, artifact.digest, records)
+
+
+def require_setting(path: Path, found: Contenders, task: Task, progress: Progress) -> None:
+    """Refuse networks that were made for another control frequency or order of observations.
+
+    A note says so where they are of another version of the simulator than the one that is here.
+
+    Raises:
+        WrongKindError: the line has the first network that was, what was found and expected.
+    """
+    here = setting_json(task.control_mode, task.setting)
+    others = set()
+    for k, record in enumerate(found.records):
+        if record is None:
+            continue
+        if fault := misfit(setting_json(found.interface.control_mode, record.setting), here):
+            raise WrongKindError(
+                f"{path / network_folder(k)}: is not of {task.task_id} as it is here: {fault}; "
+                f"{MAKE_AGAIN}"
+            )
+        if task.simulator:
+            others.add(record.versions._asdict()[task.simulator])
+    installed = installed_version(task.simulator) if task.simulator else NOT_INSTALLED
+    for version in sorted(others - {installed, NOT_INSTALLED}):
+        progress.note(
+            f"rollout: {path}: made with {task.simulator} {version}, here is {installed}; success "
+            "may differ"
+        )
+
+
+def setting_json(control_mode: str, setting: Setting) -> dict[str, Any]:
+    """Return a setting as the ``config.json`` of a network says it."""
+    layout = [part._asdict() for part in setting.layout]
+    values = (control_mode, setting.control_freq, layout)
+    return dict(zip(SETTING, values, strict=True))
 
 
 def constant_policy(
@@ -277,7 +320,8 @@ def _read_samples(
     samples, artifact = read_samples(path)
     networks = [sample.network for sample in samples.samples]
     requests = _requests("sample", 4, networks, architectures, training_range)
-    return Contenders(requests, samples.interface, artifact.digest)
+    records = tuple(sample.record for sample in samples.samples)
+    return Contenders(requests, samples.interface, artifact.digest, records)
 
 
 def _read_zoo(

@@ -1,5 +1,6 @@
 """Read a flat artifact as a model that is ready to sample."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ class FlatGenerator:
     standardizer: Standardizer
     interface: PolicyInterface
     digest: str  # of the artifact
+    versions: Mapping[str, str]  # that it was made with
 
 
 def load_flat(path: Path, device: str) -> FlatGenerator:
@@ -41,4 +43,6 @@ def load_flat(path: Path, device: str) -> FlatGenerator:
             f"{path}: not a flat model that can be built: {first_line}"
         ) from None
     model.to(device).eval().requires_grad_(requires_grad=False)
-    return FlatGenerator(model, standardizer, stored.interface, artifact.digest)
+    return FlatGenerator(
+        model, standardizer, stored.interface, artifact.digest, artifact.manifest.versions
+    )

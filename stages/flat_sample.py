@@ -1,7 +1,7 @@
 """Stage ``flat-sample``: generate networks with the flat-vector baseline.
 
 Reads:   flat      kind "flat",    schema 1
-Writes:  samples   kind "samples", schema 1
+Writes:  samples   kind "samples", schema 2
 """
 
 import time
@@ -117,6 +117,7 @@ def run(
         outputs.samples,
         SampleSet(tuple(samples), generator.interface),
         Provenance("flat-sample", decides, options.seed, {"flat": generator.digest}),
+        versions=generator.versions,
         force=options.force,
     )
     return Summary(

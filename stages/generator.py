@@ -40,6 +40,7 @@ class TrainedGenerator:
     tasks: tuple[TrainedTask, ...]
     params: Mapping[str, Any]  # of its training
     digest: str  # of the artifact
+    versions: Mapping[str, str]  # that it was made with
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Generator:
     digest: str  # of the artifact
     place: TaskPlace  # of the task in the embeddings of the model
     values: ArchitectureValues  # depths and widths of the task's training networks
+    versions: Mapping[str, str]  # that the artifact was made with
 
     @property
     def patch_size(self) -> int:
@@ -98,6 +100,7 @@ def generator_of(trained: TrainedGenerator, task: int, device: str) -> Generator
         trained.digest,
         chosen.place,
         chosen.values,
+        trained.versions,
     )
 
 
@@ -119,7 +122,8 @@ def read_generator(path: Path) -> TrainedGenerator:
         raise DamagedArtifactError(
             f"{path}: not a generator that can be built: {first_line}"
         ) from None
-    return TrainedGenerator(model, tasks, artifact.manifest.params, artifact.digest)
+    manifest = artifact.manifest
+    return TrainedGenerator(model, tasks, manifest.params, artifact.digest, manifest.versions)
 
 
 def choose_interface(path: Path, task: str | None) -> PolicyInterface:

@@ -45,6 +45,7 @@ from stages.contenders import (
     constant_policy,
     read_also,
     read_contenders,
+    require_setting,
 )
 from stages.episode_store import load_units, saver
 from stages.lineage import on_other_demonstrations, require_same_task, stored_interfaces
@@ -103,7 +104,8 @@ def run(
     Raises:
         UsageError: a GHN without architectures, a label that can't be one, or reset seeds of the
             demonstrations.
-        WrongKindError: inputs of different tasks, or a task that is not as the networks'.
+        WrongKindError: inputs of different tasks, or a task that is not as the networks', its
+            control frequency and order of observations among that.
         ResourceError: physics on a GPU without one, or a film with nothing to draw with.
         NnitError: a missing or damaged input, an output that can't be written, or the run was
             stopped.
@@ -115,10 +117,13 @@ def run(
     check_labels(inputs.also)
     asked = read_contenders(inputs.networks, inputs.architectures, training_range)
     task = task_of(inputs.networks, asked.interface, params, inputs.task)
+    require_setting(inputs.networks, asked, get_task(task), progress)
     filmed = open_camera(task) if outputs.video else None
     episodes = rollout_episodes(params, get_task(task))
     seeds = episode_seeds(task, section.first_seed, episodes)
     found = read_comparison(params, inputs, asked, seeds)
+    for path, further in found.also:
+        require_setting(path, further, get_task(task), progress)
     demos, loss_demos = found.demos, found.loss_demos
     requests, parents = list(found.requests), {**found.parents, **source_digests(task)}
     decides = {
@@ -167,6 +172,7 @@ class Comparison:
     """What is evaluated side by side, before anything is trained for it."""
 
     requests: tuple[EvaluationRequest, ...]  # first those that were asked for
+    also: tuple[tuple[Path, Contenders], ...]  # further artifacts, whose requests these end with
     parents: Mapping[str, str]  # name -> digest
     demos: Demos | None
     loss_demos: Demos | None
@@ -192,8 +198,10 @@ def read_comparison(params: Params, inputs: Inputs, asked: Contenders, seeds: ra
         require_same_task(inputs.networks, asked.interface, inputs.ghn, baseline.interface)
         requests += baseline.requests
         parents["ghn"] = baseline.digest
+    also = []
     for label, path in inputs.also.items():
         further = read_also(label, path, inputs.networks, asked, training_range)
+        also.append((path, further))
         requests += further.requests
         parents[f"also {label}"] = further.digest
     demos = loss_demos = None
@@ -205,7 +213,7 @@ def read_comparison(params: Params, inputs: Inputs, asked: Contenders, seeds: ra
         loss_demos, artifact = read_demos(inputs.loss_demos)
         check_loss_demos(inputs, asked.interface, loss_demos, demos, seeds)
         parents["loss_demos"] = artifact.digest
-    return Comparison(tuple(requests), parents, demos, loss_demos)
+    return Comparison(tuple(requests), tuple(also), parents, demos, loss_demos)
 
 
 def refuse_recording_on_gpu(section: RolloutParams, outputs: Outputs) -> None:

@@ -2,7 +2,7 @@
 
 Reads:   generator   kind "generator", schema 1 or 2
          demos       kind "demos",     schema 1 (to choose the best candidates by)
-Writes:  samples     kind "samples",   schema 1
+Writes:  samples     kind "samples",   schema 2
 """
 
 import time
@@ -143,6 +143,7 @@ def run(
         outputs.samples,
         SampleSet(tuple(samples), generator.interface),
         Provenance("sample", decides, options.seed, parents),
+        versions=generator.versions,
         force=options.force,
     )
     return Summary(

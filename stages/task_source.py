@@ -13,6 +13,7 @@ from nnit.tasks.registry import MNIST, check_name, find_task, get_task, is_known
 from nnit.tasks.task import Task, TaskRef
 from stages.params import Params
 
+MAKE_AGAIN = "make it again with this nnit, or run it with the one that made it"
 OF_THE_TASK = ("obs_dim", "act_dim", "output", "control_mode", "horizon")
 
 
@@ -105,7 +106,7 @@ def require_task(path: Path, interface: PolicyInterface, task: Task) -> None:
         if found != expected:
             raise WrongKindError(
                 f"{path}: is not of {task.task_id} as it is here: found {name} {found}, expected "
-                f"{expected}"
+                f"{expected}; {MAKE_AGAIN}"
             )
 
 

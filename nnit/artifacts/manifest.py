@@ -22,6 +22,7 @@ MANIFEST_NAME = "manifest.json"
 MAX_MANIFEST_BYTES = 64 * 2**20
 MAX_DIMS = 8
 DTYPES = ("bool", "float32", "float64", "int8", "int16", "int32", "int64", "uint8")
+NOT_INSTALLED = "not installed"  # in the place of a version
 RECORDED_PACKAGES = ("mani_skill", "numpy", "safetensors", "torch", "zarr")
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -45,7 +46,7 @@ KINDS: dict[str, Kind] = {
     "tokens": Kind("nnit tokenize", 1, (1, 2), 2),
     "generator": Kind("nnit diffuse-train", 1, (1, 2), 2),
     "flat": Kind("nnit flat-train", 1, (1,)),
-    "samples": Kind("nnit sample", 1, (1,)),
+    "samples": Kind("nnit sample", 2, (1, 2)),
     "rollouts": Kind("nnit rollout", 2, (1, 2)),
     "frontier": Kind("nnit frontier", 1, (1,)),
     "audit": Kind("nnit audit", 1, (1,)),
@@ -136,13 +137,15 @@ class Manifest:
 
 def recorded_versions() -> dict[str, str]:
     """Return the versions of the packages that an artifact's bytes depend on."""
-    versions = {}
-    for package in RECORDED_PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            versions[package] = "not installed"
-    return versions
+    return {package: installed_version(package) for package in RECORDED_PACKAGES}
+
+
+def installed_version(package: str) -> str:
+    """Return the version of a package that is installed, without importing it."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return NOT_INSTALLED
 
 
 def new_manifest(

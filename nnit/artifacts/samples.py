@@ -11,6 +11,7 @@ from nnit.artifacts.canonical import JsonObject, canonical_file, parse_canonical
 from nnit.artifacts.checks import all_attributes, check_shape, damage_of
 from nnit.artifacts.interface import interface_names, interface_to_json, parse_interface
 from nnit.artifacts.manifest import ArraySpec, Provenance
+from nnit.artifacts.policies import FIELDS, parse_policy, policy_to_json, versions_made_with
 from nnit.artifacts.publish import publish
 from nnit.artifacts.reading import (
     Artifact,
@@ -31,6 +32,8 @@ from nnit.mlp import (
     join_layers,
     split_layers,
 )
+from nnit.policy_record import PolicyRecord, record_policy
+from nnit.tasks.layouts import setting_of
 
 CONFIG_NAME = "config.json"
 TENSORS_NAME = "model.safetensors"
@@ -43,6 +46,7 @@ class Sample(NamedTuple):
     network: Network
     seed: int  # of the command that generated it
     sample_index: int  # among the samples of that command
+    record: PolicyRecord | None = None  # None: of schema 1, of a frontier, or not made yet
 
 
 @dataclass(frozen=True)
@@ -66,27 +70,32 @@ def write_samples(
     samples: SampleSet,
     provenance: Provenance,
     *,
+    versions: Mapping[str, str] | None = None,
     attributes: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> None:
-    """Write generated networks, two files for each.
+    """Write generated networks, two files for each; those that have no record get one.
 
     Args:
         path: The folder to make.
         samples: What to write; no NaN or infinity.
         provenance: What it was made from.
+        versions: Those in the manifest of what the networks were made from.
         attributes: Further JSON data for the manifest.
         force: Replace samples that are there already.
 
     Raises:
         ValueError: weights of the wrong length or type, NaN or infinity.
-        NnitError: as ``publish``.
+        NnitError: as ``publish``, or an activation other than ReLU.
     """
+    interface = samples.interface
+    setting, made_with = setting_of(interface), versions_made_with(versions or {})
     own = {"networks": len(samples)}
-    attributes = all_attributes(samples.interface, own, attributes)
+    attributes = all_attributes(interface, own, attributes)
     with publish(path, "samples", provenance, attributes, force=force) as writer:
         for k, sample in enumerate(samples.samples):
-            for name, data in network_files(k, sample, samples.interface).items():
+            record = sample.record or record_policy(sample.network, interface, setting, made_with)
+            for name, data in network_files(k, sample._replace(record=record), interface).items():
                 writer.write_file(name, data)
 
 
@@ -103,8 +112,11 @@ def read_samples(path: Path, *, check: Check = "small") -> tuple[SampleSet, Arti
     count = fields.integer("networks", 0, MAX_NETWORKS)
     if len(artifact.manifest.files) != 2 * count:
         fields.refuse("networks", f"{len(artifact.manifest.files)} files, two for each network")
+    recorded = artifact.manifest.schema > 1
     with damage_of(path):
-        samples = tuple(read_network(artifact, k, interface) for k in range(count))
+        samples = tuple(
+            read_network(artifact, k, interface, recorded=recorded) for k in range(count)
+        )
     return SampleSet(samples, interface), artifact
 
 
@@ -115,14 +127,24 @@ def network_files(k: int, sample: Sample, interface: PolicyInterface) -> dict[st
         ValueError: weights of the wrong length or type, NaN or infinity.
     """
     config, folder = _config(sample, interface), network_folder(k)
+    record = {} if sample.record is None else policy_to_json(sample.record)
+    metadata = config | {name: value for name, value in record.items() if name != "pairs"}
     return {
-        f"{folder}/{CONFIG_NAME}": canonical_file(config),
-        f"{folder}/{TENSORS_NAME}": tensor_bytes(_tensors(sample.network, interface), config),
+        f"{folder}/{CONFIG_NAME}": canonical_file(config | record),
+        f"{folder}/{TENSORS_NAME}": tensor_bytes(_tensors(sample.network, interface), metadata),
     }
 
 
-def read_network(artifact: Artifact, k: int, interface: PolicyInterface) -> Sample:
+def read_network(
+    artifact: Artifact, k: int, interface: PolicyInterface, *, recorded: bool = False
+) -> Sample:
     """Read network ``k`` of an artifact of this or another kind.
+
+    Args:
+        artifact: The artifact.
+        k: Which network.
+        interface: What surrounds it, as the manifest says.
+        recorded: Whether it has to say where it belongs and what it answers; else it must not.
 
     Raises:
         DamagedArtifactError: it contradicts its configuration or the interface.
@@ -131,7 +153,7 @@ def read_network(artifact: Artifact, k: int, interface: PolicyInterface) -> Samp
     where = str(artifact.path / name)
     config = JsonObject(parse_canonical(read_bytes(artifact, name), where), where)
     names = interface_names(config)
-    config.only([*names, "architecture", "seed", "sample_index"])
+    config.only([*names, "architecture", "seed", "sample_index", *(FIELDS if recorded else ())])
     shared = JsonObject({name: config.value[name] for name in names}, where)
     if parse_interface(shared) != interface:
         raise DamagedArtifactError(f"{where}: another interface than in the manifest")
@@ -147,7 +169,8 @@ def read_network(artifact: Artifact, k: int, interface: PolicyInterface) -> Samp
         for i in range(len(spec.layers))
     ]
     network = Network(hidden_dims, join_layers(layers))
-    return Sample(network, config.integer("seed"), config.integer("sample_index", 0))
+    record = parse_policy(config, interface) if recorded else None
+    return Sample(network, config.integer("seed"), config.integer("sample_index", 0), record)
 
 
 def _config(sample: Sample, interface: PolicyInterface) -> dict[str, Any]:

@@ -115,6 +115,7 @@ def gym_task(name: str) -> Task:
         demo_noise=DEMO_NOISE,
         demo_episodes=100,
         filmed=_film,
+        simulator="gymnasium",
     )
 
 

@@ -100,6 +100,7 @@ def maniskill_any(task_id: str) -> Task:
         _simulate,
         control_mode=environment.control_mode,
         filmed=film,
+        simulator="mani_skill",
     )
 
 

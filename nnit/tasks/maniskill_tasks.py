@@ -1,6 +1,7 @@
 """The tasks of ManiSkill3 that nnit has an expert for."""
 
 from nnit.tasks import cube_experts, tool_experts
+from nnit.tasks.layouts import SETTINGS, obs_dim_of
 from nnit.tasks.maniskill_any import film
 from nnit.tasks.task import Expert, Simulation, Task
 
@@ -27,7 +28,6 @@ def shaped(task: Task) -> Simulation:
 def maniskill_task(
     task_id: str,
     control_mode: str,
-    obs_dim: int,
     horizon: int,
     demo_noise: float,
     expert: Expert,
@@ -36,7 +36,7 @@ def maniskill_task(
     """Return a task with state observations; its horizon is ManiSkill's own."""
     return Task(
         task_id,
-        obs_dim,
+        obs_dim_of(SETTINGS[task_id]),
         ACT_DIMS[control_mode],
         horizon,
         simulate,
@@ -47,17 +47,19 @@ def maniskill_task(
         filmed=film,
         demo_episodes=demo_episodes,
         on_gpu=True,
+        simulator="mani_skill",
+        setting=SETTINGS[task_id],
     )
 
 
 MANISKILL_TASKS = (
-    maniskill_task("PushCube-v1", POSITION, 35, 50, 0.1, cube_experts.push_cube),
-    maniskill_task("PickCube-v1", POSITION, 42, 50, 0.3, cube_experts.pick_cube),
-    maniskill_task("StackCube-v1", POSITION, 48, 50, 0.05, cube_experts.stack_cube, 600),
-    maniskill_task("PullCube-v1", POSITION, 35, 50, 0.1, cube_experts.pull_cube),
-    maniskill_task("LiftPegUpright-v1", POSITION, 32, 50, 0.05, tool_experts.lift_peg_upright),
-    maniskill_task("PlaceSphere-v1", POSITION, 39, 50, 0.02, cube_experts.place_sphere),
-    maniskill_task("PokeCube-v1", POSITION, 54, 50, 0.05, tool_experts.poke_cube),
-    maniskill_task("PullCubeTool-v1", POSITION, 39, 100, 0.05, tool_experts.pull_cube_with_tool),
-    maniskill_task("PegInsertionSide-v1", POSE, 43, 100, 0.1, tool_experts.insert_peg, 600),
+    maniskill_task("PushCube-v1", POSITION, 50, 0.1, cube_experts.push_cube),
+    maniskill_task("PickCube-v1", POSITION, 50, 0.3, cube_experts.pick_cube),
+    maniskill_task("StackCube-v1", POSITION, 50, 0.05, cube_experts.stack_cube, 600),
+    maniskill_task("PullCube-v1", POSITION, 50, 0.1, cube_experts.pull_cube),
+    maniskill_task("LiftPegUpright-v1", POSITION, 50, 0.05, tool_experts.lift_peg_upright),
+    maniskill_task("PlaceSphere-v1", POSITION, 50, 0.02, cube_experts.place_sphere),
+    maniskill_task("PokeCube-v1", POSITION, 50, 0.05, tool_experts.poke_cube),
+    maniskill_task("PullCubeTool-v1", POSITION, 100, 0.05, tool_experts.pull_cube_with_tool),
+    maniskill_task("PegInsertionSide-v1", POSE, 100, 0.1, tool_experts.insert_peg, 600),
 )

@@ -12,6 +12,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from nnit.mlp import ACTION, Output
+from nnit.policy_record import Setting
+from nnit.tasks.layouts import UNKNOWN
 from nnit.tasks.seeds import DEMOS_FIRST_SEED, MAX_SEED
 
 
@@ -86,6 +88,8 @@ class Task:
     shaped: Callable[["Task"], Simulation] | None = None  # the same with rewards to learn by
     filmed: Callable[["Task"], FilmedSimulation] | None = None  # the same with pictures
     on_gpu: bool = False  # ManiSkill steps many environments of it at once on a GPU
+    simulator: str | None = None  # the package whose version decides what an episode is
+    setting: Setting = UNKNOWN  # control frequency and parts of the observation
 
 
 class TaskRef(NamedTuple):

@@ -39,6 +39,7 @@ from nnit.demos import Demos
 from nnit.frontier.front import Candidate, Frontier
 from nnit.frontier.race import RaceRules, Standing
 from nnit.mlp import Network, PolicyInterface
+from nnit.policy_record import Part, Setting, Versions, record_policy
 from nnit.rollout.metrics import Episode, Evaluation
 from nnit.tokens.token_set import Standardizer, TokenSet
 from nnit.tokens.tokenizer import join_tokens
@@ -53,6 +54,8 @@ INTERFACE = PolicyInterface(
     obs_mean=(0.1, -0.2, 1 / 3),
     obs_std=(1.0, 0.5, 0.25),
 )
+SETTING = Setting(20, (Part("agent/qpos", 0, 2), Part("extra/goal_pos", 2, 1)))
+VERSIONS = Versions("1.4.0", "3.0.1", "0.1.0")
 OTHER = INTERFACE._replace(task="PickCube-v1", horizon=80, obs_mean=(0.0, 0.5, 1.0))
 STANDARDIZER = Standardizer((0.0, 0.1, 0.2), (1.0, 1.1, 1.2), (0.3,) * 3, (0.4,) * 3)
 OTHER_STANDARDIZER = STANDARDIZER._replace(weight_std=(2.0, 1.5, 3.0))
@@ -133,12 +136,16 @@ def tokens_of_two_tasks() -> TokenSet:
 
 
 def samples(count: int = 2) -> SampleSet:
-    """Return generated networks."""
-    networks = [ARCHITECTURES[k % len(ARCHITECTURES)] for k in range(count)]
+    """Return generated networks that say where they belong."""
+    shapes = [ARCHITECTURES[k % len(ARCHITECTURES)] for k in range(count)]
+    networks = [
+        Network(arch, noise(k, INTERFACE.spec(arch).num_parameters))
+        for k, arch in enumerate(shapes)
+    ]
     return SampleSet(
         tuple(
-            Sample(Network(arch, noise(k, INTERFACE.spec(arch).num_parameters)), 7, k)
-            for k, arch in enumerate(networks)
+            Sample(network, 7, k, record_policy(network, INTERFACE, SETTING, VERSIONS))
+            for k, network in enumerate(networks)
         ),
         INTERFACE,
     )

@@ -291,6 +291,12 @@ SHEET = "arrays.zarr/observations/zarr.json"
 CODECS = f"{SHEET}: codecs.0.configuration.codecs"
 ZOOS, TOKENS = ("zoo", "digits/zoo"), ("tokens", "digits/tokens")
 MODELS, SAMPLES = ("digits/generator", "digits/flat"), ("samples", "digits/samples", "frontier")
+RECORDED, CONFIG = ("samples", "digits/samples"), "network-0000/config.json"
+PARTS = (  # none of which is all of an observation
+    {"name": "a", "start": 0, "length": 2**62}, {"name": "a", "start": 1, "length": 2},
+    {"name": FORGED, "start": 0, "length": 3}, {"name": "a", "start": 0, "length": 0},
+    {"name": "a", "start": 0}, {"name": "a", "start": 0, "length": 1},
+)  # fmt: skip
 GENERATOR, FLAT, GHN = ("digits/generator",), ("digits/flat",), ("digits/ghn",)
 SIZES = (2**20, 2**40, -1, 0, "8")
 Row = tuple[tuple[str, ...], tuple[str, ...], tuple[Any, ...], bool]
@@ -319,6 +325,13 @@ NO_MEANING: tuple[Row, ...] = (  # where, what, values, and that something has t
      ([8] * 1025, [65536] * 9, [2**40], [], [0]), True),
     (SAMPLES, ("network-0000/config.json: sample_index",), (-1, 1.5), True),
     (("digits/demos",), (f"{ATTRIBUTES}.input_dropout",), (-0.1, 1, 1e308, "0.2", None), True),
+    (RECORDED, (f"{CONFIG}: control_freq",), (0, -1, 2**40, 0.5, "20"), True),
+    (RECORDED, (f"{CONFIG}: pairs",), ([], [[]] * 10, [[[], []]] * 10, {}, None), True),
+    (RECORDED, (f"{CONFIG}: pairs.0.0.0", f"{CONFIG}: pairs.9.1.0"), (1e300, "1", None), True),
+    (RECORDED, (f"{CONFIG}: versions.nnit",), (FORGED, "", "1" * 101, 1), True),
+    (RECORDED, (f"{CONFIG}: observation_layout",), tuple([part] for part in PARTS), True),
+    (RECORDED, (f"{CONFIG}: observation_layout",), (None, [[]], 10**30), True),
+    (("frontier",), (f"{CONFIG}: pairs",), ([],), True),
     (("demos",), (f"{SHEET}: chunk_key_encoding.configuration.separator",), (".",), True),
     (("demos",), (f"{SHEET}: chunk_key_encoding.name",), ("v2",), True),
     (("demos",), (f"{SHEET}: codecs.0.configuration.index_location",), ("start",), True),

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -81,15 +82,20 @@ def plain_block() -> str:
     return block
 
 
-def plain_actions(folder: Path, observations: np.ndarray) -> np.ndarray:
+def run_plain(folder: Path, observations: np.ndarray) -> subprocess.CompletedProcess[str]:
     """Run the README's lines on a network's folder in an interpreter without nnit."""
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-I", "-S", "-c", PRELUDE + plain_block() + CODA, str(folder)],
         input=json.dumps(observations.tolist()),
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def plain_actions(folder: Path, observations: np.ndarray) -> np.ndarray:
+    """Return what the README's lines answer, after they have checked the recorded pairs."""
+    done = run_plain(folder, observations)
     assert done.returncode == 0, done.stderr
     return np.array(json.loads(done.stdout), np.float32)
 
@@ -119,3 +125,18 @@ def test_plain_torch_acts_as_nnit_does(k, samples):
     assert inside.any()
     assert not inside.all()
     assert expected.std(axis=0).min() > 0.01
+
+
+@pytest.mark.parametrize("k", range(len(SHAPES)))
+def test_plain_torch_notices_another_network(k, samples, tmp_path):
+    """One whose last recorded action is a hundredth off."""
+    folder = tmp_path / "network"
+    shutil.copytree(samples / f"network-{k:04d}", folder)
+    config = json.loads((folder / "config.json").read_text())
+    assert len(config["pairs"]) == 10
+    action = config["pairs"][9][1]
+    action[0] += -0.01 if action[0] > 0 else 0.01
+    (folder / "config.json").write_text(json.dumps(config))
+    done = run_plain(folder, np.zeros((1, INTERFACE.obs_dim)))
+    assert done.returncode == 1
+    assert "AssertionError" in done.stderr

@@ -118,7 +118,8 @@ def test_networks_that_say_else_of_their_task(name, value, expected, pipeline, t
     words = words_of(pipeline, tmp_path / "out", f"rollout {ghn} --arch 8", "--dry-run")
     line = fault_of(capsys, words, 4)
     assert line == (
-        f"{ghn}: is not of PushCube-v1 as it is here: found {name} {value}, expected {expected}"
+        f"{ghn}: is not of PushCube-v1 as it is here: found {name} {value}, expected {expected}; "
+        "make it again with this nnit, or run it with the one that made it"
     )
 
 

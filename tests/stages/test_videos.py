@@ -18,13 +18,14 @@ CART_POLE = PolicyInterface("gym:CartPole-v1", "none", 4, 2, 500, (0.0,) * 4, (1
 )
 
 
-def write_networks(path, interface, count=2):
+def write_networks(path, interface, count=2, versions=None):
     """Networks of random weights, one hidden layer of 8 units."""
     rng = np.random.default_rng(0)
     size = interface.spec((8,)).num_parameters
     weights = rng.normal(size=(count, size)).astype(np.float32)
     samples = tuple(Sample(Network((8,), one), 0, k) for k, one in enumerate(weights))
-    write_samples(path, SampleSet(samples, interface), Provenance("x", {}, 0))
+    origin = Provenance("x", {}, 0)
+    write_samples(path, SampleSet(samples, interface), origin, versions=versions)
 
 
 @pytest.fixture

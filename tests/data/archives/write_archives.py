@@ -36,6 +36,7 @@ from nnit.demos import Demos
 from nnit.frontier.front import Candidate, Frontier
 from nnit.frontier.race import RaceRules, Standing
 from nnit.mlp import Network, PolicyInterface
+from nnit.policy_record import Part, Setting, Versions, record_policy
 from nnit.rollout.metrics import Episode, Evaluation
 from nnit.tokens.token_set import Standardizer, TokenSet
 from nnit.zoo.members import ZooMember, build_zoo
@@ -44,6 +45,8 @@ INTERFACE = PolicyInterface(
     "PushCube-v1", "pd_joint_delta_pos", 3, 2, 50, (0.1, -0.2, 0.3), (1.0, 0.5, 0.25)
 )
 ARCHITECTURES = ((2, 3), (4,))
+SETTING = Setting(20, (Part("agent/qpos", 0, 2), Part("extra/goal_pos", 2, 1)))
+VERSIONS = Versions("1.4.0", "3.0.1", "0.1.0")
 
 
 OTHER = PolicyInterface(
@@ -81,8 +84,9 @@ def values():
         np.array([0, 1], np.int32), abs(ramp(2)), np.array([0, 0], np.int32), (STANDARDIZER,),
         (INTERFACE,),
     )
+    records = [record_policy(network, INTERFACE, SETTING, VERSIONS) for network in networks()]
     samples = SampleSet(
-        tuple(Sample(network, 7, k) for k, network in enumerate(networks())), INTERFACE
+        tuple(Sample(network, 7, k, records[k]) for k, network in enumerate(networks())), INTERFACE
     )
     episodes = (Episode(0, 500, True, False, 12.0, 50), Episode(1, 501, False, False, 0.0, 50))
     evaluations = (Evaluation("sample-0000", "sample", (2, 3), "unseen_combo", episodes, 0.125),)
