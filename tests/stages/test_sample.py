@@ -101,7 +101,7 @@ def test_impossible_requests_are_one_line_and_write_nothing(
 def test_older_generators_are_asked_for_one_branch(pipeline):
     """Those without a typical content; others for points between two."""
     generator = load_generator(pipeline / "generator", "cpu")
-    older = build_transformer(replace(generator.model.config, places=None), 0)
+    older = build_transformer(replace(generator.model.config, places=None, rank=0), 0)
     spec = generator.interface.spec((16, 8))
     for k in range(2):
         now = sample.request(generator, spec, k, 0, within=True).manner
