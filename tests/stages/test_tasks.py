@@ -297,8 +297,9 @@ def test_going_on_begins_with_what_was_learnt(several, tmp_path):
     train(several / "tokens", tmp_path / "out", several / "generator-push", params)
     old, new = (read_generator(path) for path in (several / "generator-push", tmp_path / "out"))
     theirs, ours = old.model.state_dict(), new.model.state_dict()
+    codes = [f"codes.{side}.{of}" for side in ("rows", "columns") for of in ("tasks", "branches")]
     rows = ("branch_in.weight", "arch_out.weight", "arch_out.bias")
-    rows += ("typical.table", "typical.branches")
+    rows += ("typical.table", "typical.branches", *codes)
     for name in theirs.keys() - set(rows):
         np.testing.assert_allclose(ours[name], theirs[name], atol=1e-6, err_msg=name)
     np.testing.assert_allclose(
@@ -306,6 +307,8 @@ def test_going_on_begins_with_what_was_learnt(several, tmp_path):
     )
     for name in ("typical.table", "typical.branches"):
         np.testing.assert_array_equal(ours[name][: len(theirs[name])], theirs[name])
+    for name in codes:
+        np.testing.assert_allclose(ours[name][: len(theirs[name])], theirs[name], atol=1e-6)
     np.testing.assert_allclose(ours["task_in.weight"][0], 0, atol=1e-6)
     assert float(ours["task_in.weight"][1].std()) > 0.1
     manifest = open_artifact(tmp_path / "out").manifest
