@@ -42,8 +42,8 @@ three samples of each: success_once of tasks of ManiSkill, accuracy on examples 
 or the share of episodes that reach Gymnasium's threshold; beside them one network of each shape of
 the hypernetwork and one that is cloned directly for 8,000 steps, in the same episodes. Made by
 `python -m benchmarks.tasks TASK` and the words of the last column, with the parameters of
-[params.yaml](../params.yaml) where no profile is named. LiftPegUpright-v1, PickCube-v1 and
-PlaceSphere-v1 are of the version before the generator had codes of units. *Weights
+[params.yaml](../params.yaml) where no profile is named. LiftPegUpright-v1 and PickCube-v1 are of
+the version before the generator had codes of units. *Weights
 alone*: the generator was not trained on the cloning loss, as those of tasks with classes never are.
 *Lowest / its clone*: of single generated networks, beside the cloned one of the same shape.
 """
