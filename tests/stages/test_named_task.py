@@ -99,6 +99,7 @@ def test_a_dry_run_looks_at_trajectories(tmp_path, capsys):
     for suffix in (".h5", ".json"):
         (tmp_path / f"run{suffix}").write_text("{}")
     words = ["demos", "--trajectories", str(tmp_path / "run.h5"), "--dry-run"]
+    words += ["--out", str(tmp_path / "out")]
     assert fault_of(capsys, words, 5).startswith(f"{tmp_path / 'run.json'}: ")
 
 
