@@ -5,11 +5,14 @@ Where nothing is under way that could be saved, the first ends the command at on
 
 import os
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 
 PATIENCE_S = 3.0  # how long after the request somebody must have asked for it
+AGAIN_S = 0.01  # how long after an interrupt was lost it is raised once more
 NOTICE = b"\nnnit: stopping and saving; once more to stop at once\n"
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
@@ -36,9 +39,12 @@ class StopRequest:
         """Take the two signals over while the block runs; only in the main thread."""
         before = {number: signal.signal(number, self._on_stop) for number in STOPPING}
         before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._on_alarm)
+        hook = sys.unraisablehook
+        sys.unraisablehook = partial(self._on_unraisable, hook)
         try:
             yield
         finally:
+            sys.unraisablehook = hook
             signal.setitimer(signal.ITIMER_REAL, 0)
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -60,6 +66,15 @@ class StopRequest:
             raise KeyboardInterrupt
         os.write(2, NOTICE)
         signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
+
+    def _on_unraisable(
+        self, hook: Callable[["sys.UnraisableHookArgs"], object], lost: "sys.UnraisableHookArgs"
+    ) -> None:
+        """Raise again what Python drops in a ``__del__`` or a callback, as those of imports."""
+        if issubclass(lost.exc_type, KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
+        else:
+            hook(lost)
 
     def _on_alarm(self, _number: int, _frame: FrameType | None) -> None:
         if not self._heard:

@@ -28,6 +28,14 @@ def work(progress):
         time.sleep(0.01)
     time.sleep(60)
 """
+DEAF_WHERE_IT_IS_LOST = """
+class Last:
+    def __del__(self):
+        time.sleep(60)
+def work(progress):
+    Last()
+    time.sleep(60)
+"""
 RUN = """
 import sys, time
 from nnit_cli.app import build_app
@@ -103,6 +111,15 @@ def test_work_that_does_not_poll_is_ended_after_some_seconds(number, code):
     returned, out, err, seconds = worker.end()
     assert (returned, out) == (code, "cleaned up\n")
     assert err == f"{NOTICE}nnit: interrupted\n"
+    assert 2 < seconds < 6
+
+
+def test_an_interrupt_that_python_drops_comes_again():
+    """In a ``__del__`` or a weak reference's callback an exception is printed and forgotten."""
+    worker = Worker(DEAF_WHERE_IT_IS_LOST)
+    worker.signal(signal.SIGINT)
+    returned, _, err, seconds = worker.end()
+    assert (returned, err) == (130, f"{NOTICE}nnit: interrupted\n")
     assert 2 < seconds < 6
 
 
