@@ -295,7 +295,7 @@ class TokenizeParams(Section):
 class DiffuseTrainParams(Section):
     """``nnit diffuse-train``."""
 
-    steps: Count = Field(default=2500, description="optimiser steps")
+    steps: Count = Field(default=4000, description="optimiser steps")
     width: Size = Field(default=192, description="width of a token in the transformer")
     depth: Blocks = Field(default=4, description="transformer blocks")
     heads: Count = Field(default=4, description="attention heads; must divide width")
