@@ -140,7 +140,7 @@ class Session:
 
         A task that is a file of the user's is run here too: it is what says which task it is.
         """
-        from stages.lineage import stored_interfaces
+        from nnit.artifacts.interface import stored_interfaces
 
         inputs = _paths(given)
         for name, path in inputs.items():

@@ -15,6 +15,7 @@ from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.samples import Sample, SampleSet, write_samples
 from nnit.artifacts.zoo import read_zoo
 from nnit.errors import UsageError
+from nnit.generators.generation import require_room_for_all
 from nnit.mlp import Architecture, Network, format_architecture
 from nnit.progress import Progress, silent
 from nnit.seeding import numpy_generator
@@ -22,7 +23,7 @@ from nnit.zoo.members import ModelZoo
 from nnit.zoo.neighbours import add_noise, average, nearest_networks
 from stages.lineage import refuse_leak
 from stages.params import BaselineParams, Params, RunOptions
-from stages.sample import refuse_too_many, require_room_for_all
+from stages.sample import refuse_too_many
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnit.artifacts.demos import read_demos, write_demos
+from nnit.artifacts.interface import stored_interfaces
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
 from nnit.errors import UsageError
@@ -21,7 +22,6 @@ from nnit.tasks.registry import get_task
 from nnit.tasks.task import Task
 from stages.contenders import read_contenders
 from stages.demos import Outputs, Summary, evaluated_apart, summarise
-from stages.lineage import stored_interfaces
 from stages.params import Params, RunOptions
 from stages.task_source import require_task, source_digests, task_ref
 

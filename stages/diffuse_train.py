@@ -37,6 +37,7 @@ from nnit.diffusion.transformer import (
 )
 from nnit.diffusion.typical import grid_of
 from nnit.errors import UsageError
+from nnit.generators.trained import TrainedGenerator, read_generator, tasks_attributes
 from nnit.mlp import ACTION
 from nnit.progress import Progress, silent
 from nnit.seeding import derive_seed
@@ -50,7 +51,6 @@ from nnit.training import (
 )
 from stages.checkpoints import Run, find_state, follow, run_key
 from stages.curves import write_curve
-from stages.generator import TrainedGenerator, read_generator, tasks_attributes
 from stages.lineage import (
     refuse_leak,
     refuse_trained_on_held_out,

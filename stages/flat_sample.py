@@ -15,13 +15,14 @@ from nnit.errors import UsageError, shorten
 from nnit.flat.layout import has_room
 from nnit.flat.model import FlatConfig
 from nnit.flat.sampler import sample_flat
+from nnit.generators.generation import raise_if_stopped, require_room_for_all
 from nnit.mlp import Architecture, format_architecture
 from nnit.progress import Progress, silent
 from nnit.seeding import torch_generator
 from nnit.training import prepare_torch
 from stages.flat import load_flat
 from stages.params import Params, RunOptions
-from stages.sample import raise_if_stopped, refuse_too_many, require_room_for_all
+from stages.sample import refuse_too_many
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
-from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,11 +22,12 @@ from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.samples import Sample
 from nnit.artifacts.state import UnitStore, clear_state
 from nnit.diffusion.architecture import ArchitectureBounds, generate_architecture
-from nnit.diffusion.sampler import sample_networks
 from nnit.figures.frontier import FrontierPoint, draw_frontier
 from nnit.frontier.candidates import by_size, spread_shapes
 from nnit.frontier.front import Candidate, Frontier, episodes_run
 from nnit.frontier.race import RaceRules, Standing, race
+from nnit.generators.generation import Settings, Wanted, generate_networks
+from nnit.generators.trained import Generator, choose_interface, load_generator
 from nnit.mlp import Architecture, Network, PolicyInterface, format_architecture
 from nnit.parallel import default_workers, map_units
 from nnit.progress import Progress, silent
@@ -39,10 +39,8 @@ from nnit.tasks.task import TaskRef
 from nnit.training import prepare_torch
 from stages.checkpoints import Run, naming_the_way_on, open_units, run_key
 from stages.episode_store import load_units, saver
-from stages.generator import Generator, choose_interface, load_generator
 from stages.lineage import require_same_task
 from stages.params import FrontierParams, Params, RunOptions
-from stages.sample import request
 from stages.task_source import named_id, source_digests, task_of
 
 UNBOUNDED = ArchitectureBounds()
@@ -276,16 +274,9 @@ def networks_of(
 def sample_shapes(unit: SampleUnit) -> list[np.ndarray]:
     """Generate the flat weights of one network of each shape."""
     generator = _process_generator(unit.generator, unit.device, unit.task)
-    specs = [generator.interface.spec(shape) for shape in unit.shapes]
-    found = sample_networks(
-        generator.model,
-        [request(generator, spec, SAMPLE_INDEX, unit.seed, within=True) for spec in specs],
-        generator.patch_size,
-        generator.standardizer,
-        num_steps=unit.steps,
-        device=unit.device,
-    )
-    return [network.weights for _, network in sorted(found, key=itemgetter(0))]
+    wanted = [Wanted(generator.interface.spec(shape), SAMPLE_INDEX) for shape in unit.shapes]
+    settings = Settings(unit.seed, unit.steps, device=unit.device)
+    return [network.weights for network in generate_networks(generator, wanted, settings)]
 
 
 @cache

@@ -8,8 +8,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from nnit.architectures import refuse_held_out
-from nnit.artifacts.interface import parse_interfaces
-from nnit.artifacts.reading import open_artifact
 from nnit.demos import Demos
 from nnit.errors import DamagedArtifactError, LeakError, WrongKindError
 from nnit.mlp import Architecture, PolicyInterface, format_architecture
@@ -36,16 +34,6 @@ def require_same_task(
     else:
         detail = f"found {name} {getattr(other, name)}, expected {getattr(one, name)}"
     raise WrongKindError(f"{other_path}: does not belong to {one_path}: {detail}")
-
-
-def stored_interfaces(path: Path, *kinds: str) -> tuple[PolicyInterface, ...]:
-    """Return the interfaces of an artifact without reading its networks.
-
-    Raises:
-        NnitError: missing, of another kind, damaged.
-    """
-    artifact = open_artifact(path, *kinds, check="sizes")
-    return parse_interfaces(artifact.attributes, several=artifact.several)
 
 
 def on_other_demonstrations(

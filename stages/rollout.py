@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from nnit.artifacts.demos import read_demos
+from nnit.artifacts.interface import stored_interfaces
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.rollouts import Rollouts, eval_json, write_rollouts
@@ -48,7 +49,7 @@ from stages.contenders import (
     require_setting,
 )
 from stages.episode_store import load_units, saver
-from stages.lineage import on_other_demonstrations, require_same_task, stored_interfaces
+from stages.lineage import on_other_demonstrations, require_same_task
 from stages.params import Params, RolloutParams, RunOptions
 from stages.task_source import rollout_episodes, source_digests, task_of
 

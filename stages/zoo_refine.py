@@ -19,6 +19,7 @@ from nnit.artifacts.zoo import write_zoo
 from nnit.diffusion.batch import UNKNOWN_BRANCH
 from nnit.diffusion.sampler import SampleRequest, sample_networks
 from nnit.errors import InterruptedRunError
+from nnit.generators.trained import Generator, choose_task, generator_of, read_generator
 from nnit.groups.training import CloningSettings
 from nnit.groups.units import train_unit
 from nnit.mlp import Architecture, Network
@@ -29,7 +30,6 @@ from nnit.zoo.export import member_architectures
 from nnit.zoo.refine import Draft, plan_refining
 from stages.checkpoints import Run, naming_the_way_on, open_units, run_key
 from stages.fan_out import train_networks
-from stages.generator import Generator, choose_task, generator_of, read_generator
 from stages.lineage import refuse_trained_on_held_out, require_same_task, trained_on
 from stages.params import Params, RunOptions
 from stages.zoo_export import Summary, summarise, zoo_in_order

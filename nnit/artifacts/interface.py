@@ -1,9 +1,11 @@
 """The policy interface as JSON, in the attributes of every artifact."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from nnit.artifacts.canonical import JsonObject
+from nnit.artifacts.reading import open_artifact
 from nnit.mlp import ACTION, CLASS, MAX_WIDTH, NAME, PolicyInterface
 from nnit.task_ids import is_stored_task_id
 
@@ -34,6 +36,16 @@ def interfaces_to_json(interfaces: Sequence[PolicyInterface]) -> dict[str, Any]:
     """
     listed = [interface_to_json(interface) for interface in interfaces]
     return {"interface": listed[0]} if len(listed) == 1 else {"interfaces": listed}
+
+
+def stored_interfaces(path: Path, *kinds: str) -> tuple[PolicyInterface, ...]:
+    """Return the interfaces of an artifact without reading its networks.
+
+    Raises:
+        NnitError: missing, of another kind, damaged.
+    """
+    artifact = open_artifact(path, *kinds, check="sizes")
+    return parse_interfaces(artifact.attributes, several=artifact.several)
 
 
 def parse_interfaces(fields: JsonObject, *, several: bool) -> tuple[PolicyInterface, ...]:

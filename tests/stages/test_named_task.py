@@ -7,9 +7,9 @@ import pytest
 from test_bad_input import edit_manifest, fault_of
 from tiny_pipeline import PARAMS, PARAMS_NAME, names, write_params
 
+from nnit.artifacts.interface import stored_interfaces
 from nnit.errors import WrongKindError
 from nnit_cli.main import main
-from stages.lineage import stored_interfaces
 from stages.task_source import require_task
 
 OWN = (

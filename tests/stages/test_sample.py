@@ -15,9 +15,11 @@ from nnit.diffusion.architecture import ArchitectureBounds
 from nnit.diffusion.sampler import sample_networks
 from nnit.diffusion.transformer import build_transformer
 from nnit.errors import ResourceError, UsageError, WrongKindError
+from nnit.generators import generation
+from nnit.generators.generation import Settings, Wanted, request
+from nnit.generators.trained import load_generator
 from nnit.mlp import MAX_DEPTH, forward, split_layers
 from stages import sample
-from stages.generator import load_generator
 from stages.params import RunOptions
 
 UNBOUNDED = ArchitectureBounds()
@@ -104,8 +106,8 @@ def test_older_generators_are_asked_for_one_branch(pipeline):
     older = build_transformer(replace(generator.model.config, places=None, rank=0), 0)
     spec = generator.interface.spec((16, 8))
     for k in range(2):
-        now = sample.request(generator, spec, k, 0, within=True).manner
-        then = sample.request(replace(generator, model=older), spec, k, 0, within=True).manner
+        now = request(generator, Wanted(spec, k), Settings()).manner
+        then = request(replace(generator, model=older), Wanted(spec, k), Settings()).manner
         assert sorted(now) == list(generator.place.branches)
         assert then == max(now, key=lambda row: now[row])
 
@@ -154,7 +156,7 @@ def test_networks_beyond_the_trained_range_are_grown(shape, pipeline, tmp_path):
     one, interface = networks_of(tmp_path / "grown")
     other, _ = networks_of(tmp_path / "free")
     generator = load_generator(pipeline / "generator", "cpu")
-    asked = sample.request(generator, interface.spec(shape), 0, 0, within=True)
+    asked = request(generator, Wanted(interface.spec(shape), 0), Settings())
     assert max(asked.spec.hidden_dims) <= 24
     assert len(asked.spec.hidden_dims) <= 2
     ((_, core),) = sample_networks(
@@ -171,7 +173,7 @@ def test_networks_beyond_the_trained_range_are_grown(shape, pipeline, tmp_path):
 
 def test_what_is_grown_needs_the_memory_of_its_core_alone(pipeline, tmp_path, monkeypatch):
     """A shape whose own attention would not fit is grown; generated as a whole it is refused."""
-    monkeypatch.setattr(sample, "COPIES", 10_000)
+    monkeypatch.setattr(generation, "COPIES", 10_000)
     drawn(pipeline, tmp_path / "grown", ((2000, 8),))
     ((one,), _) = networks_of(tmp_path / "grown")
     assert one.hidden_dims == (2000, 8)

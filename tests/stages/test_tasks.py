@@ -25,10 +25,11 @@ from nnit.artifacts.zoo import write_zoo
 from nnit.demos import Demos
 from nnit.diffusion.architecture import ArchitectureBounds
 from nnit.errors import InterruptedRunError, UsageError, WrongKindError
+from nnit.generators.generation import growth_of
+from nnit.generators.trained import load_generator, read_generator
 from nnit.progress import silent
 from nnit_cli.main import main
 from stages import diffuse_train, frontier, sample, tokenize
-from stages.generator import load_generator, read_generator
 from stages.params import RunOptions
 
 PUSH, PICK = INTERFACE.task, OTHER.task
@@ -135,7 +136,7 @@ def test_a_task_is_asked_for_no_more_than_its_zoo_has(several, tmp_path):
     assert [one.values for one in generators] == [((1, 2), (8, 16, 20, 24)), ((1,), (8, 16))]
     (found, _) = draw(several / "generator", tmp_path / "out", PICK, (None,) * 8)
     assert {one.network.hidden_dims for one in found.samples} <= set(FURTHER_SHAPES)
-    cores = [sample.growth_of(one, one.interface.spec((24, 24))).core for one in generators]
+    cores = [growth_of(one, one.interface.spec((24, 24))).core for one in generators]
     assert cores == [(24, 24), (16,)]
 
 

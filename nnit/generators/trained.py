@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nnit.artifacts.canonical import JsonObject
+from nnit.artifacts.interface import stored_interfaces
 from nnit.artifacts.model import StoredModel, read_model
 from nnit.artifacts.tokens import parse_standardizer
 from nnit.diffusion.architecture import ArchitectureValues, values_of
@@ -20,7 +21,6 @@ from nnit.errors import DamagedArtifactError, NnitError, UsageError
 from nnit.mlp import PolicyInterface
 from nnit.tokens.token_set import Standardizer, TokenSet
 from nnit.training import build_from_arrays
-from stages.lineage import stored_interfaces
 
 
 class TrainedTask(NamedTuple):

@@ -1,0 +1,1 @@
+"""A trained generator as users have it: found by name, read, asked for networks."""
