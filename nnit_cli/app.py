@@ -17,6 +17,7 @@ from nnit_cli.commands.flat_train import flat_train_command
 from nnit_cli.commands.frontier import frontier_command
 from nnit_cli.commands.ghn_train import ghn_train_command
 from nnit_cli.commands.inspect import inspect_command
+from nnit_cli.commands.models import models_command, validate_command
 from nnit_cli.commands.report import report_command
 from nnit_cli.commands.rollout import rollout_command
 from nnit_cli.commands.sample import sample_command
@@ -71,6 +72,10 @@ def build_app() -> typer.Typer:
         app.command(name, rich_help_panel="Evaluation and baselines")(command)
     for name, command in HELPERS.items():
         app.command(name, rich_help_panel="Artifacts and the machine")(command)
+    models = typer.Typer(invoke_without_command=True)
+    models.callback()(models_command)
+    models.command("validate")(validate_command)
+    app.add_typer(models, name="models", rich_help_panel="Artifacts and the machine")
     return app
 
 

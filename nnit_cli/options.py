@@ -24,6 +24,15 @@ def param_option(*names: str, help: str) -> Any:  # noqa: ANN401
     return typer.Option(*names, help=help, rich_help_panel=PARAMS_PANEL, show_default=False)
 
 
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        envvar="NNIT_MODEL",
+        help="The generator: a folder, or NAME or NAME@VERSION of `nnit models`; by default "
+        "artifacts/generator, else the one that comes with nnit.",
+    ),
+]
 OutOption = Annotated[
     Path | None, typer.Option("--out", "-o", help="The folder to write.", show_default=False)
 ]

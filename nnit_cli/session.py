@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nnit.errors import MissingArtifactError, QualityGateError, UsageError
 from nnit_cli.console import open_progress, print_facts, print_json, print_tables
-from nnit_cli.options import RunFlags
+from nnit_cli.options import RunFlags, beside
 from nnit_cli.signals import stop_request
 
 if TYPE_CHECKING:
     from nnit.artifacts.loose import IsEarlier
+    from nnit.generators.names import Model
     from nnit.mlp import Architecture
     from nnit.progress import Progress
     from nnit.tokens.sequence import PartialArchitecture
@@ -264,6 +265,14 @@ def parse_labels(texts: list[str] | None) -> dict[str, Path]:
             raise UsageError(f"--also {text}: the label {label} is given twice")
         labels[label] = Path(path)
     return labels
+
+
+def beside_model(model: "Model", kind: str) -> Path:
+    """Return the default output of what is made from a generator: beside it where it is a folder.
+
+    What is installed stays as it is.
+    """
+    return beside(model.path, kind) if model.origin == "folder" else Path("artifacts") / kind
 
 
 def asked_task(named: str | None) -> str | None:

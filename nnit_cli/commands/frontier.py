@@ -9,24 +9,22 @@ from nnit_cli.options import (
     ChosenTaskOption,
     DataOption,
     DeviceOption,
+    ModelOption,
     OutOption,
     ResumeOption,
     RunFlags,
     WorkersOption,
-    beside,
     param_option,
     with_run_flags,
 )
-from nnit_cli.session import open_session, require_answer
+from nnit_cli.session import beside_model, open_session, require_answer
 
 
 @with_run_flags
 def frontier_command(
     run: RunFlags,
     *,
-    model: Annotated[
-        Path, typer.Option("--model", envvar="NNIT_MODEL", help="The generator to sample from.")
-    ] = Path("artifacts/generator"),
+    model: ModelOption = None,
     task: ChosenTaskOption = None,
     data: DataOption = None,
     max_params: Annotated[
@@ -103,11 +101,13 @@ def frontier_command(
     )
 
     from nnit.diffusion.architecture import ArchitectureBounds
+    from nnit.generators.names import choose_model
     from stages import frontier
 
+    found = choose_model(model)
     bounds = ArchitectureBounds(max_params, max_macs, depth)
-    inputs = frontier.Inputs(model, bounds, demos, task)
-    outputs = frontier.Outputs(frontier=out or beside(model, "frontier"))
+    inputs = frontier.Inputs(found.path, bounds, demos, task)
+    outputs = frontier.Outputs(frontier=out or beside_model(found, "frontier"))
     summary = session.run(frontier, inputs, outputs)
     session.print_table(outputs.frontier)
     require_answer(summary, required=require)

@@ -11,12 +11,12 @@ from nnit_cli.options import (
     CountingRunFlags,
     DeviceOption,
     HeldOutOption,
+    ModelOption,
     OutOption,
-    beside,
     param_option,
     with_run_flags,
 )
-from nnit_cli.session import asked_task, open_session, wanted_patterns
+from nnit_cli.session import asked_task, beside_model, open_session, wanted_patterns
 
 
 @with_run_flags
@@ -37,9 +37,7 @@ def sample_command(
     depth: Annotated[
         int | None, typer.Option("--depth", min=1, help="Hidden layers, where they are generated.")
     ] = None,
-    model: Annotated[
-        Path, typer.Option("--model", envvar="NNIT_MODEL", help="The generator to sample from.")
-    ] = Path("artifacts/generator"),
+    model: ModelOption = None,
     task: ChosenTaskOption = None,
     out: OutOption = None,
     samples: Annotated[
@@ -64,8 +62,10 @@ def sample_command(
     wanted = wanted_patterns(session, arch, held_out=held_out, repeated=repeated)
 
     from nnit.diffusion.architecture import ArchitectureBounds
+    from nnit.generators.names import choose_model
     from stages import sample
 
+    found = choose_model(model)
     bounds = ArchitectureBounds(max_params, max_macs, depth)
-    inputs = sample.Inputs(model, wanted, bounds, demos, asked_task(task))
-    session.run(sample, inputs, sample.Outputs(samples=out or beside(model, "samples")))
+    inputs = sample.Inputs(found.path, wanted, bounds, demos, asked_task(task))
+    session.run(sample, inputs, sample.Outputs(samples=out or beside_model(found, "samples")))

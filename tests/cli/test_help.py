@@ -26,6 +26,7 @@ app(["command", "--help"])
 """
 HEAVY = {"torch", "numpy", "ruamel", "zarr", "safetensors", "mani_skill", "stages"}
 COMMANDS = [*PIPELINE, *ROUNDS, *EVALUATION, *HELPERS]
+WORDS = [[], *([command] for command in COMMANDS), ["models"], ["models", "validate"]]
 COUNTING = {"demos", "sample", "baseline", "flat-sample"}  # whose -n is a number
 
 
@@ -49,7 +50,7 @@ def smallest() -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("words", [[], *([command] for command in COMMANDS)])
+@pytest.mark.parametrize("words", WORDS)
 def test_help_answers_within_a_third_of_a_second(nnit, words):
     """Or, on a slower machine, in a small multiple of what the library's own smallest help takes.
 
@@ -61,7 +62,7 @@ def test_help_answers_within_a_third_of_a_second(nnit, words):
     assert ours < max(HELP_LIMIT_S, TIMES_TYPER * typers)
 
 
-@pytest.mark.parametrize("words", [[], *([command] for command in COMMANDS)])
+@pytest.mark.parametrize("words", WORDS)
 def test_help_imports_nothing_heavy(words, tmp_path):
     """Neither torch nor numpy nor a stage is needed to print a text."""
     done = subprocess.run(

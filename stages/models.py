@@ -1,0 +1,116 @@
+"""Which generators there are: in folders, installed, in the cache.
+
+Reads:   generator   kind "generator", schema 1 or 2
+Writes:  nothing
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from nnit import __version__
+from nnit.artifacts.canonical import JsonObject
+from nnit.artifacts.interface import parse_interfaces
+from nnit.artifacts.manifest import MANIFEST_NAME
+from nnit.artifacts.reading import Artifact, open_artifact
+from nnit.errors import NnitError, UnknownSchemaError, WrongKindError
+from nnit.generators.names import Model, find_models, of_folder
+
+DEEPEST = 3  # folders below the one that is searched
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A generator, and what its manifest says."""
+
+    model: Model
+    tasks: tuple[str, ...] = ()
+    widths: tuple[int, int] = (0, 0)  # the smallest and the largest trained one
+    depths: tuple[int, int] = (0, 0)
+    num_bytes: int = 0
+    fault: str = ""  # why it can't be read
+
+
+def list_models(folder: Path) -> list[Listed]:
+    """Return the generators in and below a folder, then those that have names.
+
+    Other kinds of artifacts in the folder are left out; of a generator that can't be read it says
+    why.
+    """
+    found = [listed(of_folder(path.parent)) for path in sorted(_manifests(folder))]
+    return [*(one for one in found if one is not None), *_named()]
+
+
+def listed(model: Model, *, whole: bool = False) -> Listed | None:
+    """Read what a generator's manifest says; None of another kind of artifact.
+
+    Args:
+        model: Where it is.
+        whole: Compare every byte.
+    """
+    try:
+        artifact = open_artifact(model.path, "generator", check="all" if whole else "sizes")
+        return _listed(model, artifact)
+    except WrongKindError:
+        return None
+    except NnitError as error:
+        return Listed(model, fault=error.faults[0])
+
+
+def validate() -> list[Listed]:
+    """Read every byte of the generators that have names, and what versions they need.
+
+    Each that is damaged, of a newer schema, or made for another nnit has a ``fault``.
+    """
+    checked = []
+    for one in _named(whole=True):
+        fault = one.fault or misfit(one.model)
+        checked.append(Listed(one.model, one.tasks, one.widths, one.depths, one.num_bytes, fault))
+    return checked
+
+
+def misfit(model: Model) -> str:
+    """Return which requirement of a model's package this nnit doesn't meet; empty if none."""
+    for text in model.requires:
+        try:
+            needed = Requirement(text).specifier
+        except InvalidRequirement:
+            return f"{model.name}: its package requires {text!r}, which can't be read"
+        if not needed.contains(__version__, prereleases=True):
+            return (
+                f"{model.name}@{model.version}: made for nnit {needed}, found {__version__}; "
+                "install the model's version for it"
+            )
+    return ""
+
+
+def _named(*, whole: bool = False) -> list[Listed]:
+    found = []
+    for model in find_models():
+        one = listed(model, whole=whole)
+        found.append(one or Listed(model, fault=f"{model.path}: is no generator"))
+    return found
+
+
+def _listed(model: Model, artifact: Artifact) -> Listed:
+    fields = artifact.attributes
+    interfaces = parse_interfaces(fields, several=artifact.several)
+    config = JsonObject(fields.object("config").value, fields.where)
+    widths, depths = (config.items(f"arch_{name}") for name in ("widths", "depths"))
+    try:
+        spans = [(int(min(some)), int(max(some))) for some in (widths, depths)]
+    except (TypeError, ValueError):
+        raise UnknownSchemaError(f"{model.path}: says no trained widths or depths") from None
+    return Listed(
+        model,
+        tuple(one.task for one in interfaces),
+        spans[0],
+        spans[1],
+        artifact.manifest.num_bytes,
+    )
+
+
+def _manifests(folder: Path) -> list[Path]:
+    patterns = ["/".join(["*"] * depth + [MANIFEST_NAME]) for depth in range(DEEPEST + 1)]
+    return [path for pattern in patterns for path in folder.glob(pattern)]

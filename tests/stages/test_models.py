@@ -1,0 +1,161 @@
+"""A generator in Python, and the list of those that there are."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from generators_examples import install
+from tiny_pipeline import PARAMS
+
+import nnit as library
+from nnit.artifacts.samples import read_samples
+from nnit.errors import UsageError
+from nnit.generators.policy import MlpPolicy
+from nnit.mlp import CLASS, Network, split_layers
+from nnit.policy import NumpyPolicy
+from stages import sample
+from stages.models import list_models, validate
+from stages.params import RunOptions
+
+REPOSITORY = Path(__file__).parents[2]
+TASK = "PushCube-v1"
+SHAPE = (16, 8)
+
+
+def test_python_gets_what_the_command_writes(pipeline, tmp_path):
+    """Sample by sample, at the same seed; threads are as they were."""
+    section = PARAMS.sample.model_copy(update={"samples": 2})
+    params = PARAMS.model_copy(update={"sample": section})
+    inputs = sample.Inputs(pipeline / "generator", (SHAPE,))
+    options = RunOptions(seed=5, device="cpu")
+    sample.run(params, inputs, sample.Outputs(tmp_path / "out"), options=options)
+    written, _ = read_samples(tmp_path / "out")
+    torch.set_num_threads(2)
+    generator = library.load_generator(pipeline / "generator")
+    policies = generator.sample(SHAPE, samples=2, seed=5, steps=section.steps)
+    assert torch.get_num_threads() == 2
+    assert generator.tasks == (TASK,)
+    for one, policy in zip(written.samples, policies, strict=True):
+        spec = written.interface.spec(SHAPE)
+        for layer, (weight, bias) in zip(
+            policy.layers[::2], split_layers(spec, one.network.weights), strict=True
+        ):
+            assert isinstance(layer, torch.nn.Linear)
+            np.testing.assert_array_equal(layer.weight.detach(), weight)
+            np.testing.assert_array_equal(layer.bias.detach(), bias)
+
+
+def test_a_policy_answers_as_numpys_does(pipeline):
+    """Raw observations in, also far out and not a number; any batch of them."""
+    policy = library.generate(TASK, [16, 8], model=pipeline / "generator")
+    assert (policy.task, policy.hidden_dims) == (TASK, SHAPE)
+    parts = policy.layers[::2]
+    flat = np.concatenate([p.detach().numpy().ravel() for one in parts for p in one.parameters()])
+    numpys = NumpyPolicy(policy.interface, SHAPE, flat)
+    raw = np.random.default_rng(0).standard_normal((2, 3, policy.interface.obs_dim))
+    raw = raw.astype(np.float32)
+    raw[1] *= 1e6
+    raw[1, 2, 0] = np.nan
+    with torch.no_grad():
+        found = policy(torch.from_numpy(raw))
+    for index in np.ndindex(2, 3):
+        np.testing.assert_allclose(found[index], numpys(raw[index]), atol=1e-5)
+
+
+def test_of_classes_a_policy_gives_a_number_each(pipeline):
+    """The largest is the answer."""
+    one = library.generate(TASK, SHAPE, model=pipeline / "generator")
+    flat = np.concatenate([p.detach().numpy().ravel() for p in one.layers.parameters()])
+    interface = one.interface._replace(output=CLASS)
+    policy = MlpPolicy(Network(SHAPE, flat), interface)
+    observation = np.linspace(-1, 1, interface.obs_dim).astype(np.float32)
+    with torch.no_grad():
+        outputs = policy(torch.from_numpy(observation))
+    chosen = NumpyPolicy(interface, SHAPE, flat)(observation)
+    assert outputs.argmax() == chosen.argmax()
+    assert (outputs.numpy() != chosen).any()
+
+
+def test_what_cannot_be_generated_is_refused(pipeline):
+    """In the words of the command, before anything is generated."""
+    generator = library.load_generator(pipeline / "generator")
+    with pytest.raises(UsageError, match=r"was not trained on it.* PushCube-v1"):
+        generator.sample(SHAPE, task="PickCube-v1")
+    with pytest.raises(UsageError, match="no hidden layer"):
+        generator.sample([])
+    with pytest.raises(UsageError, match="at least 1"):
+        generator.sample(SHAPE, samples=0)
+
+
+def test_the_lines_of_the_readme_run(pipeline, tmp_path):
+    """In a folder with a generator in ``artifacts``; five actions within their bounds come out."""
+    (tmp_path / "artifacts").symlink_to(pipeline)
+    block = re.compile(r"<!-- in-python -->\s*```python\n(.*?)```", re.DOTALL)
+    (code,) = block.findall((REPOSITORY / "README.md").read_text())
+    code += "\nassert actions.shape == (5, 4) and actions.abs().max() <= 1\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, f"('{TASK}',)\n"), done.stderr
+
+
+def test_importing_nnit_is_quick():
+    """Torch comes with the first generator, a simulator never."""
+    code = "import sys, nnit; assert not {'torch', 'numpy', 'mani_skill'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    code = "import sys, nnit; nnit.generate; assert 'mani_skill' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert not hasattr(library, "sample")
+
+
+def test_generators_are_listed_with_what_they_know(pipeline):
+    """Other kinds of artifacts are not."""
+    (one,) = list_models(pipeline)
+    assert one.model.path == pipeline / "generator"
+    assert (one.tasks, one.widths, one.depths) == ((TASK,), (8, 24), (1, 2))
+    assert one.num_bytes > 0
+
+
+def test_installed_generators_are_validated(pipeline, tmp_path, monkeypatch):
+    """A damaged one, and one that was made for another nnit, have a line each."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    source = pipeline / "generator"
+    install(tmp_path / "site", source, "good", "1", "nnit>=0.1,<0.2", "nnit-other>=9")
+    install(tmp_path / "site", source, "newer", "2", "nnit>=9")
+    damaged = install(tmp_path / "site", source, "torn", "3") / "model.safetensors"
+    data = bytearray(damaged.read_bytes())
+    data[-1] ^= 1
+    damaged.write_bytes(data)
+    good, newer, torn = validate()
+    assert (good.model.name, good.fault) == ("good", "")
+    assert newer.fault.startswith(f"newer@2: made for nnit >=9, found {library.__version__}; ")
+    assert str(damaged) in torn.fault
+
+
+def test_commands_list_validate_and_use_an_installed_model(pipeline, tmp_path, nnit):
+    """What is sampled from it goes under artifacts/, and not into the package."""
+    site = tmp_path / "site"
+    install(site, pipeline / "generator", "arm", "1")
+    paths = {"PYTHONPATH": f"{site}:{REPOSITORY}", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    listed = nnit("models", "--json", **paths)
+    (one,) = [found for found in json.loads(listed.stdout) if found["from"] == "package"]
+    assert (one["name"], one["version"], one["tasks"]) == ("arm", "1", [TASK])
+    assert nnit("models", "validate", **paths).stdout == "arm@1: whole, and fits\n"
+    done = nnit("sample", "--arch", "8,8", "--model", "arm@1", "--json", **paths)
+    assert json.loads(done.stdout)["outputs"] == {"samples": "artifacts/samples"}
+    install(site, pipeline / "generator", "late", "2", "nnit>9")
+    refused = nnit("models", "validate", **paths)
+    assert (refused.returncode, refused.stdout) == (5, "arm@1: whole, and fits\n")
+    assert refused.stderr.startswith("nnit: late@2: made for nnit >9, found 0.1")
