@@ -32,8 +32,7 @@ def prepare_torch() -> None:
     """Make training repeatable and free of denormals, which slow a CPU down eight times.
 
     One thread on a CPU, however many cores a machine has or lends: sums are split among threads,
-    so that the last bits of a result depend on their number. A second one gains a fifth on an idle
-    machine, and costs more than it gains where anything else runs.
+    so that the last bits of a result depend on their number.
     """
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)

@@ -33,7 +33,7 @@ class SideCodes(nn.Module):
         self, cells: int, num_tasks: int, num_branches: int, patch_size: int, rank: int
     ) -> None:
         super().__init__()
-        self.cells, self.rank = cells, rank
+        self.cells, self.rank, self.num_branches = cells, rank, num_branches
         sizes = KINDS, cells, patch_size * rank
         self.tasks = nn.Parameter(torch.randn(num_tasks, *sizes) * rank**-0.5)
         if num_branches:
@@ -50,7 +50,7 @@ class SideCodes(nn.Module):
         cells = KINDS * self.cells
         place = outer.long() * self.cells + cell.clamp(max=self.cells - 1)
         codes = F.embedding(place + batch.task[:, None] * cells, self.tasks.flatten(0, 2))
-        if hasattr(self, "branches"):
+        if self.num_branches:
             codes = add_branches(codes, batch, place, self.branches.flatten(1, 2))
         return rearrange(
             codes * (cell < self.cells)[..., None], "b s (p k) -> b s p k", k=self.rank
