@@ -156,6 +156,7 @@ def run(
         num_tasks=num_tasks if num_tasks > 1 else 0,
         places=places,
         rank=section.rank if places else 0,
+        typical_rank=section.typical_rank if places else 0,
     )
     model = build_transformer(config, derive_seed(seed, "initial"))
     if config.places is not None:

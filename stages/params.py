@@ -302,6 +302,9 @@ class DiffuseTrainParams(Section):
     rank: Annotated[int, Strict(), Field(ge=0, le=256)] = Field(
         default=32, description="numbers in the code of a unit; 0: units have none"
     )
+    typical_rank: Annotated[int, Strict(), Field(ge=0, le=256)] = Field(
+        default=0, description="rank of what is typical of a layer, in a smaller file; 0: all of it"
+    )
     learning_rate: Rate = Field(default=1e-3, description="peak of the one-cycle schedule")
     tokens_per_batch: Count = Field(default=1024, description="tokens in a batch, padding included")
     ema_decay: Annotated[float, Strict(), Field(ge=0, lt=1, allow_inf_nan=False)] = Field(

@@ -7,9 +7,18 @@ import torch
 from torch import Tensor
 
 from nnit.diffusion.codes import SideCodes
+from nnit.diffusion.factors import FactoredPatches, LayerFactors
 from nnit.diffusion.transformer import DiffusionTransformer, TaskPlace, TransformerConfig
+from nnit.diffusion.typical import TypicalPatches
 
-SIZES = ("patch_size", "width", "depth", "heads", "rank")  # that both need to have alike
+SIZES = (
+    "patch_size",
+    "width",
+    "depth",
+    "heads",
+    "rank",
+    "typical_rank",
+)  # that both need to have alike
 # Tensors with a row for each task, branch or value of an architecture token; all others have the
 # same shape in every transformer of the same sizes.
 ROWS = (
@@ -19,6 +28,11 @@ ROWS = (
     "arch_out.bias",
     "typical.table",
     "typical.branches",
+    *(
+        f"typical.{owners}.{name}"
+        for owners in ("tasks", "branches")
+        for name in ("rows", "columns", "cores", "biases")
+    ),
     "codes.rows.tasks",
     "codes.rows.branches",
     "codes.columns.tasks",
@@ -97,11 +111,30 @@ def _copy_typical(old: DiffusionTransformer, new: DiffusionTransformer, task: Kn
     Layers of shallow networks come first among places, so that grids of two depths begin alike.
     """
     ours, theirs = new.typical, old.typical
+    if isinstance(ours, FactoredPatches) and isinstance(theirs, FactoredPatches):
+        _copy_factors(ours.tasks, theirs.tasks, [task.new.task], [task.old.task])
+        if ours.num_branches:
+            _copy_factors(ours.branches, theirs.branches, task.new.branches, task.old.branches)
+        return
+    assert isinstance(ours, TypicalPatches)
+    assert isinstance(theirs, TypicalPatches)
     _copy_common(ours.by_place()[task.new.task], theirs.by_place()[task.old.task])
     for branch in task.new.branches:
         ours.by_branch()[branch] = 0
     for mine, known in zip(task.new.branches, task.old.branches, strict=False):
         _copy_common(ours.by_branch()[mine], theirs.by_branch()[known])
+
+
+def _copy_factors(
+    ours: LayerFactors, theirs: LayerFactors, mine: Sequence[int], known: Sequence[int]
+) -> None:
+    """Copy the factors of known owners; those of ours that the old one lacks are nothing."""
+    for owner in mine:
+        for factor in ours.by_place(owner):
+            factor.zero_()
+    for owner, other in zip(mine, known, strict=False):
+        for factor, their_factor in zip(ours.by_place(owner), theirs.by_place(other), strict=True):
+            _copy_common(factor, their_factor)
 
 
 def _copy_codes(ours: SideCodes, theirs: SideCodes, task: KnownTask) -> None:

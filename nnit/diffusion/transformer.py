@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from nnit.diffusion.batch import TokenBatch
 from nnit.diffusion.codes import UnitCodes
+from nnit.diffusion.factors import FactoredPatches
 from nnit.diffusion.path import visible_share
 from nnit.diffusion.typical import PlaceGrid, TypicalPatches
 from nnit.mlp import MAX_WIDTH
@@ -29,8 +30,13 @@ HIGHEST_FREQUENCY = 200.0  # radians over the whole of time
 ROW_INITIAL_STD = 0.3  # of the embeddings of branches and of tasks
 MAX_BLOCKS = 256  # of a transformer
 MASKED = -1e4  # added to the attention logits of padding; finite in bfloat16
-LATER_FIELDS = ("num_tasks", "places", "rank")  # of a configuration; the first ones had none
-MAX_RANK = 256  # of the codes of units
+LATER_FIELDS = (
+    "num_tasks",
+    "places",
+    "rank",
+    "typical_rank",
+)  # of a configuration; the first ones had none
+MAX_RANK = 256  # of the codes of units, and of what is typical of a layer
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,7 @@ class TransformerConfig:
     num_tasks: int = 0  # tasks that may be asked for; 0: there is one, or none is told apart
     places: PlaceGrid | None = None  # with a typical content; None: there is none
     rank: int = 0  # numbers of the code of a unit, where there are places; 0: units have none
+    typical_rank: int = 0  # of what is typical of a layer, where there are places; 0: all of it
 
     def __post_init__(self) -> None:
         counts = (self.num_branches + 1, self.num_tasks + 1)
@@ -67,9 +74,10 @@ class TransformerConfig:
             object.__setattr__(self, "places", PlaceGrid(*self.places))
             if not all(1 <= size <= MAX_WIDTH for size in self.places):
                 raise ValueError(f"places must be within 1 to {MAX_WIDTH}, got {self.places}")
-        if not 0 <= self.rank <= (MAX_RANK if self.places else 0):
+        highest = MAX_RANK if self.places else 0
+        if not (0 <= self.rank <= highest and 0 <= self.typical_rank <= highest):
             raise ValueError(
-                f"rank must be within 0 to {MAX_RANK}, and 0 without places, got {self}"
+                f"ranks must be within 0 to {MAX_RANK}, and 0 without places, got {self}"
             )
         if not all(1 <= value <= MAX_WIDTH for value in (*self.arch_depths, *self.arch_widths)):
             raise ValueError(f"depths and widths must be within 1 to {MAX_WIDTH}")
@@ -189,9 +197,7 @@ class DiffusionTransformer(nn.Module):
         self.content_in = nn.Linear(config.content_size, width)
         if config.places is not None:
             num_tasks = max(1, config.num_tasks)
-            self.typical = TypicalPatches(
-                config.places, num_tasks, config.num_branches, config.content_size
-            )
+            self.typical = build_typical(config)
             if config.rank:
                 self.codes = UnitCodes(
                     config.places,
@@ -288,6 +294,15 @@ class DiffusionTransformer(nn.Module):
             x = block(x, condition, bias)
         shift, scale = rearrange(self.out_modulation(condition), "b (n d) -> n b 1 d", n=2)
         return modulate(x, shift, scale)
+
+
+def build_typical(config: TransformerConfig) -> TypicalPatches | FactoredPatches:
+    """Return what keeps the typical content of places, with nothing in it yet."""
+    assert config.places is not None
+    counts = config.places, max(1, config.num_tasks), config.num_branches
+    if config.typical_rank:
+        return FactoredPatches(*counts, config.patch_size, config.typical_rank)
+    return TypicalPatches(*counts, config.content_size)
 
 
 def build_transformer(config: TransformerConfig, seed: int) -> DiffusionTransformer:

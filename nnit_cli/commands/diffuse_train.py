@@ -37,6 +37,9 @@ def diffuse_train_command(
     depth: Annotated[int | None, param_option("--depth", help="Transformer blocks.")] = None,
     heads: Annotated[int | None, param_option("--heads", help="Attention heads.")] = None,
     rank: Annotated[int | None, param_option("--rank", help="Numbers in a unit's code.")] = None,
+    typical_rank: Annotated[
+        int | None, param_option("--typical-rank", help="Of a layer, in a smaller file; 0: whole.")
+    ] = None,
     learning_rate: Annotated[
         float | None, param_option("--learning-rate", help="Peak of the schedule.")
     ] = None,
@@ -68,6 +71,7 @@ def diffuse_train_command(
         "depth": depth,
         "heads": heads,
         "rank": rank,
+        "typical_rank": typical_rank,
         "learning_rate": learning_rate,
         "tokens_per_batch": tokens_per_batch,
         "ema_decay": ema_decay,

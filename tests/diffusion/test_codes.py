@@ -86,10 +86,12 @@ def test_at_first_codes_say_nothing_and_then_they_learn(networks):
         assert parameter.grad.any(), name
 
 
-@pytest.mark.parametrize("fields", [{"rank": -1}, {"rank": 257}, {"rank": 4, "places": None}])
+@pytest.mark.parametrize(
+    "fields", [{"rank": -1}, {"rank": 257}, {"typical_rank": 257}, {"rank": 4, "places": None}]
+)
 def test_impossible_ranks_are_refused(fields):
     """Negative, too large, or without places."""
-    with pytest.raises(ValueError, match="rank must be within"):
+    with pytest.raises(ValueError, match="ranks must be within"):
         replace(CONFIG, **fields)
 
 

@@ -25,6 +25,7 @@ from nnit.tokens.tokenizer import join_tokens, tokenize_zoo
 from nnit.training import build_optimizer
 from nnit.zoo.members import ZooMember, build_zoo
 
+GRID = PlaceGrid(3, 6, 6)
 ONE = TransformerConfig(4, DEPTHS, WIDTHS, width=32, depth=2, heads=2, num_branches=2)
 TWO = replace(ONE, num_branches=5, num_tasks=2)  # two branches and three
 THREE = replace(ONE, num_branches=9, num_tasks=3)  # three, four and two: the second one first
@@ -47,23 +48,24 @@ def predict(model, networks, place, branch):
 
 @pytest.mark.parametrize("branch", [0, 1, UNKNOWN_BRANCH])
 @pytest.mark.parametrize(
-    ("places", "rank"), [(None, 0), (PlaceGrid(3, 6, 6), 0), (PlaceGrid(3, 6, 6), 3)]
+    ("places", "ranks"),
+    [(None, {}), (GRID, {}), (GRID, {"rank": 3}), (GRID, {"rank": 3, "typical_rank": 2})],
 )
-def test_what_a_task_was_is_kept_exactly(networks, branch, places, rank):
+def test_what_a_task_was_is_kept_exactly(networks, branch, places, ranks):
     """From one task to two, and on to three in another order: the same predictions to the bit.
 
     Also where the others have larger networks, so that there are more places.
     """
     more = places and PlaceGrid(5, 7, 8)
-    one = stirred(build_transformer(replace(ONE, places=places, rank=rank), 1))
-    two = stirred(build_transformer(replace(TWO, places=more, rank=rank), 2))
+    one = stirred(build_transformer(replace(ONE, places=places, **ranks), 1))
+    two = stirred(build_transformer(replace(TWO, places=more, **ranks), 2))
     (alone,) = places_of_tasks([2])
     go_on_from(one, two, [KnownTask(alone, FIRST)])
     expected = predict(one, networks, alone, branch)
     assert all(map(torch.equal, predict(two, networks, FIRST, branch), expected))
 
     two = stirred(two)
-    three = stirred(build_transformer(replace(THREE, places=more, rank=rank), 3))
+    three = stirred(build_transformer(replace(THREE, places=more, **ranks), 3))
     new = places_of_tasks([3, 4, 2])
     go_on_from(two, three, [KnownTask(FIRST, new[2]), KnownTask(SECOND, new[0])])
     for old, now in ((FIRST, new[2]), (SECOND, new[0])):
