@@ -25,6 +25,7 @@ ROOMS = {
 }
 MAY_USE = {  # which rooms of nnit a room may import, beside the modules at the top of nnit
     "top": set(),
+    "offer": {"generators"},  # of nnit/__init__.py
     "zoo": {"ghn"},
     "tokens": {"zoo"},
     "ghn": set(),
@@ -88,8 +89,10 @@ def imports(path: Path) -> set[str]:
 
 
 def room(name: str) -> str:
-    """Return the room of a dotted name in ``nnit``: "ghn", "artifacts", ... or "top"."""
+    """Return the room of a dotted name in ``nnit``: "ghn", "artifacts", ... "offer" or "top"."""
     parts = name.split(".")
+    if name == "nnit":
+        return "offer"
     return parts[1] if len(parts) > 1 and parts[1] in MAY_USE else "top"
 
 
