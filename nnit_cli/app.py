@@ -8,6 +8,7 @@ from nnit import __version__
 from nnit_cli.commands.align_report import align_report_command
 from nnit_cli.commands.audit import audit_command
 from nnit_cli.commands.baseline import baseline_command
+from nnit_cli.commands.card import card_command
 from nnit_cli.commands.check_policy import check_policy_command
 from nnit_cli.commands.demos import demos_command
 from nnit_cli.commands.diffuse_train import diffuse_train_command
@@ -51,6 +52,7 @@ HELPERS = {
     "verify": verify_command,
     "check-policy": check_policy_command,
     "report": report_command,
+    "card": card_command,
     "doctor": doctor_command,
 }
 

@@ -4,6 +4,7 @@ Reads:   generator   kind "generator", schema 1 or 2
 Writes:  nothing
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +15,18 @@ from nnit.artifacts.canonical import JsonObject
 from nnit.artifacts.interface import parse_interfaces
 from nnit.artifacts.manifest import MANIFEST_NAME
 from nnit.artifacts.reading import Artifact, open_artifact
-from nnit.errors import NnitError, UnknownSchemaError, WrongKindError
-from nnit.generators.names import Model, find_models, of_folder
+from nnit.errors import (
+    DamagedArtifactError,
+    MissingArtifactError,
+    NnitError,
+    UnknownSchemaError,
+    WrongKindError,
+)
+from nnit.generators.names import Model, choose_model, find_models, of_folder
+from nnit.opening import read_bounded
 
 DEEPEST = 3  # folders below the one that is searched
+MAX_CARD_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,31 @@ def validate() -> list[Listed]:
         fault = one.fault or misfit(one.model)
         checked.append(Listed(one.model, one.tasks, one.widths, one.depths, one.num_bytes, fault))
     return checked
+
+
+def named_model(path: Path) -> Model | None:
+    """Return the generator that a model folder holds, or a name stands for, else None."""
+    if os.path.exists(path):  # noqa: PTH110 - also of words that are no path
+        model = of_folder(path)
+        return None if model.path == path else model
+    try:
+        return choose_model(str(path))
+    except MissingArtifactError:
+        return None
+
+
+def read_card(model: Model) -> str:
+    """Return the card of a generator; empty where nobody wrote one.
+
+    Raises:
+        DamagedArtifactError: it is too large, no regular file, or not text.
+    """
+    try:
+        return read_bounded(model.card, MAX_CARD_BYTES).decode()
+    except MissingArtifactError:
+        return ""
+    except UnicodeDecodeError:
+        raise DamagedArtifactError(f"{model.card}: is not UTF-8 text") from None
 
 
 def misfit(model: Model) -> str:

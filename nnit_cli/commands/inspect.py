@@ -5,24 +5,33 @@ from typing import Annotated
 
 import typer
 
-from nnit_cli.console import print_facts, print_json, print_tables
+from nnit_cli.console import print_facts, print_json, print_line, print_tables
 from nnit_cli.options import DebugOption, JsonOption
 
 
 def inspect_command(
     *,
-    path: Annotated[Path, typer.Argument(help="An artifact.")],
+    path: Annotated[
+        Path, typer.Argument(help="An artifact, or a generator's name: its card is shown too.")
+    ],
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Say what an artifact is, where it came from and what it holds."""
     from stages.inspection import describe
+    from stages.models import named_model, read_card
 
-    description = describe(path)
+    model = named_model(path)
+    description = describe(model.path if model else path)
+    card = read_card(model) if model else ""
     if json:
-        print_json(description.data)
+        print_json({**description.data, **({"card": card} if card else {})})
         return
     print_facts(description.facts)
     if description.tables:
         print()
         print_tables(description.tables)
+    if card:
+        print()
+        for line in card.splitlines():
+            print_line(line)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,15 +12,20 @@ import numpy as np
 import pytest
 import torch
 from generators_examples import install
+from ruamel.yaml import YAML
 from tiny_pipeline import PARAMS
 
 import nnit as library
+from nnit.artifacts.manifest import Provenance
+from nnit.artifacts.model import read_model, write_model
+from nnit.artifacts.reading import open_artifact
+from nnit.artifacts.rollouts import read_rollouts
 from nnit.artifacts.samples import read_samples
-from nnit.errors import UsageError
+from nnit.errors import UsageError, WrongKindError
 from nnit.generators.policy import MlpPolicy
 from nnit.mlp import CLASS, Network, split_layers
 from nnit.policy import NumpyPolicy
-from stages import sample
+from stages import card, sample
 from stages.models import list_models, validate
 from stages.params import RunOptions
 
@@ -159,3 +165,66 @@ def test_commands_list_validate_and_use_an_installed_model(pipeline, tmp_path, n
     refused = nnit("models", "validate", **paths)
     assert (refused.returncode, refused.stdout) == (5, "arm@1: whole, and fits\n")
     assert refused.stderr.startswith("nnit: late@2: made for nnit >9, found 0.1")
+
+
+@pytest.fixture
+def model_folder(pipeline, tmp_path):
+    """A model folder with the tiny pipeline's generator and a card out of its rollouts."""
+    folder = tmp_path / "tiny"
+    shutil.copytree(pipeline / "generator", folder / "generator")
+    inputs = card.Inputs(folder / "generator", (pipeline,), "tiny")
+    card.write_card(inputs, folder / "card.md")
+    return folder
+
+
+def test_a_card_says_what_was_measured(pipeline, model_folder):
+    """Success of the rollouts, in the table and for hubs; the commands; what was held out."""
+    text = (model_folder / "card.md").read_text()
+    _, front, body = text.split("---\n", 2)
+    model = YAML(typ="safe").load(front)["model-index"][0]
+    (found,) = model["results"]
+    evaluations = read_rollouts(pipeline / "rollouts")[0].evaluations
+    for metric in found["metrics"]:
+        mine = [
+            one.success_once
+            for one in evaluations
+            if one.source == "sample" and metric["name"].endswith(f"held out as {one.kind}")
+        ]
+        assert metric["value"] == round(sum(mine) / len(mine), 4)
+    assert (model["name"], found["task"]["name"]) == ("tiny", TASK)
+    samples = open_artifact(pipeline / "samples").manifest
+    assert all(f" --arch {shape}" in body for shape in samples.params["architectures"])
+    assert f"--seed {samples.seed}\n" in body
+    assert "| never trained on | 8,8,8; 12,8; 16,8; 32 |" in body
+
+
+def test_a_card_is_of_the_generators_own_networks(pipeline, model_folder, tmp_path):
+    """Rollouts of others are refused, and so is a file that somebody else wrote."""
+    stored, _ = read_model(model_folder / "generator", "generator")
+    write_model(
+        tmp_path / "other",
+        "generator",
+        stored.config,
+        stored.tensors,
+        stored.interfaces,
+        stored.attributes,
+        Provenance("diffuse-train", {"architectures": {}}, 1),
+    )
+    inputs = card.Inputs(tmp_path / "other", (pipeline,), "tiny")
+    with pytest.raises(WrongKindError, match=r"rollouts: is not of networks of .* given too"):
+        card.write_card(inputs, tmp_path / "other.md")
+    own = card.Inputs(pipeline / "generator", (pipeline / "samples",), "tiny")
+    with pytest.raises(UsageError, match="give rollouts of networks that it generated"):
+        card.write_card(own, tmp_path / "other.md")
+    (tmp_path / "notes.md").write_text("mine\n")
+    whole = card.Inputs(pipeline / "generator", (pipeline,), "tiny")
+    with pytest.raises(UsageError, match="is not what this command wrote before"):
+        card.write_card(whole, tmp_path / "notes.md", force=True)
+
+
+def test_inspect_shows_the_card_of_a_model(model_folder, nnit, pipeline):
+    """Of a model folder; a bare artifact has none."""
+    shown = nnit("inspect", str(model_folder)).stdout
+    assert shown.endswith((model_folder / "card.md").read_text())
+    assert "card" not in json.loads(nnit("inspect", "--json", str(pipeline / "generator")).stdout)
+    assert "no such artifact" in nnit("inspect", "nothing").stderr

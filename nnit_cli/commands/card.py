@@ -1,0 +1,41 @@
+"""``nnit card``."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nnit_cli.console import print_facts, print_json
+from nnit_cli.options import DebugOption, JsonOption, ModelOption, beside
+
+
+def card_command(
+    *,
+    results: Annotated[
+        list[Path], typer.Argument(help="Samples and their rollouts, or folders with them.")
+    ],
+    model: ModelOption = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="What the model is called; its folder's name.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The file to write; card.md beside the generator."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Write a generator's card: what it was trained on, how well it does, how that was found."""
+    from nnit.generators.names import CARD, choose_model
+    from stages.card import Inputs, write_card
+
+    found = choose_model(model)
+    card = out or beside(found.path, CARD)
+    inputs = Inputs(found.path, tuple(results), name or found.name)
+    summary = asdict(write_card(inputs, card, force=force))
+    if json:
+        print_json({"command": "card", "outputs": {"card": str(card)}, "summary": summary})
+    else:
+        print_facts({"card": card, **summary})

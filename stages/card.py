@@ -1,0 +1,273 @@
+"""``nnit card``: what a generator was trained on and how well it does, for people and for hubs.
+
+Reads:   generator   kind "generator", schema 1 or 2
+         results     kinds "samples" and "rollouts", of networks that it generated
+Writes:  one Markdown file, with the front matter that model hubs read
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ruamel.yaml import YAML
+
+from nnit.artifacts.loose import fault_of_file, write_loose
+from nnit.artifacts.manifest import Manifest
+from nnit.artifacts.reading import open_artifact
+from nnit.artifacts.rollouts import read_rollouts
+from nnit.errors import OutputExistsError, UsageError, WrongKindError
+from nnit.generators.trained import TrainedGenerator, read_generator
+from nnit.mlp import format_architecture
+from nnit.rollout.metrics import Evaluation, comparison_interval
+from stages.params import ArchitecturesParams, DiffuseTrainParams
+from stages.report import find_artifacts
+
+MARK = "<!-- made by nnit card -->"
+GENERATED = "sample"  # the source of networks that a generator wrote
+TAGS = ["weight-generation", "hypernetwork", "diffusion-transformer", "maniskill"]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the card is of."""
+
+    generator: Path
+    results: tuple[Path, ...]  # artifacts, or folders of them: samples, and their rollouts
+    name: str  # of the model
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What was written."""
+
+    tasks: int
+    networks: int  # generated ones that were evaluated
+    bytes: int
+
+
+class Result(NamedTuple):
+    """How networks of one task did."""
+
+    task: str
+    evaluations: tuple[Evaluation, ...]
+    commands: tuple[str, ...]  # that made them
+
+
+def write_card(inputs: Inputs, out: Path, *, force: bool = False) -> Summary:
+    """Write the card of a generator from rollouts of networks that it generated.
+
+    Raises:
+        WrongKindError: rollouts of other networks than those; the line names them.
+        UsageError: no rollouts, or a place that the file can't go to.
+        NnitError: missing, of another kind, damaged; an output that is there.
+    """
+    fault = fault_of_file(out, is_card)
+    if fault:
+        raise UsageError(f"--out {out}: {fault}")
+    if out.exists() and not force:
+        raise OutputExistsError(f"{out}: exists already; replace it with --force, or choose --out")
+    trained = read_generator(inputs.generator)
+    results = read_results(inputs, trained)
+    manifest = open_artifact(inputs.generator, "generator", check="sizes").manifest
+    data = card_text(inputs.name, trained, manifest, results).encode()
+    write_loose(out, data, is_card)
+    generated = [e for result in results for e in result.evaluations if e.source == GENERATED]
+    return Summary(len({result.task for result in results}), len(generated), len(data))
+
+
+def is_card(data: bytes) -> bool:
+    """Whether a file is one that ``write_card`` wrote."""
+    return MARK.encode() in data
+
+
+def read_results(inputs: Inputs, trained: TrainedGenerator) -> list[Result]:
+    """Read the rollouts among the results.
+
+    Raises:
+        WrongKindError: of networks that are not among the results, or not the generator's.
+        UsageError: there are none.
+    """
+    paths = [path for given in inputs.results for path in find_artifacts(given)]
+    opened = {path: open_artifact(path, check="sizes").manifest for path in paths}
+    samples = {one.digest: one for one in opened.values() if one.kind == "samples"}
+    found = []
+    for path, manifest in opened.items():
+        if manifest.kind != "rollouts":
+            continue
+        asked = samples.get(manifest.parents.get("networks", ""))
+        if asked is None or asked.parents.get("generator") != trained.digest:
+            raise WrongKindError(
+                f"{path}: is not of networks of {inputs.generator} that are given too; give the "
+                "samples beside their rollouts"
+            )
+        rollouts, _ = read_rollouts(path)
+        commands = command_of(asked), command_of(manifest)
+        found.append(Result(rollouts.interface.task, tuple(rollouts.evaluations), commands))
+    if not found:
+        raise UsageError(f"{inputs.generator}: give rollouts of networks that it generated")
+    return found
+
+
+def command_of(manifest: Manifest) -> str:
+    """Write the command that made samples or rollouts, by what decides them."""
+    params, words = manifest.params, [f"nnit {manifest.stage}"]
+    if manifest.stage == "sample":
+        words += [f"--arch {text}" for text in params["architectures"]]
+        words += [f"--task {params['task']}"] if "task" in params else []
+        names = ("samples", "steps", "beyond")
+    else:
+        words.append("samples")
+        names = ("episodes", "first_seed")
+    words += [f"--{name.replace('_', '-')} {params[name]}" for name in names if name in params]
+    return " ".join([*words, f"--seed {manifest.seed}"])
+
+
+def card_text(
+    name: str, trained: TrainedGenerator, manifest: Manifest, results: Sequence[Result]
+) -> str:
+    """Return the whole card."""
+    tasks = [one.interface.task for one in trained.tasks]
+    widths = sorted({width for one in trained.tasks for width in one.values.widths})
+    depths = sorted({depth for one in trained.tasks for depth in one.values.depths})
+    numbers = sum(parameter.numel() for parameter in trained.model.parameters())
+    default = DiffuseTrainParams()
+    flags = [
+        f"--{key.replace('_', '-')} {value}"
+        for key, value in manifest.params.items()
+        if key in DiffuseTrainParams.model_fields and value != getattr(default, key)
+    ]
+    demos = sum(parent.startswith("demos") for parent in manifest.parents)  # one of each task
+    words = ["nnit diffuse-train tokens", *["--demos demos"] * demos, *flags]
+    training = " ".join([*words, f"--seed {manifest.seed}"])
+    commands = [training, *dict.fromkeys(line for result in results for line in result.commands)]
+    held_out = "; ".join(held_out_of(manifest.params["architectures"]))
+    versions = ", ".join(f"{package} {version}" for package, version in manifest.versions.items())
+    return f"""---
+{front_matter(name, results)}---
+{MARK}
+
+# {name}
+
+Generates the weights of MLP policies of any hidden widths and depths, without training them, for
+{", ".join(tasks)}.
+
+```console
+$ nnit sample --model {name} --task {tasks[0]} --arch 128,256,128 --out mine
+$ nnit rollout mine
+```
+
+## How well it does
+
+Share of episodes in success at any step (accuracy, of classes), with the 95 % interval over
+architectures and the lowest single network.
+
+{success_table(results)}
+
+## What it was trained on
+
+| | |
+|---|---|
+| hidden widths | {widths[0]} to {widths[-1]} |
+| hidden layers | {depths[0]} to {depths[-1]} |
+| numbers | {numbers:,} |
+| digest | `{trained.digest}` |
+| made with | nnit {manifest.nnit_version}, {versions} |
+| never trained on | {held_out} |
+
+## Limits
+
+- Networks are MLPs with ReLU that act on state observations. Each says in its `config.json` which
+  control mode, control frequency and order of observations it was made for; elsewhere it fails
+  (`nnit.fit.require_fit`).
+- Beyond the trained widths and depths a network is grown out of one within, whose function stays.
+- It imitates scripted experts, and has seen what their disturbed demonstrations show.
+
+The generator is under Apache-2.0. It holds nothing of ManiSkill3, whose assets, which a rollout
+needs, are under CC BY-NC 4.0.
+
+## Commands
+
+```console
+{chr(10).join(f"$ {line}" for line in commands)}
+```
+"""
+
+
+def held_out_of(trained_with: Any) -> Iterator[str]:  # noqa: ANN401
+    """Name the architectures that were held out of every training that led to a generator."""
+    sections = trained_with if isinstance(trained_with, list) else [trained_with]
+    listed = [set(ArchitecturesParams.model_validate(s).held_out.listed()) for s in sections]
+    yield from map(format_architecture, sorted(set.intersection(*listed)))
+
+
+def success_table(results: Sequence[Result]) -> str:
+    """Write success of each task, source and kind of shape as Markdown."""
+    head = ["task", "networks", "held out as", "networks x episodes", "success", "lowest"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for task, source, kind, group in groups_of(results):
+        low, high = comparison_interval(group)
+        cells = [
+            task,
+            source,
+            kind or "unknown",
+            f"{len(group)} x {len(group[0].episodes)}",
+            f"{mean_success(group):.3f} [{low:.3f}, {high:.3f}]",
+            f"{min(one.success_once for one in group):.2f}",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def front_matter(name: str, results: Sequence[Result]) -> str:
+    """Write what model hubs read: licence, tags, and success of the generated networks."""
+    measured: dict[str, list[Mapping[str, Any]]] = {}
+    for task, source, kind, group in groups_of(results):
+        if source == GENERATED:
+            value = round(mean_success(group), 4)
+            label = f"success_once, held out as {kind or 'unknown'}"
+            metric = {"type": "success_once", "name": label, "value": value}
+            measured.setdefault(task, []).append(metric)
+    data = {
+        "license": "apache-2.0",
+        "library_name": "nnit",
+        "pipeline_tag": "robotics",
+        "tags": TAGS,
+        "model-index": [
+            {
+                "name": name,
+                "results": [
+                    {
+                        "task": {"type": "robotics", "name": task},
+                        "dataset": {"name": task, "type": task},
+                        "metrics": metrics,
+                    }
+                    for task, metrics in measured.items()
+                ],
+            }
+        ],
+    }
+    stream = StringIO()
+    yaml = YAML(typ="safe")
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[attr-defined]
+    yaml.dump(data, stream)
+    return stream.getvalue()
+
+
+def groups_of(
+    results: Sequence[Result],
+) -> Iterator[tuple[str, str, str, list[Evaluation]]]:
+    """Yield task, source and kind with the networks of each, in order."""
+    grouped: dict[tuple[str, str, str], list[Evaluation]] = {}
+    for result in results:
+        for one in result.evaluations:
+            grouped.setdefault((result.task, one.source, one.kind), []).append(one)
+    for (task, source, kind), group in grouped.items():
+        yield task, source, kind, group
+
+
+def mean_success(group: Sequence[Evaluation]) -> float:
+    """Return the mean of success_once over networks."""
+    return sum(one.success_once for one in group) / len(group)
