@@ -1,6 +1,6 @@
 """``nnit card``: what a generator was trained on and how well it does, for people and for hubs.
 
-Reads:   generator   kind "generator", schema 1 or 2
+Reads:   generator   kind "generator", schema 1, 2 or 3
          results     kinds "samples" and "rollouts", of networks that it generated
 Writes:  one Markdown file, with the front matter that model hubs read
 """

@@ -2,8 +2,8 @@
 
 Reads:   tokens      kind "tokens",    schema 1 or 2
          demos       kind "demos",     schema 1 (one of each task; optional)
-         generator   kind "generator", schema 1 or 2 (to go on from; optional)
-Writes:  generator   kind "generator", schema 1; 2 of several tasks
+         generator   kind "generator", schema 1, 2 or 3 (to go on from; optional)
+Writes:  generator   kind "generator", schema 1; 2 of several tasks, 3 of bfloat16
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from nnit.artifacts.demos import read_demos
-from nnit.artifacts.manifest import Provenance
+from nnit.artifacts.manifest import HALF, Provenance
 from nnit.artifacts.model import write_model
 from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.state import State, clear_state
@@ -212,6 +212,7 @@ def run(
         tokens.interfaces,
         attributes,
         Provenance("diffuse-train", {**decides, **trained_on(*trainable)}, options.seed, parents),
+        half=section.storage == HALF,
         force=options.force,
     )
     clear_state(outputs.generator)

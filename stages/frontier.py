@@ -1,6 +1,6 @@
 """Stage ``frontier``: which is the smallest network that does the job? Nothing is trained.
 
-Reads:   generator   kind "generator", schema 1 or 2
+Reads:   generator   kind "generator", schema 1, 2 or 3
          demos       kind "demos",     schema 1 (to keep off their reset seeds)
 Writes:  frontier    kind "frontier",  schema 1
 """

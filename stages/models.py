@@ -1,6 +1,6 @@
 """Which generators there are: in folders, installed, in the cache.
 
-Reads:   generator   kind "generator", schema 1 or 2
+Reads:   generator   kind "generator", schema 1, 2 or 3
 Writes:  nothing
 """
 

@@ -321,6 +321,9 @@ class DiffuseTrainParams(Section):
         default="auto",
         description="auto: bfloat16 on a GPU and on a CPU that multiplies it, else float32",
     )
+    storage: Literal["float32", "bfloat16"] = Field(
+        default="float32", description="how the generator is stored: bfloat16 takes half the space"
+    )
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Self:

@@ -1,6 +1,6 @@
 """Stage ``sample``: generate networks of the architectures that are asked for, or of any.
 
-Reads:   generator   kind "generator", schema 1 or 2
+Reads:   generator   kind "generator", schema 1, 2 or 3
          demos       kind "demos",     schema 1 (to choose the best candidates by)
 Writes:  samples     kind "samples",   schema 2
 """

@@ -1,6 +1,6 @@
 """Stage ``zoo-refine``: write a zoo of a generator's own samples, each trained on alone.
 
-Reads:   generator   kind "generator", schema 1 or 2
+Reads:   generator   kind "generator", schema 1, 2 or 3
          demos       kind "demos",     schema 1
 Writes:  zoo         kind "zoo",       schema 1
 """

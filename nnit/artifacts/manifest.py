@@ -21,7 +21,8 @@ from nnit.errors import DamagedArtifactError, UnknownSchemaError
 MANIFEST_NAME = "manifest.json"
 MAX_MANIFEST_BYTES = 64 * 2**20
 MAX_DIMS = 8
-DTYPES = ("bool", "float32", "float64", "int8", "int16", "int32", "int64", "uint8")
+HALF = "bfloat16"
+DTYPES = (HALF, "bool", "float32", "float64", "int8", "int16", "int32", "int64", "uint8")
 NOT_INSTALLED = "not installed"  # in the place of a version
 RECORDED_PACKAGES = ("mani_skill", "numpy", "safetensors", "torch", "zarr")
 
@@ -37,6 +38,7 @@ class Kind(NamedTuple):
     schema: int  # what this nnit writes, of one task
     readable: tuple[int, ...]  # what this nnit reads
     several: int = 0  # what it writes of several tasks; 0: the kind has none
+    half: int = 0  # what it writes where its tensors are bfloat16; 0: they never are
 
 
 KINDS: dict[str, Kind] = {
@@ -44,7 +46,7 @@ KINDS: dict[str, Kind] = {
     "ghn": Kind("nnit ghn-train", 1, (1,)),
     "zoo": Kind("nnit zoo-export", 1, (1,)),
     "tokens": Kind("nnit tokenize", 1, (1, 2), 2),
-    "generator": Kind("nnit diffuse-train", 1, (1, 2), 2),
+    "generator": Kind("nnit diffuse-train", 1, (1, 2, 3), 2, 3),
     "flat": Kind("nnit flat-train", 1, (1,)),
     "samples": Kind("nnit sample", 2, (1, 2)),
     "rollouts": Kind("nnit rollout", 2, (1, 2)),
@@ -80,7 +82,7 @@ class ArraySpec(NamedTuple):
     """Shape and element type of an array."""
 
     shape: tuple[int, ...]
-    dtype: str  # a numpy name, one of DTYPES
+    dtype: str  # one of DTYPES
 
 
 class FileEntry(NamedTuple):
@@ -157,9 +159,10 @@ def new_manifest(
 ) -> Manifest:
     """Make the manifest of an artifact that this nnit is writing."""
     several = "interfaces" in attributes and KINDS[kind].several
+    half = any(spec.dtype == HALF for spec in arrays.values()) and KINDS[kind].half
     return Manifest(
         kind=kind,
-        schema=several or KINDS[kind].schema,
+        schema=half or several or KINDS[kind].schema,
         nnit_version=__version__,
         stage=provenance.stage,
         params=dict(provenance.params),

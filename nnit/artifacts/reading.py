@@ -86,8 +86,11 @@ class Artifact:
 
     @property
     def several(self) -> bool:
-        """Whether it is of the schema for several tasks."""
-        return self.manifest.schema == KINDS[self.manifest.kind].several
+        """Whether it is of several tasks, as its schema or, of one for both, its attributes say."""
+        kind, schema = KINDS[self.manifest.kind], self.manifest.schema
+        if kind.half and schema == kind.half:
+            return "interfaces" in self.manifest.attributes
+        return schema == kind.several
 
     def spec(self, name: str) -> ArraySpec:
         """Return shape and type of the array ``name``.

@@ -1,7 +1,7 @@
 """Named tensors in one safetensors file: byte-reproducible to write, strict to read."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from nnit.artifacts.canonical import MAX_NUMBER, JsonObject, canonical_json, parse_json
 from nnit.artifacts.checks import is_sound
-from nnit.artifacts.manifest import ArraySpec
+from nnit.artifacts.manifest import HALF, ArraySpec
 from nnit.artifacts.reading import damage_at, require_memory
 from nnit.errors import DamagedArtifactError, NnitError
 from nnit.opening import open_regular
@@ -20,6 +20,7 @@ METADATA_KEY = "nnit"  # one key alone: safetensors writes several in an order o
 MAX_HEADER_BYTES = 100_000_000
 
 _DTYPES = {
+    "BF16": HALF,
     "BOOL": "bool",
     "F32": "float32",
     "F64": "float64",
@@ -39,7 +40,11 @@ class TensorFile(NamedTuple):
 
 
 def tensor_bytes(
-    tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any], *, finite: bool = True
+    tensors: Mapping[str, np.ndarray],
+    metadata: Mapping[str, Any],
+    *,
+    finite: bool = True,
+    half: bool = False,
 ) -> bytes:
     """Return the bytes of a safetensors file.
 
@@ -47,6 +52,7 @@ def tensor_bytes(
         tensors: Name -> array; any layout in memory.
         metadata: JSON data, kept under the key ``nnit`` of the header.
         finite: Refuse NaN and infinity.
+        half: Round them to bfloat16, all of which are float32.
 
     Raises:
         ValueError: a value that is not finite, or an element type that is not stored.
@@ -54,14 +60,23 @@ def tensor_bytes(
     contiguous = {}
     for name, tensor in tensors.items():
         array = np.asarray(tensor, order="C")
-        if array.dtype.name not in _DTYPES.values():
+        if array.dtype.name not in _DTYPES.values() or (half and array.dtype != np.float32):
             raise ValueError(f"tensor {name}: {array.dtype} cannot be stored")
         if finite and not is_sound(array):
             raise ValueError(
                 f"tensor {name} holds NaN or infinity, or a number beyond {MAX_NUMBER}"
             )
         contiguous[name] = array
-    return safetensors.numpy.save(contiguous, {METADATA_KEY: canonical_json(metadata)})
+    about = {METADATA_KEY: canonical_json(metadata)}
+    return _half_bytes(contiguous, about) if half else safetensors.numpy.save(contiguous, about)
+
+
+def _half_bytes(tensors: Mapping[str, np.ndarray], about: dict[str, str]) -> bytes:
+    import safetensors.torch  # numpy has no bfloat16; torch takes its time to import
+    import torch
+
+    halves = {name: torch.from_numpy(tensor).bfloat16() for name, tensor in tensors.items()}
+    return safetensors.torch.save(halves, about)
 
 
 def write_tensors(
@@ -82,7 +97,7 @@ def read_tensors(
     finite: bool = True,
     shown: Path | None = None,
 ) -> TensorFile:
-    """Read a safetensors file that ``write_tensors`` wrote.
+    """Read a safetensors file that ``write_tensors`` wrote; what is bfloat16 comes as float32.
 
     Args:
         path: The file.
@@ -107,8 +122,8 @@ def _read_tensors(
         specs, metadata = _read_header(path, size)
         if expected is not None:
             _compare(specs, expected, path)
-        with safe_open(path, framework="numpy") as file:
-            tensors = {name: file.get_tensor(name) for name in specs}
+        half = any(spec.dtype == HALF for spec in specs.values())
+        tensors = _read_halves(path, specs) if half else _read_all(path, specs)
     except NnitError:
         raise
     except OSError as error:
@@ -122,6 +137,17 @@ def _read_tensors(
                 f"{path}: {name}: holds NaN or infinity, or a number beyond {MAX_NUMBER}"
             )
     return TensorFile(tensors, metadata)
+
+
+def _read_all(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
+    with safe_open(path, framework="numpy") as file:
+        return {name: file.get_tensor(name) for name in names}
+
+
+def _read_halves(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
+    with safe_open(path, framework="pt") as file:
+        found = {name: file.get_tensor(name) for name in names}
+    return {name: (t.float() if t.is_floating_point() else t).numpy() for name, t in found.items()}
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
@@ -161,7 +187,8 @@ def _parse_entry(entry: JsonObject) -> ArraySpec:
         entry.refuse("dtype", f"one of {', '.join(_DTYPES)}")
     spec = ArraySpec(entry.integers("shape", 0, 2**62), _DTYPES[entry.text("dtype")])
     offsets = entry.integers("data_offsets", 0, 2**62)
-    size = math.prod(spec.shape) * np.dtype(spec.dtype).itemsize
+    item = 2 if spec.dtype == HALF else np.dtype(spec.dtype).itemsize
+    size = math.prod(spec.shape) * item
     if len(offsets) != 2 or offsets[1] - offsets[0] != size:
         entry.refuse("data_offsets", f"a range of {size} bytes")
     return spec

@@ -61,6 +61,9 @@ def diffuse_train_command(
     precision: Annotated[
         str | None, param_option("--precision", help="auto, float32 or bfloat16.")
     ] = None,
+    storage: Annotated[
+        str | None, param_option("--storage", help="float32, or bfloat16 in half the space.")
+    ] = None,
     device: DeviceOption = "auto",
     resume: ResumeOption = False,
 ) -> None:
@@ -79,6 +82,7 @@ def diffuse_train_command(
         "cloning_batch_size": cloning_batch_size,
         "checkpoint_every": checkpoint_every,
         "precision": precision,
+        "storage": storage,
     }
     session = open_session("diffuse-train", run, section, device=device, resume=resume)
 

@@ -9,6 +9,7 @@ import sys
 import h5py
 import numpy as np
 import pytest
+import torch
 from artifact_examples import (
     CONFIG,
     INTERFACE,
@@ -47,7 +48,7 @@ from nnit.artifacts.tokens import read_tokens, write_tokens
 from nnit.artifacts.trajectories import H5_NAME, trajectory_files
 from nnit.artifacts.zoo import read_zoo, write_zoo
 from nnit.demos import Demos
-from nnit.errors import WrongKindError
+from nnit.errors import DamagedArtifactError, WrongKindError
 from nnit.mlp import forward, split_layers
 from nnit.rollout.metrics import Episode, Evaluation
 from nnit.tokens.token_set import TokenSet
@@ -310,6 +311,39 @@ def test_the_values_that_are_read_are_the_types_of_their_rooms(tmp_path):
     for kind, type_ in types.items():
         write(kind, tmp_path / kind)
         assert type(READERS[kind](tmp_path / kind)[0]) is type_
+
+
+@pytest.mark.parametrize("interfaces", [(INTERFACE,), (INTERFACE, OTHER)])
+def test_a_generator_may_take_half_the_space(tmp_path, interfaces):
+    """Numbers come back as float32, the nearest that bfloat16 has; with a schema of its own."""
+    for name, half in (("whole", False), ("half", True)):
+        where = tmp_path / name
+        write_model(where, "generator", CONFIG, TENSORS, interfaces, {}, provenance(), half=half)
+    whole, _ = read_model(tmp_path / "whole", "generator")
+    half, artifact = read_model(tmp_path / "half", "generator", check="all")
+    assert (half.interfaces, artifact.manifest.schema) == (interfaces, 3)
+    assert half.config == whole.config
+    for name, tensor in whole.tensors.items():
+        rounded = torch.from_numpy(tensor).bfloat16().float().numpy()
+        assert_same(half.tensors[name], rounded)
+        assert artifact.manifest.arrays[name].dtype == "bfloat16"
+    with pytest.raises(ValueError, match="kind 'ghn' is not stored as bfloat16"):
+        write_model(
+            tmp_path / "ghn", "ghn", CONFIG, TENSORS, interfaces[:1], {}, provenance(), half=True
+        )
+
+
+def test_a_schema_has_one_type_of_tensors(tmp_path):
+    """A manifest of schema 1 with halves, or of 3 without, is damaged however well it is sealed."""
+    for half, schema in ((True, 1), (False, 3)):
+        path = tmp_path / f"schema-{schema}"
+        write_model(path, "generator", CONFIG, TENSORS, (INTERFACE,), {}, provenance(), half=half)
+        manifest = open_artifact(path).manifest
+        (path / "manifest.json").write_bytes(
+            dataclasses.replace(manifest, schema=schema).to_bytes()
+        )
+        with pytest.raises(DamagedArtifactError, match=f"expected .* in schema {schema}"):
+            read_model(path, "generator")
 
 
 def test_several_tasks_have_a_schema_of_their_own(tmp_path):

@@ -25,7 +25,7 @@ from nnit.errors import UsageError, WrongKindError
 from nnit.generators.policy import MlpPolicy
 from nnit.mlp import CLASS, Network, split_layers
 from nnit.policy import NumpyPolicy
-from stages import card, sample
+from stages import card, diffuse_train, sample
 from stages.models import list_models, validate
 from stages.params import RunOptions
 
@@ -228,3 +228,21 @@ def test_inspect_shows_the_card_of_a_model(model_folder, nnit, pipeline):
     assert shown.endswith((model_folder / "card.md").read_text())
     assert "card" not in json.loads(nnit("inspect", "--json", str(pipeline / "generator")).stdout)
     assert "no such artifact" in nnit("inspect", "nothing").stderr
+
+
+def test_a_generator_in_little_does_the_same_work(pipeline, tmp_path):
+    """Factors in bfloat16: a smaller file that samples, and that a training goes on from."""
+    section = PARAMS.diffuse_train.model_copy(update={"typical_rank": 2, "storage": "bfloat16"})
+    params = PARAMS.model_copy(update={"diffuse_train": section})
+    options = RunOptions(device="cpu")
+    parent = None
+    for name in ("first", "second"):
+        inputs = diffuse_train.Inputs(pipeline / "tokens", parent)
+        outputs = diffuse_train.Outputs(tmp_path / name)
+        diffuse_train.run(params, inputs, outputs, options=options)
+        parent = tmp_path / name
+        small, whole = (open_artifact(path).manifest for path in (parent, pipeline / "generator"))
+        assert small.schema == 3
+        assert small.num_bytes < whole.num_bytes / 2
+        (policy,) = library.load_generator(parent).sample(SHAPE)
+        assert policy(torch.zeros(policy.interface.obs_dim)).abs().max() > 0

@@ -160,6 +160,16 @@ def main(folder):
     config = {"width": 64, "branches": [1, 2]}
     for kind in ("ghn", "generator", "flat"):
         write_model(paths[kind], kind, config, tensors, [INTERFACE], {"note": "tiny"}, origin)
+    write_model(
+        folder / f"schema-{KINDS['generator'].half}" / "generator",
+        "generator",
+        config,
+        tensors,
+        [INTERFACE, OTHER],
+        {"note": "halves"},
+        origin,
+        half=True,
+    )
     two = {kind: folder / f"schema-{KINDS[kind].several}" / kind for kind in ("tokens", "generator")}
     write_tokens(two["tokens"], tokens_of_two_tasks(), origin)
     write_model(
