@@ -166,6 +166,17 @@ def learnt_by(generator: Path) -> dict[str, Any]:
     return {"inputs": sorted(trained.parents), **recipe}
 
 
+def beside_clones(generated: list[Evaluation], cloned: list[Evaluation]) -> dict[str, float | None]:
+    """Return success as a share of direct cloning's: of the mean, and of the lowest network."""
+    mean, of_clones = (success_of(group)["success_once"] for group in (generated, cloned))
+    clones = {one.hidden_dims: one.success_once for one in cloned}
+    shares = [one.success_once / max(clones[one.hidden_dims], LEAST) for one in generated]
+    return {
+        "of_cloned": mean / of_clones if of_clones else None,
+        "lowest_of_its_clone": min(shares) if of_clones else None,
+    }
+
+
 def result_of(task: str, folder: Path) -> dict[str, Any]:
     """Return what is kept of a task."""
     parts = ["rollouts", "baselines"]
@@ -176,16 +187,12 @@ def result_of(task: str, folder: Path) -> dict[str, Any]:
     for one in baselines:
         by_source.setdefault(one.source, []).append(one)
     found = {source: success_of(group) for source, group in by_source.items()}
-    cloned = found["cloned"]["success_once"]
-    clones = {one.hidden_dims: one.success_once for one in by_source["cloned"]}
-    shares = [one.success_once / max(clones[one.hidden_dims], LEAST) for one in generated]
     return {
         "task": task,
         "digests": {part: artifact.digest for part, (_, artifact) in zip(parts, read, strict=True)},
         "generator": learnt_by(folder / "generator"),
         "sources": found,
-        "of_cloned": found["sample"]["success_once"] / cloned if cloned else None,
-        "lowest_of_its_clone": min(shares) if cloned else None,
+        **beside_clones(generated, by_source["cloned"]),
     }
 
 

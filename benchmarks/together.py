@@ -10,12 +10,15 @@ before, and whether it has forgotten it. Writes ``results/tasks/together.json``.
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.tasks import (
     ARTIFACTS,
     PROFILE,
     RESULTS,
+    SAMPLES,
+    beside_clones,
     file_name,
     held_out_flags,
     learnt_by,
@@ -24,6 +27,7 @@ from benchmarks.tasks import (
     success_of,
 )
 from nnit.artifacts.rollouts import read_rollouts
+from stages.params import Params
 from stages.params_file import load_params
 
 FOLDER = ARTIFACTS / "together"
@@ -39,13 +43,29 @@ class Recipe(NamedTuple):
     added_steps: int = 0
 
 
+def shapes_of(task: str, params: Params) -> list[str]:
+    """Ask for the shapes that a task's own generator was asked for, by its profile."""
+    report = RESULTS / f"{file_name(task)}.json"
+    if report.exists():
+        params = load_params(Path(json.loads(report.read_text())["profile"]))
+    return held_out_flags(params)
+
+
+def where_of(task: str) -> list[str]:
+    """Return the words that name a task and, where it has any, its file of examples."""
+    made = ARTIFACTS / file_name(task) / "made.json"
+    if not made.exists():
+        return ["--task", task]
+    return json.loads(made.read_text())["demos"]["words"][1:]
+
+
 def folders(tasks: tuple[str, ...], kind: str) -> list[str]:
     """Return where an artifact of each task lies."""
     return [str(ARTIFACTS / file_name(task) / kind) for task in tasks]
 
 
 def training(
-    tasks: tuple[str, ...], steps: int, suffix: str, flags: list[str]
+    tasks: tuple[str, ...], steps: int, suffix: str, params: Params
 ) -> dict[str, list[str]]:
     """Return the commands that train a generator on tasks and ask it for networks of each."""
     tokens, generator = str(FOLDER / f"tokens{suffix}"), str(FOLDER / f"generator{suffix}")
@@ -56,18 +76,19 @@ def training(
     }
     for task in tasks:
         name = f"{file_name(task)}/samples{suffix}"
-        parts[name] = ["sample", "--model", generator, "--task", task, *flags]
-        run = ["rollout", str(FOLDER / name), "--task", task, "--resume"]
+        asked = ["--samples", SAMPLES, *shapes_of(task, params)]
+        parts[name] = ["sample", "--model", generator, "--task", task, *asked]
+        run = ["rollout", str(FOLDER / name), *where_of(task), "--resume"]
         parts[f"{file_name(task)}/rollouts{suffix}"] = run
     return parts
 
 
-def commands(recipe: Recipe, flags: list[str]) -> dict[str, list[str]]:
+def commands(recipe: Recipe, params: Params) -> dict[str, list[str]]:
     """Return the command that makes each artifact, in order."""
-    parts = training(recipe.tasks, recipe.steps, "", flags)
+    parts = training(recipe.tasks, recipe.steps, "", params)
     if recipe.added:
         everything = (*recipe.tasks, *recipe.added)
-        further = training(everything, recipe.added_steps, ADDED, flags)
+        further = training(everything, recipe.added_steps, ADDED, params)
         further[f"generator{ADDED}"] += ["--from", str(FOLDER / "generator")]
         parts |= further
     return parts
@@ -82,15 +103,18 @@ def compare(task: str, recipe: Recipe) -> dict[str, Any]:
     folder, last = FOLDER / file_name(task), ADDED if recipe.added else ""
     paths = {
         "alone": ARTIFACTS / file_name(task) / "rollouts",
+        "baselines": ARTIFACTS / file_name(task) / "baselines",
         **({"before": folder / "rollouts"} if recipe.added and task in recipe.tasks else {}),
         "together": folder / f"rollouts{last}",
     }
     evaluations = {name: list(read_rollouts(path)[0].evaluations) for name, path in paths.items()}
     refuse_different_episodes(evaluations.values())
+    clones = [one for one in evaluations.pop("baselines") if one.source == "cloned"]
     found = {name: success_of(group) for name, group in evaluations.items()}
     return {
         **{name: found.get(name) for name in ("alone", "before", "together")},
         "of_alone": found["together"]["success_once"] / found["alone"]["success_once"],
+        **beside_clones(evaluations["together"], clones),
         "generator_alone": learnt_by(ARTIFACTS / file_name(task) / "generator"),
     }
 
@@ -102,6 +126,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, help="of the common generator")
     parser.add_argument("--add", nargs="+", default=[], help="tasks that it goes on with")
     parser.add_argument("--added-steps", type=int, help="of going on")
+    parser.add_argument("--profile", type=Path, default=PROFILE)
     return parser.parse_args()
 
 
@@ -112,27 +137,30 @@ def recipe_of(arguments: argparse.Namespace, steps_of_one: int) -> Recipe:
     return Recipe(tuple(arguments.tasks), steps, tuple(arguments.add), added_steps)
 
 
-def command_of(recipe: Recipe) -> str:
+def command_of(recipe: Recipe, profile: Path) -> str:
     """Return the command that writes the result."""
     words = ["python -m benchmarks.together", *recipe.tasks, f"--steps {recipe.steps}"]
     if recipe.added:
         words += ["--add", *recipe.added, f"--added-steps {recipe.added_steps}"]
+    if profile != PROFILE:
+        words.append(f"--profile {profile}")
     return " ".join(words)
 
 
 def main() -> None:
     """Train, ask, run and compare."""
-    params = load_params(PROFILE)
-    recipe = recipe_of(parse_arguments(), params.diffuse_train.steps)
+    arguments = parse_arguments()
+    params = load_params(arguments.profile)
+    recipe = recipe_of(arguments, params.diffuse_train.steps)
     for task in (*recipe.tasks, *recipe.added):
         (FOLDER / file_name(task)).mkdir(parents=True, exist_ok=True)
-    seconds = run_missing(commands(recipe, held_out_flags(params)), FOLDER, PROFILE)
+    seconds = run_missing(commands(recipe, params), FOLDER, arguments.profile)
     tasks = {task: compare(task, recipe) for task in (*recipe.tasks, *recipe.added)}
     for task, one in tasks.items():
         print(f"{task}: {one['of_alone']:.3f} of its own generator", flush=True)
     last = FOLDER / f"generator{ADDED if recipe.added else ''}"
     figures = {
-        "command": command_of(recipe),
+        "command": command_of(recipe, arguments.profile),
         "generator": learnt_by(last),
         **recipe._asdict(),
         "seconds": {k: v for k, v in seconds.items() if k.startswith("generator")},

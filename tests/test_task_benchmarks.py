@@ -94,7 +94,7 @@ def test_a_task_is_made_part_by_part(tmp_path, repository, monkeypatch):
 def test_a_task_is_added_to_a_common_generator():
     """It goes on with all tasks from the one that was trained without, and all are asked again."""
     recipe = together.Recipe(("digits", "gym:CartPole-v1"), 100, ("PullCube-v1",), 50)
-    parts = together.commands(recipe, ["--arch", "64"])
+    parts = together.commands(recipe, load_params(TASKS_PROFILE))
     first, second = parts["generator"], parts["generator-added"]
     assert [first.count("--demos"), second.count("--demos")] == [2, 3]
     assert second[second.index("--from") + 1] == str(together.FOLDER / "generator")
@@ -105,10 +105,26 @@ def test_a_task_is_added_to_a_common_generator():
         *("digits/rollouts", "gym-CartPole-v1/rollouts", "digits/rollouts-added"),
         *("gym-CartPole-v1/rollouts-added", "PullCube-v1/rollouts-added"),
     ]
-    assert together.command_of(recipe) == (
+    assert together.command_of(recipe, Path("profiles/other.yaml")) == (
         "python -m benchmarks.together digits gym:CartPole-v1 --steps 100 "
-        "--add PullCube-v1 --added-steps 50"
+        "--add PullCube-v1 --added-steps 50 --profile profiles/other.yaml"
     )
+
+
+def test_each_task_is_asked_for_the_shapes_of_its_profile(tmp_path, monkeypatch):
+    """And run on the examples that it was made of."""
+    monkeypatch.setattr(together, "RESULTS", tmp_path)
+    monkeypatch.setattr(together, "ARTIFACTS", tmp_path)
+    (tmp_path / "mnist.json").write_text(json.dumps({"profile": "profiles/mnist.yaml"}))
+    (tmp_path / "mnist").mkdir()
+    words = ["demos", "--task", "mnist", "--data", "digits.npz"]
+    made_before(tmp_path / "mnist", {"words": words})
+    recipe = together.Recipe(("mnist", "PullCube-v1"), 100)
+    parts = together.commands(recipe, load_params(Path("params.yaml")))
+    assert "48,48,80" in parts["mnist/samples"]
+    assert "48,144,48,96" in parts["PullCube-v1/samples"]
+    assert parts["mnist/rollouts"][2:-1] == ["--task", "mnist", "--data", "digits.npz"]
+    assert parts["PullCube-v1/rollouts"][2:-1] == ["--task", "PullCube-v1"]
 
 
 def made_before(folder: Path, recipe: dict[str, Any]) -> None:
