@@ -21,8 +21,8 @@ from nnit.errors import DamagedArtifactError, UnknownSchemaError
 MANIFEST_NAME = "manifest.json"
 MAX_MANIFEST_BYTES = 64 * 2**20
 MAX_DIMS = 8
-HALF = "bfloat16"
-DTYPES = (HALF, "bool", "float32", "float64", "int8", "int16", "int32", "int64", "uint8")
+HALF = "bfloat16"  # of tensors alone
+DTYPES = ("bool", "float32", "float64", "int8", "int16", "int32", "int64", "uint8")
 NOT_INSTALLED = "not installed"  # in the place of a version
 RECORDED_PACKAGES = ("mani_skill", "numpy", "safetensors", "torch", "zarr")
 
@@ -82,7 +82,7 @@ class ArraySpec(NamedTuple):
     """Shape and element type of an array."""
 
     shape: tuple[int, ...]
-    dtype: str  # one of DTYPES
+    dtype: str  # one of DTYPES, or HALF
 
 
 class FileEntry(NamedTuple):
@@ -255,8 +255,8 @@ def _parse_arrays(arrays: JsonObject) -> dict[str, ArraySpec]:
         shape = entry.integers("shape", 0, 2**62)
         if len(shape) > MAX_DIMS:
             entry.refuse("shape", f"at most {MAX_DIMS} dimensions")
-        if entry.text("dtype") not in DTYPES:
-            entry.refuse("dtype", f"one of {', '.join(DTYPES)}")
+        if entry.text("dtype") not in (*DTYPES, HALF):
+            entry.refuse("dtype", f"one of {', '.join((*DTYPES, HALF))}")
         specs[name] = ArraySpec(shape, entry.text("dtype"))
     return specs
 
