@@ -149,6 +149,7 @@ def shards_of(shape):
         lambda top: top.update(codecs=[]),
         lambda top: top.update(data_type="object"),
         lambda top: top.update(data_type="float64"),
+        lambda top: top.update(data_type="bfloat16"),
         lambda top: top.pop("chunk_grid"),
         lambda top: top.update(zarr_format=9),
         lambda top: top.update(fill_value="x"),
