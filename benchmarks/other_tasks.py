@@ -20,11 +20,8 @@ from benchmarks.results_tables import (
 )
 from benchmarks.targets import Target, write_reasons
 
-OF_CLONED = {
-    "PegInsertionSide-v1": 0.9,
-    "digits": 0.99,
-    "mnist": 0.99,
-}  # of direct cloning's success
+# Of direct cloning's success.
+OF_CLONED = {"PegInsertionSide-v1": 0.9, "digits": 0.99, "mnist": 0.99}
 OF_CLONED_ELSEWHERE = 0.97
 LOWEST_OF_ITS_CLONE = 0.9
 ACCURACY = {"digits": 0.95, "mnist": 0.93}

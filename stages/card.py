@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
@@ -270,4 +271,4 @@ def groups_of(
 
 def mean_success(group: Sequence[Evaluation]) -> float:
     """Return the mean of success_once over networks."""
-    return sum(one.success_once for one in group) / len(group)
+    return fmean(one.success_once for one in group)

@@ -14,6 +14,7 @@ from nnit import __version__
 from nnit.artifacts.canonical import JsonObject
 from nnit.artifacts.interface import parse_interfaces
 from nnit.artifacts.manifest import MANIFEST_NAME
+from nnit.artifacts.model import TENSORS_NAME
 from nnit.artifacts.reading import Artifact, open_artifact
 from nnit.errors import (
     DamagedArtifactError,
@@ -147,4 +148,6 @@ def _listed(model: Model, artifact: Artifact) -> Listed:
 
 def _manifests(folder: Path) -> list[Path]:
     patterns = ["/".join(["*"] * depth + [MANIFEST_NAME]) for depth in range(DEEPEST + 1)]
-    return [path for pattern in patterns for path in folder.glob(pattern)]
+    found = (path for pattern in patterns for path in folder.glob(pattern))
+    # Other programs call files manifest.json too.
+    return [path for path in found if path.with_name(TENSORS_NAME).exists()]

@@ -2,8 +2,8 @@
 
 A hypernetwork writes layers out of codes of units that all networks share, so that the mean of a
 layer over the training networks has a rank far below its width. The tables of ``nnit.diffusion.
-typical`` are most of a generator of many tasks; their factors are a seventh of them. What is lost
-is left to the transformer, which has to be trained with them.
+typical`` are most of a generator of many tasks; factors take a part of that. What is lost is left
+to the transformer, which has to be trained with them.
 """
 
 from collections.abc import Sequence

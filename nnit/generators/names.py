@@ -54,7 +54,7 @@ def choose_model(word: str | None) -> Model:
     Raises:
         MissingArtifactError: there is none of that name; the line names the nearest.
     """
-    word = word or os.environ.get(VARIABLE)
+    word = word or os.environ.get(VARIABLE) or None
     if word is None:
         return _usual()
     path = Path(word)

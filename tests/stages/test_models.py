@@ -125,8 +125,11 @@ def test_importing_nnit_is_quick():
     assert not hasattr(library, "sample")
 
 
-def test_generators_are_listed_with_what_they_know(pipeline):
-    """Other kinds of artifacts are not."""
+def test_generators_are_listed_with_what_they_know(pipeline, tmp_path):
+    """Other kinds of artifacts are not, nor what other programs call a manifest."""
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "manifest.json").write_text('{"name": "a page"}')
+    assert list_models(tmp_path) == []
     (one,) = list_models(pipeline)
     assert one.model.path == pipeline / "generator"
     assert (one.tasks, one.widths, one.depths) == ((TASK,), (8, 24), (1, 2))
