@@ -23,6 +23,7 @@ from nnit.diffusion.architecture import values_of
 from nnit.diffusion.continuation import KnownTask, different_sizes, go_on_from
 from nnit.diffusion.ema import Ema
 from nnit.diffusion.predicted import PredictedCloning
+from nnit.diffusion.sides import OuterSides
 from nnit.diffusion.training import (
     DiffusionTrainingSettings,
     branch_rows,
@@ -41,6 +42,7 @@ from nnit.generators.trained import TrainedGenerator, read_generator, tasks_attr
 from nnit.mlp import ACTION
 from nnit.progress import Progress, silent
 from nnit.seeding import derive_seed
+from nnit.tokens.patches import patch_grid
 from nnit.tokens.token_set import TokenSet
 from nnit.training import (
     build_optimizer,
@@ -157,6 +159,7 @@ def run(
         places=places,
         rank=section.rank if places else 0,
         typical_rank=section.typical_rank if places else 0,
+        outer=outer_sides(tokens) if places and section.typical_rank else (),
     )
     model = build_transformer(config, derive_seed(seed, "initial"))
     if config.places is not None:
@@ -223,6 +226,22 @@ def run(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         networks=len(tokens),
     )
+
+
+def outer_sides(tokens: TokenSet) -> tuple[OuterSides, ...]:
+    """Return the patches of the outer sides of each task, then of each branch."""
+    specs = {task: tokens.spec(k) for k, task in enumerate(tokens.tasks.tolist())}
+    sides = [
+        OuterSides(
+            patch_grid(specs[task].layers[-1], tokens.patch_size).rows,
+            patch_grid(specs[task].layers[0], tokens.patch_size).columns,
+        )
+        for task in range(len(specs))
+    ]
+    of_branches = (
+        side for task, side in enumerate(sides) for _ in range(tokens.num_branches(task))
+    )
+    return *sides, *of_branches
 
 
 def read_demos_of(

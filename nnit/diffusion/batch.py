@@ -88,31 +88,50 @@ def collate(
     )
 
 
+def balanced_members(tasks: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Return the networks of an epoch, as many of each task as the largest zoo has.
+
+    Those of a smaller zoo come several times, none of them more than once more than another.
+
+    Args:
+        tasks: Index of the task of each network ``(N,)``.
+        generator: Draws which ones come once more.
+    """
+    of_tasks = [np.flatnonzero(tasks == task) for task in np.unique(tasks)]
+    most = max(map(len, of_tasks))
+    parts = []
+    for mine in of_tasks:
+        times, more = divmod(most, len(mine))
+        parts += [mine] * times
+        if more:
+            parts.append(generator.choice(mine, more, replace=False))
+    return np.concatenate(parts)
+
+
 def epoch_batches(
-    lengths: np.ndarray, tokens_per_batch: int, seed: int, epoch: int
+    lengths: np.ndarray, tokens_per_batch: int, seed: int, epoch: int, tasks: np.ndarray
 ) -> list[np.ndarray]:
-    """Split all networks into batches by padded length, in an order drawn for this epoch.
+    """Split networks into batches by padded length, in an order drawn for this epoch.
 
     Networks that do not fill a batch of their length join the next longer ones, so that almost
-    all batches have one of few shapes. Tasks are mixed as chance has it. Every network comes once
-    an epoch, so that a task weighs as many networks as its zoo has: a task with a tenth of the
-    networks is seen in a tenth of the losses, and as often a network as any other. Give tasks zoos
-    of one size to have them weigh the same.
+    all batches have one of few shapes. Tasks are mixed as chance has it, and all weigh the same.
 
     Args:
         lengths: Sequence length of each network ``(N,)``.
         tokens_per_batch: Padded tokens that a batch may hold; one long network may exceed it.
         seed: Of the training.
         epoch: Counted from 0; each has an order of its own.
+        tasks: Index of the task of each network ``(N,)``.
 
     Returns:
-        Indices of networks, every network once.
+        Indices of networks, every network once where all zoos have one size.
     """
     generator = numpy_generator(seed, "epoch", epoch)
-    padded = np.array([padded_length(int(length)) for length in lengths])
+    members = np.sort(balanced_members(tasks, generator))
+    padded = np.array([padded_length(int(length)) for length in lengths[members]])
     batches, waiting = [], np.array([], np.int64)
     for length in np.unique(padded):
-        waiting = np.concatenate([waiting, generator.permutation(np.flatnonzero(padded == length))])
+        waiting = np.concatenate([waiting, generator.permutation(members[padded == length])])
         size = max(1, tokens_per_batch // int(length))
         while len(waiting) >= size:
             batches.append(waiting[:size])

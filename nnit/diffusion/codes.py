@@ -13,31 +13,29 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from nnit.diffusion.batch import TokenBatch
-from nnit.diffusion.typical import PlaceGrid, add_branches
-
-KINDS = 2  # of sides: between hidden layers, and towards the observation or the action
+from nnit.diffusion.sides import SideRows, TableSides, as_rows
+from nnit.diffusion.typical import add_branches
 
 
 class SideCodes(nn.Module):
     """The codes of the units on one side of layers, in each task and beside it in each branch.
 
     Args:
-        cells: Patches of the longest side.
-        num_tasks: That are told apart.
-        num_branches: Of all tasks.
-        patch_size: Units of a cell.
+        of_tasks: The patches of each task.
+        of_branches: Those of each branch, counted over all tasks.
+        patch_size: Units of a patch.
         rank: Numbers of a code.
     """
 
     def __init__(
-        self, cells: int, num_tasks: int, num_branches: int, patch_size: int, rank: int
+        self, of_tasks: SideRows, of_branches: SideRows, patch_size: int, rank: int
     ) -> None:
         super().__init__()
-        self.cells, self.rank, self.num_branches = cells, rank, num_branches
-        sizes = KINDS, cells, patch_size * rank
-        self.tasks = nn.Parameter(torch.randn(num_tasks, *sizes) * rank**-0.5)
-        if num_branches:
-            self.branches = nn.Parameter(torch.zeros(num_branches, *sizes))
+        self.of_tasks, self.of_branches, self.rank = of_tasks, of_branches, rank
+        size, self.num_branches = patch_size * rank, len(of_branches.counts)
+        self.tasks = nn.Parameter(torch.randn(*of_tasks.shape, size) * rank**-0.5)
+        if self.num_branches:
+            self.branches = nn.Parameter(torch.zeros(*of_branches.shape, size))
 
     def forward(self, cell: Tensor, outer: Tensor, batch: TokenBatch) -> Tensor:
         """Return the codes ``(B, S, patch_size, rank)`` of the units of each token.
@@ -47,23 +45,33 @@ class SideCodes(nn.Module):
             outer: ``(B, S)`` bool, whether the side is one of observations or actions.
             batch: Says the task and the branches of each network.
         """
-        cells = KINDS * self.cells
-        place = outer.long() * self.cells + cell.clamp(max=self.cells - 1)
-        codes = F.embedding(place + batch.task[:, None] * cells, self.tasks.flatten(0, 2))
+        row, inside = self.of_tasks(batch.task, cell, outer)
+        codes = F.embedding(row, as_rows(self.tasks))
         if self.num_branches:
-            codes = add_branches(codes, batch, place, self.branches.flatten(1, 2))
-        return rearrange(
-            codes * (cell < self.cells)[..., None], "b s (p k) -> b s p k", k=self.rank
-        )
+            codes = add_branches(
+                codes,
+                batch,
+                lambda branch: F.embedding(
+                    self.of_branches(branch, cell, outer)[0], as_rows(self.branches)
+                ),
+            )
+        return rearrange(codes * inside[..., None], "b s (p k) -> b s p k", k=self.rank)
+
+    def of_task(self, task: int) -> tuple[Tensor, ...]:
+        """View the codes of a task, by kind of side and patch."""
+        return self.of_tasks.of(task, self.tasks.data)
+
+    def of_branch(self, branch: int) -> tuple[Tensor, ...]:
+        """View what a branch has beside them, likewise."""
+        return self.of_branches.of(branch, self.branches.data)
 
 
 class UnitCodes(nn.Module):
     """From what is said of a token to its weight patch: ``U C V'``, with C of that token.
 
     Args:
-        grid: The places of training networks.
-        num_tasks: That are told apart.
-        num_branches: Of all tasks.
+        of_tasks: The patches of the sides of each task.
+        of_branches: Those of each branch, counted over all tasks.
         patch_size: Side of a patch.
         rank: Numbers of a code.
         width: Channels of a token.
@@ -71,17 +79,16 @@ class UnitCodes(nn.Module):
 
     def __init__(
         self,
-        grid: PlaceGrid,
-        num_tasks: int,
-        num_branches: int,
+        of_tasks: TableSides,
+        of_branches: TableSides,
         patch_size: int,
         rank: int,
         width: int,
     ) -> None:
         super().__init__()
         self.rows, self.columns = (
-            SideCodes(cells, num_tasks, num_branches, patch_size, rank)
-            for cells in (grid.rows, grid.columns)
+            SideCodes(tasks, branches, patch_size, rank)
+            for tasks, branches in zip(of_tasks, of_branches, strict=True)
         )
         self.core = nn.Linear(width, rank**2)
 

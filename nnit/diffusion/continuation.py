@@ -130,19 +130,22 @@ def _copy_factors(
 ) -> None:
     """Copy the factors of known owners; those of ours that the old one lacks are nothing."""
     for owner in mine:
-        for factor in ours.by_place(owner):
+        for factor in ours.of(owner):
             factor.zero_()
     for owner, other in zip(mine, known, strict=False):
-        for factor, their_factor in zip(ours.by_place(owner), theirs.by_place(other), strict=True):
+        for factor, their_factor in zip(ours.of(owner), theirs.of(other), strict=True):
             _copy_common(factor, their_factor)
 
 
 def _copy_codes(ours: SideCodes, theirs: SideCodes, task: KnownTask) -> None:
     """Copy the codes of the units that both have of a known task; further units keep their own."""
-    common = slice(min(ours.cells, theirs.cells))
-    ours.tasks[task.new.task, :, common] = theirs.tasks[task.old.task, :, common]
+    pairs = [(ours.of_task(task.new.task), theirs.of_task(task.old.task))]
     for mine, known in zip(task.new.branches, task.old.branches, strict=False):
-        ours.branches[mine, :, common] = theirs.branches[known, :, common]
+        pairs.append((ours.of_branch(mine), theirs.of_branch(known)))
+    for our_kinds, their_kinds in pairs:
+        for rows, their_rows in zip(our_kinds, their_kinds, strict=True):
+            common = slice(min(len(rows), len(their_rows)))
+            rows[common] = their_rows[common]
 
 
 def _copy_common(ours: Tensor, theirs: Tensor) -> None:

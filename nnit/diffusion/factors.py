@@ -15,89 +15,99 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from nnit.diffusion.batch import TokenBatch
-from nnit.diffusion.typical import PlaceGrid, TypicalPatches, find_places
+from nnit.diffusion.sides import KINDS, TableSides, as_rows
+from nnit.diffusion.typical import PlaceGrid, TypicalPatches, add_branches, find_places
 from nnit.tokens.sequence import NetworkTokens
 
-KINDS = 2  # of sides: between hidden layers, and towards the observation or the action
 
-
-class Sides(NamedTuple):
-    """Where the tokens of a batch are in their layer, each ``(B, S)``."""
+class LayerPlace(NamedTuple):
+    """Where the tokens of a batch are in their network, each ``(B, S)``."""
 
     layer: Tensor  # int64, of those that the factors know
-    row: Tensor  # int64, patch of the output side, within the kind of that side
-    column: Tensor  # the same of the input side
+    cell: Tensor  # (B, S, 2) int64, the row and the column of a patch
+    last: Tensor  # bool, whether the output side of the layer is the action
+    first: Tensor  # bool, whether its input side is the observation
 
 
 class LayerFactors(nn.Module):
     """Factors of the layers of some owners, tasks or branches; fitted and not trained.
 
     Args:
-        owners: How many.
-        layers: Of each.
-        grid: Its patches.
+        layers: Of each owner.
+        sides: Patches of their sides.
+        grid: The places.
         patch_size: Side of a patch.
         rank: Columns of ``U`` and of ``V``.
     """
 
     def __init__(
-        self, owners: int, layers: int, grid: PlaceGrid, patch_size: int, rank: int
+        self, layers: int, sides: TableSides, grid: PlaceGrid, patch_size: int, rank: int
     ) -> None:
         super().__init__()
+        self.row_sides, self.column_sides = sides
         self.grid, self.patch_size, self.rank = grid, patch_size, rank
+        owners = len(sides.rows.counts)
         self.rows, self.columns, self.cores, self.biases = (
-            nn.Parameter(torch.zeros(owners, count, size), requires_grad=False)
-            for count, size in (
-                (KINDS * grid.rows, patch_size * rank),
-                (KINDS * grid.columns, patch_size * rank),
-                (layers, rank**2),
-                (layers * grid.rows, patch_size),
+            nn.Parameter(torch.zeros(shape), requires_grad=False)
+            for shape in (
+                (*sides.rows.shape, patch_size * rank),
+                (*sides.columns.shape, patch_size * rank),
+                (owners, layers, rank**2),
+                (owners, layers, grid.rows, patch_size),
             )
         )
 
-    def forward(self, owner: Tensor, sides: Sides) -> Tensor:
+    def forward(self, owner: Tensor, place: LayerPlace) -> Tensor:
         """Return the content ``(B, S, C)`` of tokens of each network's owner ``(B,)``."""
-        row = look_up(self.rows, owner, sides.row)
-        column = look_up(self.columns, owner, sides.column)
-        core = look_up(self.cores, owner, sides.layer)
-        place = sides.layer * self.grid.rows + sides.row % self.grid.rows
-        bias = look_up(self.biases, owner, place)
-        u, v = (rearrange(side, "b s (p k) -> b s p k", k=self.rank) for side in (row, column))
-        c = rearrange(core, "b s (k l) -> b s k l", k=self.rank)
-        return torch.cat([(u @ c @ v.mT).flatten(-2), bias], dim=-1)
+        row, column = place.cell.unbind(-1)
+        row_of, has_row = self.row_sides(owner, row, place.last)
+        column_of, has_column = self.column_sides(owner, column, place.first)
+        owner = owner[:, None]
+        u, v = (
+            rearrange(F.embedding(found, as_rows(table)), "b s (p k) -> b s p k", k=self.rank)
+            for found, table in ((row_of, self.rows), (column_of, self.columns))
+        )
+        core = rearrange(self.cores[owner, place.layer], "b s (k l) -> b s k l", k=self.rank)
+        bias = self.biases[owner, place.layer, row.clamp(max=self.grid.rows - 1)]
+        content = torch.cat([(u @ core @ v.mT).flatten(-2), bias], dim=-1)
+        return content * (has_row & has_column)[..., None]
 
-    def by_place(self, owner: int) -> tuple[Tensor, ...]:
-        """View the factors of an owner by kind of side and patch, or by layer and patch."""
+    def of(self, owner: int) -> tuple[Tensor, ...]:
+        """View the factors of an owner: by patch for each kind of side, or by layer."""
         return (
-            self.rows[owner].unflatten(0, (KINDS, -1)),
-            self.columns[owner].unflatten(0, (KINDS, -1)),
-            self.cores[owner],
-            self.biases[owner].unflatten(0, (-1, self.grid.rows)),
+            *self.row_sides.of(owner, self.rows.data),
+            *self.column_sides.of(owner, self.columns.data),
+            self.cores.data[owner],
+            self.biases.data[owner],
         )
 
     @torch.no_grad()
-    def fit(self, owner: int, layers: Tensor, outer_rows: Tensor, outer_columns: Tensor) -> None:
+    def fit(self, owner: int, layers: Tensor, last: Tensor, first: Tensor) -> None:
         """Take the best factors of an owner's layers whose sides of one kind have one basis.
 
         Source: the truncated higher-order SVD (De Lathauwer et al. 2000), side by side.
 
         Args:
             owner: Its index.
-            layers: ``(L, R, columns, C)``, the content of each place.
-            outer_rows: ``(L,)`` bool, whether its output side is the action.
-            outer_columns: ``(L,)`` bool, whether its input side is the observation.
+            layers: ``(L, rows, columns, C)``, the content of each place.
+            last: ``(L,)`` bool, whether its output side is the action.
+            first: ``(L,)`` bool, whether its input side is the observation.
         """
         p = self.patch_size
         weights, biases = layers[..., : p * p], layers[..., p * p :]
         matrices = rearrange(weights, "l r c (p q) -> l (r p) (c q)", p=p)
-        left = _bases(matrices, outer_rows, self.rank)
-        right = _bases(matrices.mT, outer_columns, self.rank)
-        u, v = left[outer_rows.long()], right[outer_columns.long()]
+        left, right = _bases(matrices, last, self.rank), _bases(matrices.mT, first, self.rank)
+        u, v = left[last.long()], right[first.long()]
         self.cores[owner] = (u.mT @ matrices @ v).flatten(1)
-        self.rows[owner] = rearrange(left, "n (r p) k -> (n r) (p k)", p=p)
-        self.columns[owner] = rearrange(right, "n (c p) k -> (n c) (p k)", p=p)
+        for sides, table, bases in (
+            (self.row_sides, self.rows, left),
+            (self.column_sides, self.columns, right),
+        ):
+            patches = rearrange(bases, "n (c p) k -> n c (p k)", p=p)
+            for mine, found in zip(sides.of(owner, table.data), patches, strict=True):
+                mine.copy_(found[: len(mine)])
         # The bias patch of a place is that of its row; all columns but the first have none.
-        self.biases[owner] = rearrange(biases[:, :, 0], "l r p -> (l r) p")
+        self.biases[owner] = biases[:, :, 0]
 
 
 class FactoredPatches(nn.Module):
@@ -105,47 +115,46 @@ class FactoredPatches(nn.Module):
 
     Args:
         grid: The places.
-        num_tasks: That are told apart.
-        num_branches: Of all tasks.
+        of_tasks: The patches of the sides of each task.
+        of_branches: Those of each branch, counted over all tasks.
         patch_size: Side of a patch.
         rank: Of a layer, and of what a branch has beside it.
     """
 
     def __init__(
-        self, grid: PlaceGrid, num_tasks: int, num_branches: int, patch_size: int, rank: int
+        self,
+        grid: PlaceGrid,
+        of_tasks: TableSides,
+        of_branches: TableSides,
+        patch_size: int,
+        rank: int,
     ) -> None:
         super().__init__()
-        self.grid, self.num_branches = grid, num_branches
+        self.grid, self.num_branches = grid, len(of_branches.rows.counts)
         self.content_size = patch_size * (patch_size + 1)
-        self.tasks = LayerFactors(num_tasks, grid.num_layers, grid, patch_size, rank)
-        if num_branches:
-            self.branches = LayerFactors(num_branches, grid.depth + 1, grid, patch_size, rank)
+        self.tasks = LayerFactors(grid.num_layers, of_tasks, grid, patch_size, rank)
+        if self.num_branches:
+            self.branches = LayerFactors(grid.depth + 1, of_branches, grid, patch_size, rank)
 
     def forward(self, batch: TokenBatch) -> Tensor:
         """Return the content ``(B, S, C)`` that is typical of the places of a batch, in float32."""
-        places = find_places(batch, self.grid)
-        row, column = (torch.where(places.inside, side, 0) for side in batch.cell.unbind(-1))
-        last = batch.layer.amax(dim=1, keepdim=True)
-        row = row + (batch.layer == last) * self.grid.rows
-        column = column + (batch.layer == 0) * self.grid.columns
-        per_layer = self.grid.rows * self.grid.columns
+        places, per_layer = find_places(batch, self.grid), self.grid.rows * self.grid.columns
+        sides = batch.layer == batch.layer.amax(dim=1, keepdim=True), batch.layer == 0
         own, shared = (
-            Sides(found // per_layer, row, column) for found in (places.own, places.shared)
+            LayerPlace(found // per_layer, batch.cell, *sides)
+            for found in (places.own, places.shared)
         )
         with torch.autocast(batch.content.device.type, enabled=False):
             typical = self.tasks(batch.task, own)
             if self.num_branches:
-                for branch, share in zip(batch.branch.T, batch.share.T, strict=True):
-                    said = share * (branch >= 0)  # else UNKNOWN_BRANCH: of the mean branch
-                    beside = self.branches(branch.clamp(min=0), shared)
-                    typical = typical + beside * said[:, None, None]
+                typical = add_branches(typical, batch, lambda branch: self.branches(branch, shared))
         return typical * (batch.mask & places.inside[..., None])
 
     def fit(
         self, networks: Sequence[NetworkTokens], tasks: Sequence[int], branches: Sequence[int]
     ) -> None:
         """Fit tables as ``TypicalPatches`` does, and take their factors."""
-        num_tasks = len(self.tasks.rows)
+        num_tasks = len(self.tasks.cores)
         whole = TypicalPatches(self.grid, num_tasks, self.num_branches, self.content_size)
         whole.fit(networks, tasks, branches)
         depths = range(1, self.grid.depth + 1)
@@ -157,17 +166,6 @@ class FactoredPatches(nn.Module):
             shared = torch.arange(self.grid.depth + 1)  # output layers first
             for branch, layers in enumerate(whole.by_branch()):
                 self.branches.fit(branch, layers, shared == 0, shared == 1)
-
-
-def look_up(table: Tensor, owner: Tensor, index: Tensor) -> Tensor:
-    """Return rows ``(B, S, E)`` of a table ``(owners, rows, E)``.
-
-    Args:
-        table: Of all owners.
-        owner: Of each network ``(B,)``.
-        index: Of each token ``(B, S)``.
-    """
-    return F.embedding(index + owner[:, None] * table.shape[1], table.flatten(0, 1))
 
 
 def _bases(matrices: Tensor, outer: Tensor, rank: int) -> Tensor:

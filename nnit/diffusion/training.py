@@ -164,14 +164,15 @@ class WeighedBatch(NamedTuple):
 
 
 def batch_order(
-    lengths: np.ndarray, settings: DiffusionTrainingSettings, start: int
+    lengths: np.ndarray, tasks: np.ndarray, settings: DiffusionTrainingSettings, start: int
 ) -> Iterator[WeighedBatch]:
     """Yield the networks of each step from ``start`` on, the same however often it is resumed."""
     epoch, position = 0, 0
     while True:
-        batches = epoch_batches(lengths, settings.tokens_per_batch, settings.seed, epoch)
+        batches = epoch_batches(lengths, settings.tokens_per_batch, settings.seed, epoch, tasks)
+        total = sum(map(len, batches))
         for members in batches[max(0, start - position) :]:
-            yield WeighedBatch(members, len(members) * len(batches) / len(lengths))
+            yield WeighedBatch(members, len(members) * len(batches) / total)
         position, epoch = position + len(batches), epoch + 1
 
 
@@ -207,7 +208,7 @@ def train_diffusion(
     """
     tasks = tasks or [0] * len(networks)
     lengths = np.array([network.layout.num_tokens for network in networks])
-    order = batch_order(lengths, settings, start)
+    order = batch_order(lengths, np.array(tasks), settings, start)
     device_type = torch.device(device).type
     for step in range(start, settings.steps):
         generator = torch_generator(settings.seed, "noise", step)

@@ -21,6 +21,7 @@ from nnit.diffusion.batch import TokenBatch
 from nnit.diffusion.codes import UnitCodes
 from nnit.diffusion.factors import FactoredPatches
 from nnit.diffusion.path import visible_share
+from nnit.diffusion.sides import OuterSides, TableSides, even_sides, own_sides
 from nnit.diffusion.typical import PlaceGrid, TypicalPatches
 from nnit.mlp import MAX_WIDTH
 from nnit.tokens.sequence import NUM_FEATURES
@@ -35,6 +36,7 @@ LATER_FIELDS = (
     "places",
     "rank",
     "typical_rank",
+    "outer",
 )  # of a configuration; the first ones had none
 MAX_RANK = 256  # of the codes of units, and of what is typical of a layer
 
@@ -58,6 +60,7 @@ class TransformerConfig:
     places: PlaceGrid | None = None  # with a typical content; None: there is none
     rank: int = 0  # numbers of the code of a unit, where there are places; 0: units have none
     typical_rank: int = 0  # of what is typical of a layer, where there are places; 0: all of it
+    outer: tuple[OuterSides, ...] = ()  # of tasks, then of branches; none: as many as places
 
     def __post_init__(self) -> None:
         counts = (self.num_branches + 1, self.num_tasks + 1)
@@ -79,6 +82,11 @@ class TransformerConfig:
             raise ValueError(
                 f"ranks must be within 0 to {MAX_RANK}, and 0 without places, got {self}"
             )
+        object.__setattr__(self, "outer", tuple(OuterSides(*one) for one in self.outer))
+        if len(self.outer) not in (0, max(1, self.num_tasks) + self.num_branches) or not all(
+            1 <= size <= MAX_WIDTH for one in self.outer for size in one
+        ):
+            raise ValueError(f"outer sides must be 1 to {MAX_WIDTH} of each owner, got {self}")
         if not all(1 <= value <= MAX_WIDTH for value in (*self.arch_depths, *self.arch_widths)):
             raise ValueError(f"depths and widths must be within 1 to {MAX_WIDTH}")
         if self.width % self.heads:
@@ -196,17 +204,9 @@ class DiffusionTransformer(nn.Module):
         )
         self.content_in = nn.Linear(config.content_size, width)
         if config.places is not None:
-            num_tasks = max(1, config.num_tasks)
             self.typical = build_typical(config)
             if config.rank:
-                self.codes = UnitCodes(
-                    config.places,
-                    num_tasks,
-                    config.num_branches,
-                    config.patch_size,
-                    config.rank,
-                    width,
-                )
+                self.codes = UnitCodes(*sides_of(config), config.patch_size, config.rank, width)
         self.condition = nn.Sequential(
             nn.Linear(2 * TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
         )
@@ -296,13 +296,26 @@ class DiffusionTransformer(nn.Module):
         return modulate(x, shift, scale)
 
 
+def sides_of(config: TransformerConfig) -> tuple[TableSides, TableSides]:
+    """Return the patches of the sides of tasks, and of branches."""
+    assert config.places is not None
+    num_tasks = max(1, config.num_tasks)
+    if config.outer:
+        hidden = -(-max(config.arch_widths) // config.patch_size)
+        owners = config.outer[:num_tasks], config.outer[num_tasks:]
+        return own_sides(hidden, owners[0]), own_sides(hidden, owners[1])
+    _, *cells = config.places
+    return even_sides(num_tasks, *cells), even_sides(config.num_branches, *cells)
+
+
 def build_typical(config: TransformerConfig) -> TypicalPatches | FactoredPatches:
     """Return what keeps the typical content of places, with nothing in it yet."""
     assert config.places is not None
-    counts = config.places, max(1, config.num_tasks), config.num_branches
     if config.typical_rank:
-        return FactoredPatches(*counts, config.patch_size, config.typical_rank)
-    return TypicalPatches(*counts, config.content_size)
+        sides = sides_of(config)
+        return FactoredPatches(config.places, *sides, config.patch_size, config.typical_rank)
+    num_tasks = max(1, config.num_tasks)
+    return TypicalPatches(config.places, num_tasks, config.num_branches, config.content_size)
 
 
 def build_transformer(config: TransformerConfig, seed: int) -> DiffusionTransformer:

@@ -6,7 +6,7 @@ most of the difference between branches, in networks of all depths alike. A tran
 predicts what a network has beside both need not learn tables first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -109,8 +109,13 @@ class TypicalPatches(nn.Module):
         places = find_places(batch, self.grid)
         typical = F.embedding(places.own + batch.task[:, None] * self.grid.num_places, self.table)
         if self.num_branches:
-            branches = self.branches.unflatten(0, (self.num_branches, -1))
-            typical = add_branches(typical, batch, places.shared, branches)
+            typical = add_branches(
+                typical,
+                batch,
+                lambda branch: F.embedding(
+                    places.shared + branch[:, None] * self.grid.num_shared, self.branches
+                ),
+            )
         return typical * (batch.mask & places.inside[..., None])
 
     def by_place(self) -> Tensor:
@@ -154,21 +159,18 @@ class TypicalPatches(nn.Module):
             )
 
 
-def add_branches(found: Tensor, batch: TokenBatch, place: Tensor, branches: Tensor) -> Tensor:
+def add_branches(found: Tensor, batch: TokenBatch, beside: Callable[[Tensor], Tensor]) -> Tensor:
     """Add to what is found of tokens what the branches of their networks have beside it.
 
     Args:
         found: ``(B, S, E)``.
         batch: Says which branches each network is like, and how much.
-        place: Of each token ``(B, S)``.
-        branches: What each branch has at each place ``(branches, places, E)``.
+        beside: From a branch of each network ``(B,)`` to what it has at each token ``(B, S, E)``.
     """
-    places, table = branches.shape[1], branches.flatten(0, 1)
     # One by one: all together they would take several times the memory of what is found.
     for branch, share in zip(batch.branch.T, batch.share.T, strict=True):
         said = share * (branch >= 0)  # else UNKNOWN_BRANCH: of the mean branch
-        row = place + branch.clamp(min=0)[:, None] * places
-        found = found + F.embedding(row, table) * said[:, None, None]
+        found = found + beside(branch.clamp(min=0)) * said[:, None, None]
     return found
 
 

@@ -41,7 +41,7 @@ def test_collate_keeps_the_networks_and_masks_the_rest(networks):
 @given(lengths_of_networks, st.integers(1, 400), st.integers(0, 3))
 def test_an_epoch_has_every_network_once_within_the_budget(lengths, tokens_per_batch, epoch):
     """Padded tokens of a batch stay within the budget, unless one network alone exceeds it."""
-    batches = epoch_batches(lengths, tokens_per_batch, seed=0, epoch=epoch)
+    batches = epoch_batches(lengths, tokens_per_batch, 0, epoch, np.zeros(len(lengths)))
     assert sorted(k for batch in batches for k in batch) == list(range(len(lengths)))
     for batch in batches:
         padded = padded_length(int(lengths[batch].max()))
@@ -51,7 +51,7 @@ def test_an_epoch_has_every_network_once_within_the_budget(lengths, tokens_per_b
 def test_batches_have_few_shapes():
     """Almost all batches are full ones of a single padded length."""
     lengths = np.random.default_rng(0).integers(10, 300, size=800)
-    batches = epoch_batches(lengths, 3000, seed=0, epoch=0)
+    batches = epoch_batches(lengths, 3000, 0, 0, np.zeros(len(lengths)))
     padded = [{padded_length(int(length)) for length in lengths[batch]} for batch in batches]
     assert sum(len(shapes) > 1 for shapes in padded) <= len(np.unique(-(-lengths // LENGTH_STEP)))
     assert np.mean([len(shapes) == 1 for shapes in padded]) > 0.8
@@ -62,8 +62,23 @@ def test_order_depends_on_seed_and_epoch_alone():
     lengths = np.random.default_rng(0).integers(10, 300, size=60)
 
     def order(seed, epoch):
-        return [batch.tolist() for batch in epoch_batches(lengths, 1000, seed, epoch)]
+        tasks = np.arange(60) % 7  # of 9 networks, or 8
+        return [batch.tolist() for batch in epoch_batches(lengths, 1000, seed, epoch, tasks)]
 
     assert order(0, 0) == order(0, 0)
     assert order(0, 0) != order(0, 1)
     assert order(0, 0) != order(1, 0)
+
+
+@relaxed
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=5))
+def test_tasks_weigh_the_same(sizes):
+    """Networks of a smaller zoo come more often, all of them about as often as each other."""
+    tasks = np.repeat(np.arange(len(sizes)), sizes)
+    lengths = np.arange(len(tasks)) % 90 + 1
+    batches = epoch_batches(lengths, 300, 0, 0, tasks)
+    times = np.bincount(np.concatenate(batches), minlength=len(tasks))
+    for task, size in enumerate(sizes):
+        mine = times[tasks == task]
+        assert mine.sum() == max(sizes)
+        assert set(mine) <= {max(sizes) // size, -(-max(sizes) // size)}

@@ -9,6 +9,7 @@ from learning_examples import DEPTHS, INTERFACE, WIDTHS, stirred
 from nnit.diffusion.batch import collate
 from nnit.diffusion.codes import UnitCodes
 from nnit.diffusion.predicted import layers_of
+from nnit.diffusion.sides import even_sides
 from nnit.diffusion.transformer import TransformerConfig, build_transformer
 from nnit.diffusion.typical import PlaceGrid
 
@@ -20,7 +21,8 @@ CONFIG = TransformerConfig(4, DEPTHS, WIDTHS, width=16, depth=1, heads=2, places
 def codes_of(num_tasks=1, num_branches=2, grid=GRID):
     """Return codes with no zeros among them."""
     torch.manual_seed(0)
-    return stirred(UnitCodes(grid, num_tasks, num_branches, PATCH, RANK, WIDTH))
+    sides = (even_sides(owners, *grid[1:]) for owners in (num_tasks, num_branches))
+    return stirred(UnitCodes(*sides, PATCH, RANK, WIDTH))
 
 
 def said(batch):

@@ -49,7 +49,13 @@ def predict(model, networks, place, branch):
 @pytest.mark.parametrize("branch", [0, 1, UNKNOWN_BRANCH])
 @pytest.mark.parametrize(
     ("places", "ranks"),
-    [(None, {}), (GRID, {}), (GRID, {"rank": 3}), (GRID, {"rank": 3, "typical_rank": 2})],
+    [
+        (None, {}),
+        (GRID, {}),
+        (GRID, {"rank": 3}),
+        (GRID, {"rank": 3, "typical_rank": 2}),
+        (GRID, {"rank": 3, "typical_rank": 2, "outer": True}),
+    ],
 )
 def test_what_a_task_was_is_kept_exactly(networks, branch, places, ranks):
     """From one task to two, and on to three in another order: the same predictions to the bit.
@@ -57,15 +63,22 @@ def test_what_a_task_was_is_kept_exactly(networks, branch, places, ranks):
     Also where the others have larger networks, so that there are more places.
     """
     more = places and PlaceGrid(5, 7, 8)
-    one = stirred(build_transformer(replace(ONE, places=places, **ranks), 1))
-    two = stirred(build_transformer(replace(TWO, places=more, **ranks), 2))
+    ranks, a, b, c = {**ranks}, (1, 2), (1, 3), (1, 1)
+    own = ranks.pop("outer", False)  # sides of each task, of its branches too
+
+    def made(config, grid, seed, outer):
+        config = replace(config, places=grid, outer=outer if own else (), **ranks)
+        return stirred(build_transformer(config, seed))
+
+    one = made(ONE, places, 1, (a, a, a))
+    two = made(TWO, more, 2, (a, b, a, a, b, b, b))
     (alone,) = places_of_tasks([2])
     go_on_from(one, two, [KnownTask(alone, FIRST)])
     expected = predict(one, networks, alone, branch)
     assert all(map(torch.equal, predict(two, networks, FIRST, branch), expected))
 
     two = stirred(two)
-    three = stirred(build_transformer(replace(THREE, places=more, **ranks), 3))
+    three = made(THREE, more, 3, (b, c, a, *[b] * 3, *[c] * 4, *[a] * 2))
     new = places_of_tasks([3, 4, 2])
     go_on_from(two, three, [KnownTask(FIRST, new[2]), KnownTask(SECOND, new[0])])
     for old, now in ((FIRST, new[2]), (SECOND, new[0])):

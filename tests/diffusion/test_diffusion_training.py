@@ -158,11 +158,11 @@ def test_late_on_the_path_most_networks_are_what_is_predicted_of_them(networks):
 @pytest.mark.parametrize("start", [0, 1, 3, 4, 5, 11])
 def test_order_resumed_at_any_step_is_the_same_order(start):
     """Also where the step is the first, the last or in the middle of an epoch."""
-    lengths = np.random.default_rng(0).integers(10, 90, size=12)
-    expected = list(islice(batch_order(lengths, SETTINGS, 0), 15))
-    epoch = len(epoch_batches(lengths, SETTINGS.tokens_per_batch, SETTINGS.seed, 0))
+    lengths, tasks = np.random.default_rng(0).integers(10, 90, size=12), np.arange(12) % 3
+    expected = list(islice(batch_order(lengths, tasks, SETTINGS, 0), 15))
+    epoch = len(epoch_batches(lengths, SETTINGS.tokens_per_batch, SETTINGS.seed, 0, tasks))
     assert epoch < 11
-    resumed = list(islice(batch_order(lengths, SETTINGS, start), 15 - start))
+    resumed = list(islice(batch_order(lengths, tasks, SETTINGS, start), 15 - start))
     for ours, theirs in zip(resumed, expected[start:], strict=True):
         np.testing.assert_array_equal(ours.members, theirs.members)
         assert ours.weight == theirs.weight
@@ -172,7 +172,9 @@ def test_every_network_weighs_the_same_in_an_epoch(networks, monkeypatch):
     """Alone off by one all over, at one time, it adds as much to the epoch's losses as another."""
     monkeypatch.setattr("nnit.diffusion.training.sample_times", lambda num, _: torch.zeros(num))
     lengths = np.array([network.layout.num_tokens for network in networks])
-    batches = epoch_batches(lengths, SETTINGS.tokens_per_batch, SETTINGS.seed, 0)
+    batches = epoch_batches(
+        lengths, SETTINGS.tokens_per_batch, SETTINGS.seed, 0, np.zeros(len(networks))
+    )
     assert len({len(batch) for batch in batches}) > 1
     settings = replace(SETTINGS, steps=len(batches), learning_rate=0.0)  # it predicts zero
     added = []
