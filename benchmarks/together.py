@@ -3,9 +3,11 @@
     python -m benchmarks.together PullCube-v1 PokeCube-v1 digits --add PlaceSphere-v1
 
 The zoos are those of ``python -m benchmarks.tasks TASK``, which has to run before. The common
-generator is trained on the tasks together, then goes on with those that are added, and is asked for
-the same shapes as the task's own before and after, which run in the same episodes: what it knew
-before, and whether it has forgotten it. Writes ``results/tasks/together.json``.
+generator is trained on the tasks together, then goes on with the zoos of those that are added
+alone, as somebody does who has the generator and nothing else. It is asked for the same shapes as
+the task's own before and after, which run in the same episodes: what it knew before, and whether it
+has forgotten it. Shapes that a zoo of another task has are left out. Writes
+``results/tasks/together.json``.
 """
 
 import argparse
@@ -27,6 +29,8 @@ from benchmarks.tasks import (
     success_of,
 )
 from nnit.artifacts.rollouts import read_rollouts
+from nnit.artifacts.tokens import read_tokens
+from nnit.mlp import Architecture
 from stages.params import Params
 from stages.params_file import load_params
 
@@ -65,16 +69,24 @@ def folders(tasks: tuple[str, ...], kind: str) -> list[str]:
 
 
 def training(
-    tasks: tuple[str, ...], steps: int, suffix: str, params: Params
+    tasks: tuple[str, ...], steps: int, suffix: str, known: tuple[str, ...], params: Params
 ) -> dict[str, list[str]]:
-    """Return the commands that train a generator on tasks and ask it for networks of each."""
+    """Return the commands that train a generator on tasks and ask it for networks of each.
+
+    Args:
+        tasks: Whose zoos it is trained on.
+        steps: Of the training.
+        suffix: Of the names of artifacts.
+        known: Further tasks that it is asked for, which it knows already.
+        params: The profile.
+    """
     tokens, generator = str(FOLDER / f"tokens{suffix}"), str(FOLDER / f"generator{suffix}")
     demos = [word for one in folders(tasks, "demos") for word in ("--demos", one)]
     parts = {
         f"tokens{suffix}": ["tokenize", *folders(tasks, "zoo")],
         f"generator{suffix}": ["diffuse-train", tokens, *demos, "--steps", str(steps), "--resume"],
     }
-    for task in tasks:
+    for task in (*known, *tasks):
         name = f"{file_name(task)}/samples{suffix}"
         asked = ["--samples", SAMPLES, *shapes_of(task, params)]
         parts[name] = ["sample", "--model", generator, "--task", task, *asked]
@@ -85,17 +97,28 @@ def training(
 
 def commands(recipe: Recipe, params: Params) -> dict[str, list[str]]:
     """Return the command that makes each artifact, in order."""
-    parts = training(recipe.tasks, recipe.steps, "", params)
+    parts = training(recipe.tasks, recipe.steps, "", (), params)
     if recipe.added:
-        everything = (*recipe.tasks, *recipe.added)
-        further = training(everything, recipe.added_steps, ADDED, params)
+        further = training(recipe.added, recipe.added_steps, ADDED, recipe.tasks, params)
         further[f"generator{ADDED}"] += ["--from", str(FOLDER / "generator")]
         parts |= further
     return parts
 
 
-def compare(task: str, recipe: Recipe) -> dict[str, Any]:
+def trained_shapes(recipe: Recipe) -> set[Architecture]:
+    """Return the shapes of all networks of the zoos."""
+    suffixes = ["", ADDED] if recipe.added else [""]
+    found = [read_tokens(FOLDER / f"tokens{suffix}")[0] for suffix in suffixes]
+    return {dims for tokens in found for dims in tokens.architectures}
+
+
+def compare(task: str, recipe: Recipe, trained: set[Architecture]) -> dict[str, Any]:
     """Hold the common generator against the task's own, and against itself with further tasks.
+
+    Args:
+        task: Which one.
+        recipe: Of the common generator.
+        trained: Shapes to leave out.
 
     Raises:
         ValueError: they were run in different episodes.
@@ -107,7 +130,10 @@ def compare(task: str, recipe: Recipe) -> dict[str, Any]:
         **({"before": folder / "rollouts"} if recipe.added and task in recipe.tasks else {}),
         "together": folder / f"rollouts{last}",
     }
-    evaluations = {name: list(read_rollouts(path)[0].evaluations) for name, path in paths.items()}
+    evaluations = {
+        name: [e for e in read_rollouts(path)[0].evaluations if e.hidden_dims not in trained]
+        for name, path in paths.items()
+    }
     refuse_different_episodes(evaluations.values())
     clones = [one for one in evaluations.pop("baselines") if one.source == "cloned"]
     found = {name: success_of(group) for name, group in evaluations.items()}
@@ -155,7 +181,8 @@ def main() -> None:
     for task in (*recipe.tasks, *recipe.added):
         (FOLDER / file_name(task)).mkdir(parents=True, exist_ok=True)
     seconds = run_missing(commands(recipe, params), FOLDER, arguments.profile)
-    tasks = {task: compare(task, recipe) for task in (*recipe.tasks, *recipe.added)}
+    trained = trained_shapes(recipe)
+    tasks = {task: compare(task, recipe, trained) for task in (*recipe.tasks, *recipe.added)}
     for task, one in tasks.items():
         print(f"{task}: {one['of_alone']:.3f} of its own generator", flush=True)
     last = FOLDER / f"generator{ADDED if recipe.added else ''}"

@@ -5,6 +5,8 @@ The terminal room has an implementation with a bar and an ETA; ``silent`` is for
 
 from typing import Protocol
 
+from nnit.errors import InterruptedRunError
+
 
 class Progress(Protocol):
     """What long-running code reports to."""
@@ -48,3 +50,17 @@ class SilentProgress:
 
 
 silent = SilentProgress()
+
+
+def raise_if_stopped(progress: Progress, line: str) -> None:
+    """Stop work that the caller asked to stop.
+
+    Args:
+        progress: Knows whether it did.
+        line: What was done, for the user.
+
+    Raises:
+        InterruptedRunError: it did.
+    """
+    if signal_number := progress.stop_signal():
+        raise InterruptedRunError(signal_number, line)

@@ -19,8 +19,7 @@ from nnit.artifacts.state import State, clear_state
 from nnit.artifacts.tokens import read_tokens
 from nnit.cloning import cloning_data
 from nnit.demos import Demos
-from nnit.diffusion.architecture import values_of
-from nnit.diffusion.continuation import KnownTask, different_sizes, go_on_from
+from nnit.diffusion.continuation import go_on_from
 from nnit.diffusion.ema import Ema
 from nnit.diffusion.predicted import PredictedCloning
 from nnit.diffusion.sides import OuterSides
@@ -34,15 +33,15 @@ from nnit.diffusion.transformer import (
     DiffusionTransformer,
     TransformerConfig,
     build_transformer,
-    places_of_tasks,
 )
-from nnit.diffusion.typical import grid_of
+from nnit.diffusion.typical import PlaceGrid, grid_of
 from nnit.errors import UsageError
-from nnit.generators.trained import TrainedGenerator, read_generator, tasks_attributes
+from nnit.generators.trained import read_generator, tasks_attributes
 from nnit.mlp import ACTION
 from nnit.progress import Progress, silent
 from nnit.seeding import derive_seed
 from nnit.tokens.patches import patch_grid
+from nnit.tokens.sequence import NetworkTokens
 from nnit.tokens.token_set import TokenSet
 from nnit.training import (
     build_optimizer,
@@ -53,13 +52,14 @@ from nnit.training import (
 )
 from stages.checkpoints import Run, find_state, follow, run_key
 from stages.curves import write_curve
+from stages.going_on import Course, Parent, course_of, further_course, known_tasks, sizes_of
 from stages.lineage import (
     refuse_leak,
     refuse_trained_on_held_out,
     require_same_task,
     trained_on,
 )
-from stages.params import Params, RunOptions
+from stages.params import DiffuseTrainParams, Params, RunOptions
 
 EMA_PREFIX = "ema/"
 CLONING = {"cloning_share", "cloning_batch_size"}  # parameters that count where there are --demos
@@ -106,8 +106,8 @@ def run(
     the noise: see ``nnit.diffusion.predicted``.
 
     Given a generator to go on from, training begins with what that has learnt; see ``go_on_from``.
-    Optimiser and schedule begin anew. What it knows of a task is kept only by training on that
-    task too.
+    Optimiser and schedule begin anew. Of a task that the tokens lack it rehearses networks of its
+    own.
 
     Raises:
         LeakError: a training network has a held-out architecture, or one may have been trained on
@@ -130,42 +130,38 @@ def run(
     undecided = {"checkpoint_every"} | (set() if digests else CLONING)
     decides = section.model_dump(mode="json", exclude=undecided)
     parents = {"tokens": parent.digest, **digests}
-    old = None if inputs.parent is None else read_generator(inputs.parent)
-    if old is not None:
-        assert inputs.parent is not None
+    section, undecided = (
+        params.diffuse_train,
+        {"checkpoint_every"} | (set() if digests else CLONING),
+    )
+    old = None
+    if inputs.parent is None:
+        undecided.add("rehearsal")
+    else:
+        old = Parent(inputs.parent, read_generator(inputs.parent))
         refuse_trained_on_held_out(
-            inputs.parent, old.params, params.architectures, "nnit diffuse-train"
+            inputs.parent, old.trained.params, params.architectures, "nnit diffuse-train"
         )
-        parents["generator"] = old.digest
-        trainable.append(old.params["architectures"])
+        section = sizes_of(section, old, tokens)
+        parents["generator"] = old.trained.digest
+        trainable += [
+            old.trained.params["architectures"],
+            params.architectures.model_dump(mode="json"),
+        ]
+    decides = section.model_dump(mode="json", exclude=undecided)
     key = run_key("diffuse-train", decides, options.seed, parents)
     run_ = Run(outputs.generator, key, options)
     state = find_state(run_)
 
     prepare_torch()
     seed = derive_seed(options.seed, "diffuse-train")
-    num_tasks = len(tokens.interfaces)
+    course = course_of(tokens)
+    if old is not None:
+        course = further_course(course, old, inputs.tokens, params, seed, options.device, progress)
+    tokens = course.tokens
     networks = [network_tokens(tokens, k) for k in range(len(tokens))]
     tasks = tokens.tasks.tolist()
-    places = grid_of(networks) if old is None or old.model.config.places else None
-    config = TransformerConfig(
-        tokens.patch_size,
-        *values_of(tokens.architectures),
-        section.width,
-        section.depth,
-        section.heads,
-        num_branches=sum(tokens.num_branches(task) for task in range(num_tasks)),
-        num_tasks=num_tasks if num_tasks > 1 else 0,
-        places=places,
-        rank=section.rank if places else 0,
-        typical_rank=section.typical_rank if places else 0,
-        outer=outer_sides(tokens) if places and section.typical_rank else (),
-    )
-    model = build_transformer(config, derive_seed(seed, "initial"))
-    if config.places is not None:
-        model.typical.fit(networks, tasks, branch_rows(tokens))
-    if old is not None:
-        begin_from(old, model, tokens, inputs, progress)
+    model = begin(course, networks, section, old, seed)
     model.to(options.device)
     optimizer, ema = build_optimizer(model, 0.0), Ema(model, section.ema_decay)
     if state is not None:
@@ -187,6 +183,7 @@ def run(
             autocast=use_bfloat16(section.precision, options.device),
         ),
         tasks=tasks,
+        groups=course.groups,
         cloning=held_to(demos, tokens, params, options.device),
         device=options.device,
         start=start,
@@ -205,12 +202,12 @@ def run(
     attributes = {
         "loss_curve": curve,
         "patch_size": tokens.patch_size,
-        **tasks_attributes(tokens),
+        **tasks_attributes(tokens, course.values),
     }
     write_model(
         outputs.generator,
         "generator",
-        config.as_dict(),
+        model.config.as_dict(),
         ema.arrays(),
         tokens.interfaces,
         attributes,
@@ -226,6 +223,51 @@ def run(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         networks=len(tokens),
     )
+
+
+def begin(
+    course: Course,
+    networks: list[NetworkTokens],
+    section: DiffuseTrainParams,
+    old: Parent | None,
+    seed: int,
+) -> DiffusionTransformer:
+    """Return the transformer that training begins with.
+
+    Args:
+        course: What it is for.
+        networks: Its networks.
+        section: Its sizes.
+        old: What it goes on from.
+        seed: Of the training.
+    """
+    tokens = course.tokens
+    num_tasks = len(tokens.interfaces)
+    places = None
+    if old is None or old.trained.model.config.places:
+        places = grid_of(networks)
+        if course.places is not None:
+            places = PlaceGrid(*map(max, places, course.places))
+    config = TransformerConfig(
+        tokens.patch_size,
+        tuple(sorted({depth for one in course.values for depth in one.depths})),
+        tuple(sorted({width for one in course.values for width in one.widths})),
+        section.width,
+        section.depth,
+        section.heads,
+        num_branches=sum(map(tokens.num_branches, range(num_tasks))),
+        num_tasks=num_tasks if num_tasks > 1 else 0,
+        places=places,
+        rank=section.rank if places else 0,
+        typical_rank=section.typical_rank if places else 0,
+        outer=outer_sides(tokens) if places and section.typical_rank else (),
+    )
+    model = build_transformer(config, derive_seed(seed, "initial"))
+    if places:
+        model.typical.fit(networks, tokens.tasks.tolist(), branch_rows(tokens))
+    if old is not None:
+        go_on_from(old.trained.model, model, known_tasks(old, course))
+    return model
 
 
 def outer_sides(tokens: TokenSet) -> tuple[OuterSides, ...]:
@@ -291,6 +333,7 @@ def held_to(
     if not any(demos):
         return None
     data = [one and cloning_data(one, device) for one in demos]
+    data += [None] * (len(tokens.interfaces) - len(data))  # of what is rehearsed there are none
     return PredictedCloning(
         tuple(data[task] for task in tokens.tasks),
         tuple(tokens.spec(k) for k in range(len(tokens))),
@@ -298,42 +341,6 @@ def held_to(
         params.diffuse_train.cloning_share,
         params.diffuse_train.cloning_batch_size,
     )
-
-
-def begin_from(
-    old: TrainedGenerator,
-    model: DiffusionTransformer,
-    tokens: TokenSet,
-    inputs: Inputs,
-    progress: Progress,
-) -> None:
-    """Give a fresh model what another generator has learnt, and say what it will forget.
-
-    Raises:
-        UsageError: the two have different sizes.
-        WrongKindError: a task of both has two interfaces.
-    """
-    assert inputs.parent is not None
-    theirs, ours = old.model.config, model.config
-    if names := different_sizes(theirs, ours):
-        found = ", ".join(f"{name} {getattr(theirs, name)}" for name in names)
-        wanted = ", ".join(f"{name} {getattr(ours, name)}" for name in names)
-        raise UsageError(f"--from {inputs.parent}: has {found}, expected {wanted}")
-    places = places_of_tasks([tokens.num_branches(k) for k in range(len(tokens.interfaces))])
-    new = {one.task: (one, place) for one, place in zip(tokens.interfaces, places, strict=True)}
-    known = []
-    for task in old.tasks:
-        name = task.interface.task
-        if name not in new:
-            progress.note(
-                f"diffuse-train: {inputs.tokens} has no networks of {name}; what {inputs.parent} "
-                "knows of it will be forgotten"
-            )
-            continue
-        interface, place = new[name]
-        require_same_task(inputs.parent, task.interface, inputs.tokens, interface)
-        known.append(KnownTask(task.place, place))
-    go_on_from(old.model, model, known)
 
 
 def restore(

@@ -15,9 +15,9 @@ from nnit.errors import UsageError, shorten
 from nnit.flat.layout import has_room
 from nnit.flat.model import FlatConfig
 from nnit.flat.sampler import sample_flat
-from nnit.generators.generation import raise_if_stopped, require_room_for_all
+from nnit.generators.generation import require_room_for_all
 from nnit.mlp import Architecture, format_architecture
-from nnit.progress import Progress, silent
+from nnit.progress import Progress, raise_if_stopped, silent
 from nnit.seeding import torch_generator
 from nnit.training import prepare_torch
 from stages.flat import load_flat
@@ -95,7 +95,7 @@ def run(
     progress.start("flat-sample", len(specs))
     samples, started = [], time.perf_counter()
     for k, spec in specs:
-        raise_if_stopped(progress)
+        raise_if_stopped(progress, "flat-sample: stopped; nothing was written")
         noise = torch_generator(options.seed, "flat", format_architecture(spec.hidden_dims), k)
         network = sample_flat(
             generator.model,

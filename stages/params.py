@@ -316,6 +316,10 @@ class DiffuseTrainParams(Section):
     cloning_batch_size: Count = Field(
         default=256, description="transitions for each predicted network, given --demos"
     )
+    rehearsal: Index = Field(
+        default=100,
+        description="networks of each task that only --from knows, of its own; 0: it forgets them",
+    )
     checkpoint_every: Count = Field(default=200, description="steps between checkpoints")
     precision: Precision = Field(
         default="auto",

@@ -98,7 +98,7 @@ def override(section: SectionT, **flags: Any) -> SectionT:  # noqa: ANN401
     """
     given = {key: value for key, value in flags.items() if value is not None}
     try:
-        return type(section).model_validate({**section.model_dump(), **given})
+        return type(section).model_validate({**section.model_dump(exclude_unset=True), **given})
     except ValidationError as error:
         lines = [
             f"--{str(location[0]).replace('_', '-')}: {message}"

@@ -24,12 +24,12 @@ from nnit.artifacts.state import UnitStore, clear_state
 from nnit.artifacts.trajectories import Trajectory
 from nnit.cloning import LossUnit, measure_losses
 from nnit.demos import Demos
-from nnit.errors import InterruptedRunError, UsageError
+from nnit.errors import UsageError
 from nnit.figures.film import mp4_bytes
 from nnit.mlp import Architecture, Network, PolicyInterface, format_architecture
 from nnit.parallel import default_workers, map_units
 from nnit.policy import NumpyPolicy
-from nnit.progress import Progress, silent
+from nnit.progress import Progress, raise_if_stopped, silent
 from nnit.rollout.batched import evaluate_batched, require_backend
 from nnit.rollout.episodes import EvaluationRequest, UnitKey, evaluate_networks, unit_starts
 from nnit.rollout.filming import film_episode
@@ -262,8 +262,7 @@ def film_first_episodes(
             progress.note(f"videos: {request.name}: another course than the episode counted")
         films[request.name] = mp4_bytes(film.pictures, film.fps)
         progress.advance()
-        if signal_number := progress.stop_signal():
-            raise InterruptedRunError(signal_number, f"stopped after {len(films)} videos")
+        raise_if_stopped(progress, f"stopped after {len(films)} videos")
     return films
 
 

@@ -18,12 +18,11 @@ from nnit.artifacts.state import UnitStore, clear_state
 from nnit.artifacts.zoo import write_zoo
 from nnit.diffusion.batch import UNKNOWN_BRANCH
 from nnit.diffusion.sampler import SampleRequest, sample_networks
-from nnit.errors import InterruptedRunError
 from nnit.generators.trained import Generator, choose_task, generator_of, read_generator
 from nnit.groups.training import CloningSettings
 from nnit.groups.units import train_unit
 from nnit.mlp import Architecture, Network
-from nnit.progress import Progress, silent
+from nnit.progress import Progress, raise_if_stopped, silent
 from nnit.seeding import derive_seed, torch_generator
 from nnit.training import prepare_torch
 from nnit.zoo.export import member_architectures
@@ -166,10 +165,7 @@ def sampled(
     networks: list[Network] = []
     for start in starts:
         if start not in kept:
-            signal_number = progress.stop_signal()
-            if signal_number:
-                stopped = f"stopped after {len(networks)} of {len(requests)} samples"
-                raise InterruptedRunError(signal_number, stopped)
+            raise_if_stopped(progress, f"stopped after {len(networks)} of {len(requests)} samples")
             found = sample_networks(
                 generator.model,
                 requests[start : start + DRAFTS_PER_FILE],

@@ -92,11 +92,12 @@ def test_a_task_is_made_part_by_part(tmp_path, repository, monkeypatch):
 
 
 def test_a_task_is_added_to_a_common_generator():
-    """It goes on with all tasks from the one that was trained without, and all are asked again."""
+    """It goes on with its zoo alone from the one trained without, and all are asked again."""
     recipe = together.Recipe(("digits", "gym:CartPole-v1"), 100, ("PullCube-v1",), 50)
     parts = together.commands(recipe, load_params(TASKS_PROFILE))
     first, second = parts["generator"], parts["generator-added"]
-    assert [first.count("--demos"), second.count("--demos")] == [2, 3]
+    assert [first.count("--demos"), second.count("--demos")] == [2, 1]
+    assert parts["tokens-added"] == ["tokenize", str(together.ARTIFACTS / "PullCube-v1" / "zoo")]
     assert second[second.index("--from") + 1] == str(together.FOLDER / "generator")
     assert second[second.index("--steps") + 1] == "50"
     assert "--from" not in first

@@ -88,19 +88,19 @@ def collate(
     )
 
 
-def balanced_members(tasks: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Return the networks of an epoch, as many of each task as the largest zoo has.
+def balanced_members(groups: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Return the networks of an epoch, as many of each group as the largest one has.
 
-    Those of a smaller zoo come several times, none of them more than once more than another.
+    Those of a smaller group come several times, none of them more than once more than another.
 
     Args:
-        tasks: Index of the task of each network ``(N,)``.
+        groups: Index of the group of each network ``(N,)``, such as its task.
         generator: Draws which ones come once more.
     """
-    of_tasks = [np.flatnonzero(tasks == task) for task in np.unique(tasks)]
-    most = max(map(len, of_tasks))
+    of_groups = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    most = max(map(len, of_groups))
     parts = []
-    for mine in of_tasks:
+    for mine in of_groups:
         times, more = divmod(most, len(mine))
         parts += [mine] * times
         if more:
@@ -109,25 +109,25 @@ def balanced_members(tasks: np.ndarray, generator: np.random.Generator) -> np.nd
 
 
 def epoch_batches(
-    lengths: np.ndarray, tokens_per_batch: int, seed: int, epoch: int, tasks: np.ndarray
+    lengths: np.ndarray, tokens_per_batch: int, seed: int, epoch: int, groups: np.ndarray
 ) -> list[np.ndarray]:
     """Split networks into batches by padded length, in an order drawn for this epoch.
 
     Networks that do not fill a batch of their length join the next longer ones, so that almost
-    all batches have one of few shapes. Tasks are mixed as chance has it, and all weigh the same.
+    all batches have one of few shapes. Groups are mixed as chance has it, and all weigh the same.
 
     Args:
         lengths: Sequence length of each network ``(N,)``.
         tokens_per_batch: Padded tokens that a batch may hold; one long network may exceed it.
         seed: Of the training.
         epoch: Counted from 0; each has an order of its own.
-        tasks: Index of the task of each network ``(N,)``.
+        groups: Index of the group of each network ``(N,)``, such as its task.
 
     Returns:
-        Indices of networks, every network once where all zoos have one size.
+        Indices of networks, every network once where all groups have one size.
     """
     generator = numpy_generator(seed, "epoch", epoch)
-    members = np.sort(balanced_members(tasks, generator))
+    members = np.sort(balanced_members(groups, generator))
     padded = np.array([padded_length(int(length)) for length in lengths[members]])
     batches, waiting = [], np.array([], np.int64)
     for length in np.unique(padded):

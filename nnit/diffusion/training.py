@@ -164,12 +164,12 @@ class WeighedBatch(NamedTuple):
 
 
 def batch_order(
-    lengths: np.ndarray, tasks: np.ndarray, settings: DiffusionTrainingSettings, start: int
+    lengths: np.ndarray, groups: np.ndarray, settings: DiffusionTrainingSettings, start: int
 ) -> Iterator[WeighedBatch]:
     """Yield the networks of each step from ``start`` on, the same however often it is resumed."""
     epoch, position = 0, 0
     while True:
-        batches = epoch_batches(lengths, settings.tokens_per_batch, settings.seed, epoch, tasks)
+        batches = epoch_batches(lengths, settings.tokens_per_batch, settings.seed, epoch, groups)
         total = sum(map(len, batches))
         for members in batches[max(0, start - position) :]:
             yield WeighedBatch(members, len(members) * len(batches) / total)
@@ -186,6 +186,7 @@ def train_diffusion(
     settings: DiffusionTrainingSettings,
     *,
     tasks: Sequence[int] | None = None,
+    groups: np.ndarray | None = None,
     cloning: PredictedCloning | None = None,
     device: str = "cpu",
     start: int = 0,
@@ -201,6 +202,7 @@ def train_diffusion(
         branches: The branch of each network, counted over all tasks.
         settings: The numbers.
         tasks: The index of the task of each network; by default there is one.
+        groups: The index of a group of each, all of which weigh the same; by default its task.
         cloning: Demonstrations, on the device, that predicted networks are held to at all times;
             by default their weights are all that matters.
         device: Where the model is.
@@ -208,7 +210,8 @@ def train_diffusion(
     """
     tasks = tasks or [0] * len(networks)
     lengths = np.array([network.layout.num_tokens for network in networks])
-    order = batch_order(lengths, np.array(tasks), settings, start)
+    groups = np.array(tasks) if groups is None else groups
+    order = batch_order(lengths, groups, settings, start)
     device_type = torch.device(device).type
     for step in range(start, settings.steps):
         generator = torch_generator(settings.seed, "noise", step)

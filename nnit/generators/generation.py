@@ -11,11 +11,11 @@ from nnit.diffusion.architecture import (
     generate_architecture,
 )
 from nnit.diffusion.sampler import SampleRequest, choose_branch, choose_manner, sample_networks
-from nnit.errors import InterruptedRunError, UsageError, shorten
+from nnit.errors import UsageError, shorten
 from nnit.generators.trained import Generator
 from nnit.growing import Growth, grow_network, plan_growth
 from nnit.mlp import MlpSpec, Network, format_architecture
-from nnit.progress import Progress, silent
+from nnit.progress import Progress, raise_if_stopped, silent
 from nnit.seeding import torch_generator
 from nnit.tokens.patches import count_patches
 from nnit.tokens.sequence import PartialArchitecture
@@ -68,7 +68,7 @@ def generate_networks(
         num_steps=settings.steps,
         device=settings.device,
     ):
-        raise_if_stopped(progress)
+        raise_if_stopped(progress, "sample: stopped; nothing was written")
         spec = wanted[position].spec
         networks[position] = grow_network(network, spec, growth_of(generator, spec))
         progress.advance()
@@ -154,14 +154,3 @@ def require_room_for_all(specs: Sequence[MlpSpec]) -> None:
     """
     num_bytes = COPIES_OF_ALL * 4 * sum(spec.num_parameters for spec in specs)
     require_memory(num_bytes, f"{len(specs)} networks")
-
-
-def raise_if_stopped(progress: Progress) -> None:
-    """Stop between two networks; nothing was written.
-
-    Raises:
-        InterruptedRunError: the caller asked to stop.
-    """
-    signal_number = progress.stop_signal()
-    if signal_number:
-        raise InterruptedRunError(signal_number, "sample: stopped; nothing was written")

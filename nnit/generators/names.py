@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 
 from packaging.version import InvalidVersion, Version
 
+from nnit import __version__
 from nnit.errors import MissingArtifactError
 
 GROUP = "nnit.models"
@@ -24,6 +25,7 @@ GENERATOR, CARD = "generator", "card.md"
 VARIABLE = "NNIT_MODEL"
 USUAL = Path("artifacts/generator")  # where the pipeline puts one
 PACKAGED = "common"  # the one that comes with nnit
+BUNDLED = Path(__file__).parent / PACKAGED  # its folder
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 Origin = Literal["folder", "package", "cache"]
@@ -79,7 +81,7 @@ def find_models() -> list[Model]:
 
     What can't be read is left out: a package that was removed by half, a cache that isn't there.
     """
-    found = [*_of_packages(), *_of_cache()]
+    found = [*_bundled(), *_of_packages(), *_of_cache()]
     return sorted(found, key=lambda one: (one.name, _age(one), one.origin))
 
 
@@ -104,6 +106,11 @@ def _usual() -> Model:
         f"{USUAL}: no such artifact; make one with `nnit diffuse-train`, or name one with --model "
         f"or {VARIABLE} (`nnit models` lists what is there)"
     )
+
+
+def _bundled() -> Iterator[Model]:
+    if BUNDLED.is_dir():
+        yield Model(PACKAGED, __version__, BUNDLED / GENERATOR, "package")
 
 
 def _of_packages() -> Iterator[Model]:

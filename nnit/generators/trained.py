@@ -10,7 +10,7 @@ from nnit.artifacts.canonical import JsonObject
 from nnit.artifacts.interface import stored_interfaces
 from nnit.artifacts.model import StoredModel, read_model
 from nnit.artifacts.tokens import parse_standardizer
-from nnit.diffusion.architecture import ArchitectureValues, values_of
+from nnit.diffusion.architecture import ArchitectureValues
 from nnit.diffusion.transformer import (
     DiffusionTransformer,
     TaskPlace,
@@ -161,11 +161,15 @@ def choose_task(path: Path, known: Sequence[str], wanted: str | None) -> int:
     return 0
 
 
-def tasks_attributes(tokens: TokenSet) -> dict[str, Any]:
+def tasks_attributes(tokens: TokenSet, values: Sequence[ArchitectureValues]) -> dict[str, Any]:
     """Return what a generator that was trained on these tokens keeps of its tasks.
 
     One task keeps ``standardizer``, as always; several keep ``tasks``, in the order of the
     interfaces.
+
+    Args:
+        tokens: Of all tasks.
+        values: Depths and widths of each task's training networks.
     """
     listed = [one._asdict() for one in tokens.standardizers]
     if len(listed) == 1:
@@ -173,7 +177,7 @@ def tasks_attributes(tokens: TokenSet) -> dict[str, Any]:
     tasks = [
         {
             "branches": tokens.num_branches(task),
-            **values_of(tokens.architectures_of(task))._asdict(),
+            **values[task]._asdict(),
             "standardizer": standardizer,
         }
         for task, standardizer in enumerate(listed)

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from nnit.cloning import TorchMlp
-from nnit.errors import InterruptedRunError, ResourceError, UsageError
+from nnit.errors import ResourceError, UsageError
 from nnit.mlp import PolicyInterface
-from nnit.progress import Progress, silent
+from nnit.progress import Progress, raise_if_stopped, silent
 from nnit.rollout.episodes import EvaluationRequest
 from nnit.rollout.metrics import Episode, Evaluation, summarise_episode
 from nnit.tasks.registry import get_task
@@ -83,7 +83,7 @@ def evaluate_batched(
     progress.start("episodes", total)
     episodes: list[list[Episode]] = [[] for _ in networks]
     for batch in batches:
-        _raise_if_stopped(progress, done, total)
+        raise_if_stopped(progress, f"stopped after {done} of {total} episodes")
         own = [seeds[ix] for ix in batch.episodes]
         acting = [policies[network] for network in batch.networks]
         success = _run_batch(environment, acting, pad_seeds(own, each), interface)
@@ -110,12 +110,6 @@ def require_backend(sim_backend: str) -> None:
         raise ResourceError(
             "--sim-backend physx_cuda: torch finds no CUDA device; use --sim-backend physx_cpu"
         )
-
-
-def _raise_if_stopped(progress: Progress, done: int, total: int) -> None:
-    signal_number = progress.stop_signal()
-    if signal_number:
-        raise InterruptedRunError(signal_number, f"stopped after {done} of {total} episodes")
 
 
 def plan_batches(num_networks: int, num_episodes: int, num_envs: int) -> list[Batch]:

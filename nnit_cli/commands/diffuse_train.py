@@ -24,7 +24,8 @@ def diffuse_train_command(
     *,
     tokens: Annotated[Path, typer.Argument(help="Tokens.")] = Path("artifacts/tokens"),
     parent: Annotated[
-        Path | None, typer.Option("--from", help="Go on from it with further tasks or another zoo.")
+        str | None,
+        typer.Option("--from", help="Go on from this generator, a folder or a name."),
     ] = None,
     demos: Annotated[
         list[Path] | None,
@@ -55,6 +56,9 @@ def diffuse_train_command(
     cloning_batch_size: Annotated[
         int | None, param_option("--cloning-batch-size", help="Transitions for each network.")
     ] = None,
+    rehearsal: Annotated[
+        int | None, param_option("--rehearsal", help="Own networks of each task of --from alone.")
+    ] = None,
     checkpoint_every: Annotated[
         int | None, param_option("--checkpoint-every", help="Steps between checkpoints.")
     ] = None,
@@ -80,14 +84,18 @@ def diffuse_train_command(
         "ema_decay": ema_decay,
         "cloning_share": cloning_share,
         "cloning_batch_size": cloning_batch_size,
+        "rehearsal": rehearsal,
         "checkpoint_every": checkpoint_every,
         "precision": precision,
         "storage": storage,
     }
     session = open_session("diffuse-train", run, section, device=device, resume=resume)
 
+    from nnit.generators.names import choose_model
     from stages import diffuse_train
 
     outputs = diffuse_train.Outputs(generator=out or beside(tokens, "generator"), curve=curve)
-    inputs = diffuse_train.Inputs(tokens, parent, tuple(demos or ()))
+    inputs = diffuse_train.Inputs(
+        tokens, None if parent is None else choose_model(parent).path, tuple(demos or ())
+    )
     session.run(diffuse_train, inputs, outputs)

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from generators_examples import install
 
+import nnit
 from nnit.errors import MissingArtifactError
+from nnit.generators import names
 from nnit.generators.names import CARD, cache_folder, choose_model, find_models, of_folder
 
 
@@ -18,6 +20,7 @@ def source(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("NNIT_MODEL", raising=False)
+    monkeypatch.setattr(names, "BUNDLED", tmp_path / "bundled")
     return tmp_path / "source"
 
 
@@ -65,8 +68,12 @@ def test_without_a_word_the_variable_the_usual_folder_and_the_package(source, si
     """In this order."""
     with pytest.raises(MissingArtifactError, match=r"^artifacts/generator: no such artifact; make"):
         choose_model(None)
-    packaged = install(site, source, "common", "0.1")
-    assert choose_model(None).path == packaged
+    (names.BUNDLED / "generator").mkdir(parents=True)
+    bundled = choose_model(None)
+    assert bundled.path == names.BUNDLED / "generator"
+    assert (bundled.name, bundled.version) == ("common", nnit.__version__)
+    newer = install(site, source, "common", "99")
+    assert choose_model(None).path == newer
     Path("artifacts/generator").mkdir(parents=True)
     assert choose_model(None).path == Path("artifacts/generator")
     monkeypatch.setenv("NNIT_MODEL", str(source))

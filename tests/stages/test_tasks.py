@@ -1,5 +1,6 @@
 """One generator for several tasks: several zoos, a task to sample, a task that is added."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +25,17 @@ from nnit.artifacts.tokens import read_tokens
 from nnit.artifacts.zoo import write_zoo
 from nnit.demos import Demos
 from nnit.diffusion.architecture import ArchitectureBounds
+from nnit.diffusion.sampler import SampleRequest, sample_networks
 from nnit.errors import InterruptedRunError, UsageError, WrongKindError
 from nnit.generators.generation import growth_of
+from nnit.generators.rehearsal import rehearse
 from nnit.generators.trained import load_generator, read_generator
 from nnit.progress import silent
+from nnit.seeding import torch_generator
+from nnit.tokens.tokenizer import untokenize
 from nnit_cli.main import main
 from stages import diffuse_train, frontier, sample, tokenize
-from stages.params import RunOptions
+from stages.params import DiffuseTrainParams, RunOptions
 
 PUSH, PICK = INTERFACE.task, OTHER.task
 SHAPES = [(8,), (20, 8), (24, 24), (8, 16), (16,), (8, 8)]
@@ -319,20 +324,98 @@ def test_going_on_begins_with_what_was_learnt(several, tmp_path):
     assert tree(tmp_path / "fresh") != tree(tmp_path / "out")
 
 
+def rehearsing(count):
+    """Return parameters of a training that rehearses so many networks."""
+    return with_section(PARAMS, "diffuse-train", rehearsal=count, steps=4)
+
+
 def test_what_will_be_forgotten_is_said(several, tmp_path):
-    """Tokens without a task that the parent knows: a note, and a generator without the task."""
-    progress = Recorder()
-    train(several / "tokens-pick", tmp_path / "out", several / "generator", progress=progress)
-    tokens = several / "tokens-pick"
+    """Tokens without a task that the parent knows, no rehearsal: a note, and no such task after."""
+    progress, tokens = Recorder(), several / "tokens-pick"
+    out, parent = tmp_path / "out", several / "generator"
+    train(tokens, out, parent, rehearsing(0), progress=progress)
     assert progress.notes == [
-        f"diffuse-train: {tokens} has no networks of {PUSH}; what {several / 'generator'} knows of "
-        "it will be forgotten"
+        f"diffuse-train: {tokens} has no networks of {PUSH}; what {parent} knows of it will be "
+        "forgotten"
     ]
     with pytest.raises(UsageError, match=f"it knows {PICK}"):
-        load_generator(tmp_path / "out", "cpu", PUSH)
+        load_generator(out, "cpu", PUSH)
     kept = Recorder()
-    train(several / "tokens", tmp_path / "kept", several / "generator", progress=kept)
+    train(several / "tokens", tmp_path / "kept", parent, progress=kept)
     assert kept.notes == []
+
+
+def test_what_tokens_lack_is_rehearsed(several, tmp_path):
+    """The other task stays, with all that it was asked for before, and its own statistics."""
+    progress, tokens = Recorder(), several / "tokens-pick"
+    out, parent = tmp_path / "out", several / "generator"
+    train(tokens, out, parent, rehearsing(5), progress=progress)
+    assert progress.notes == [
+        f"diffuse-train: {tokens} has no networks of {PUSH}; what {parent} knows of it is "
+        "rehearsed, with 5 of its networks of each task"
+    ]
+    assert progress.parts[0] == ("rehearsal", 5, 0)
+    old, new = read_generator(parent), read_generator(out)
+    assert [task.interface.task for task in new.tasks] == [PICK, PUSH]
+    before, after = old.tasks[0], new.tasks[1]
+    assert after.interface == before.interface
+    assert after.standardizer == before.standardizer
+    assert after.values == before.values
+    assert len(after.place.branches) == len(before.place.branches)
+    ours, theirs = new.model.typical.by_place()[1], old.model.typical.by_place()[0]
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_rehearsal_that_is_interrupted_gives_the_same(several, tmp_path):
+    """Stopped while networks are made there is nothing to see; stopped later, it goes on."""
+    tokens, parent = several / "tokens-pick", several / "generator"
+    train(tokens, tmp_path / "whole", parent, rehearsing(5))
+    out = tmp_path / "out"
+    with pytest.raises(InterruptedRunError, match="nothing was written"):
+        train(tokens, out, parent, rehearsing(5), progress=Recorder(stop_after=2))
+    assert names(tmp_path) == ["whole"]
+    with pytest.raises(InterruptedRunError, match="--resume"):
+        train(tokens, out, parent, rehearsing(5), progress=Recorder(stop_after=7))
+    train(tokens, out, parent, rehearsing(5), resume=True)
+    assert tree(out) == tree(tmp_path / "whole")
+
+
+def test_rehearsed_networks_are_the_generators_own(several):
+    """Of trainable shapes and of all branches in turn, cut as its tokens were."""
+    generator = load_generator(several / "generator", "cpu", PUSH)
+    training = PARAMS.architectures.training_range()
+    tokens = rehearse(generator, training, 8, 0, "cpu")
+    assert all(map(training.is_trainable, tokens.architectures))
+    assert len(set(tokens.architectures)) > 1
+    assert tokens.branches.tolist() == [0, 1] * 4
+    assert tokens.standardizers == (generator.standardizer,)
+    branches = generator.place.branches
+    for k, network in enumerate(untokenize(tokens)):
+        spec = generator.interface.spec(network.hidden_dims)
+        noise = torch_generator(0, "rehearsal", PUSH, k)
+        asked = SampleRequest(spec, branches[k % 2], noise, generator.place.task)
+        ((_, expected),) = sample_networks(
+            generator.model, [asked], generator.patch_size, generator.standardizer, num_steps=10
+        )
+        np.testing.assert_array_equal(network.weights, expected.weights)
+
+
+def test_nothing_that_may_not_be_trained_on_is_rehearsed(several):
+    """A range without what the generator knows is refused."""
+    generator = load_generator(several / "generator", "cpu", PUSH)
+    training = replace(PARAMS.architectures.training_range(), depth_min=3, depth_max=3)
+    with pytest.raises(ValueError, match="none of which may be trained on now"):
+        rehearse(generator, training, 8, 0, "cpu")
+
+
+def test_sizes_that_were_not_chosen_are_the_parents(several, tmp_path):
+    """A configuration that says nothing of them goes on from any generator."""
+    section = DiffuseTrainParams(steps=1, tokens_per_batch=128)
+    assert section.width != 32
+    params = PARAMS.model_copy(update={"diffuse_train": section})
+    train(several / "tokens", tmp_path / "out", several / "generator-push", params)
+    assert open_artifact(tmp_path / "out").manifest.params["width"] == 32
+    assert read_generator(tmp_path / "out").model.config.width == 32
 
 
 def test_a_parent_that_does_not_fit_is_one_line(several, tmp_path):
