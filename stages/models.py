@@ -5,10 +5,15 @@ Writes:  nothing
 """
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
+from statistics import fmean
 
 from packaging.requirements import InvalidRequirement, Requirement
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from nnit import __version__
 from nnit.artifacts.canonical import JsonObject
@@ -28,6 +33,7 @@ from nnit.opening import read_bounded
 
 DEEPEST = 3  # folders below the one that is searched
 MAX_CARD_BYTES = 2**20
+MAX_RESULTS = 1000  # of a card, and of each task's
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,7 @@ class Listed:
     widths: tuple[int, int] = (0, 0)  # the smallest and the largest trained one
     depths: tuple[int, int] = (0, 0)
     num_bytes: int = 0
+    success: Mapping[str, float] = field(default_factory=dict)  # of tasks, where its card says so
     fault: str = ""  # why it can't be read
 
 
@@ -75,8 +82,7 @@ def validate() -> list[Listed]:
     """
     checked = []
     for one in _named(whole=True):
-        fault = one.fault or misfit(one.model)
-        checked.append(Listed(one.model, one.tasks, one.widths, one.depths, one.num_bytes, fault))
+        checked.append(replace(one, fault=one.fault or misfit(one.model)))
     return checked
 
 
@@ -103,6 +109,25 @@ def read_card(model: Model) -> str:
         return ""
     except UnicodeDecodeError:
         raise DamagedArtifactError(f"{model.card}: is not UTF-8 text") from None
+
+
+def stated_success(card: str) -> dict[str, float]:
+    """Return the success that the front matter of a card says of each task, the mean of its kinds.
+
+    What is not as ``nnit card`` writes it says nothing.
+    """
+    parts = card.split("---\n", maxsplit=2)
+    if len(parts) != 3 or parts[0]:
+        return {}
+    found = {}
+    try:
+        (model,) = YAML(typ="safe", pure=True).load(parts[1])["model-index"]
+        for result in islice(model["results"], MAX_RESULTS):
+            values = [float(one["value"]) for one in islice(result["metrics"], MAX_RESULTS)]
+            found[str(result["task"]["name"])] = fmean(values)
+    except (YAMLError, ArithmeticError, KeyError, RecursionError, TypeError, ValueError):
+        return {}
+    return found
 
 
 def misfit(model: Model) -> str:
@@ -143,6 +168,7 @@ def _listed(model: Model, artifact: Artifact) -> Listed:
         spans[0],
         spans[1],
         artifact.manifest.num_bytes,
+        stated_success(read_card(model)),
     )
 
 

@@ -1,6 +1,7 @@
 """``nnit models`` and ``nnit models validate``."""
 
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from stages.models import Listed
 
-HEAD = ("model", "version", "from", "tasks", "widths", "depths", "MiB")
+HEAD = ("model", "version", "from", "tasks", "success", "widths", "depths", "MiB")
 
 
 def models_command(
@@ -61,10 +62,12 @@ def as_row(one: "Listed") -> tuple[str, ...]:
     model = one.model
     name = str(model.path) if model.origin == "folder" else model.name
     if one.fault:
-        return (name, model.version, model.origin, "can't be read", "", "", "")
+        return (name, model.version, model.origin, "can't be read", "", "", "", "")
     spans = (f"{low} to {high}" for low, high in (one.widths, one.depths))
     mebibytes = f"{one.num_bytes / 2**20:.1f}"
-    return (name, model.version, model.origin, ", ".join(one.tasks), *spans, mebibytes)
+    success = f"{fmean(one.success.values()):.3f}" if one.success else "-"
+    tasks = ", ".join(one.tasks)
+    return (name, model.version, model.origin, tasks, success, *spans, mebibytes)
 
 
 def as_data(one: "Listed") -> dict[str, object]:
@@ -79,6 +82,7 @@ def as_data(one: "Listed") -> dict[str, object]:
         "widths": list(one.widths),
         "depths": list(one.depths),
         "bytes": one.num_bytes,
+        "success": one.success,
         "fault": one.fault,
     }
 

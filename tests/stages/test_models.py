@@ -22,11 +22,12 @@ from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.rollouts import read_rollouts
 from nnit.artifacts.samples import read_samples
 from nnit.errors import UsageError, WrongKindError
+from nnit.generators import names
 from nnit.generators.policy import MlpPolicy
 from nnit.mlp import CLASS, Network, split_layers
 from nnit.policy import NumpyPolicy
 from stages import card, diffuse_train, sample
-from stages.models import list_models, validate
+from stages.models import list_models, stated_success, validate
 from stages.params import RunOptions
 
 REPOSITORY = Path(__file__).parents[2]
@@ -125,7 +126,13 @@ def test_importing_nnit_is_quick():
     assert not hasattr(library, "sample")
 
 
-def test_generators_are_listed_with_what_they_know(pipeline, tmp_path):
+@pytest.fixture
+def bare(monkeypatch, tmp_path):
+    """No generator comes with nnit."""
+    monkeypatch.setattr(names, "BUNDLED", tmp_path / "no bundled one")
+
+
+def test_generators_are_listed_with_what_they_know(pipeline, tmp_path, bare):
     """Other kinds of artifacts are not, nor what other programs call a manifest."""
     (tmp_path / "web").mkdir()
     (tmp_path / "web" / "manifest.json").write_text('{"name": "a page"}')
@@ -136,7 +143,7 @@ def test_generators_are_listed_with_what_they_know(pipeline, tmp_path):
     assert one.num_bytes > 0
 
 
-def test_installed_generators_are_validated(pipeline, tmp_path, monkeypatch):
+def test_installed_generators_are_validated(pipeline, tmp_path, monkeypatch, bare):
     """A damaged one, and one that was made for another nnit, have a line each."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.syspath_prepend(tmp_path / "site")
@@ -159,14 +166,16 @@ def test_commands_list_validate_and_use_an_installed_model(pipeline, tmp_path, n
     install(site, pipeline / "generator", "arm", "1")
     paths = {"PYTHONPATH": f"{site}:{REPOSITORY}", "XDG_CACHE_HOME": str(tmp_path / "cache")}
     listed = nnit("models", "--json", **paths)
-    (one,) = [found for found in json.loads(listed.stdout) if found["from"] == "package"]
-    assert (one["name"], one["version"], one["tasks"]) == ("arm", "1", [TASK])
-    assert nnit("models", "validate", **paths).stdout == "arm@1: whole, and fits\n"
+    (one,) = [found for found in json.loads(listed.stdout) if found["name"] == "arm"]
+    assert (one["from"], one["version"], one["tasks"]) == ("package", "1", [TASK])
+    assert "arm@1: whole, and fits\n" in nnit("models", "validate", **paths).stdout
     done = nnit("sample", "--arch", "8,8", "--model", "arm@1", "--json", **paths)
     assert json.loads(done.stdout)["outputs"] == {"samples": "artifacts/samples"}
     install(site, pipeline / "generator", "late", "2", "nnit>9")
     refused = nnit("models", "validate", **paths)
-    assert (refused.returncode, refused.stdout) == (5, "arm@1: whole, and fits\n")
+    assert refused.returncode == 5
+    assert "arm@1: whole, and fits\n" in refused.stdout
+    assert "late@2" not in refused.stdout
     assert refused.stderr.startswith("nnit: late@2: made for nnit >9, found 0.1")
 
 
@@ -199,6 +208,29 @@ def test_a_card_says_what_was_measured(pipeline, model_folder):
     assert all(f" --arch {shape}" in body for shape in samples.params["architectures"])
     assert f"--seed {samples.seed}\n" in body
     assert "| never trained on | 8,8,8; 12,8; 16,8; 32 |" in body
+
+
+def test_models_are_listed_with_the_success_that_their_cards_say(model_folder, nnit, bare):
+    """The mean over kinds of shapes; a card that says it in other words says nothing."""
+    (one,) = list_models(model_folder)
+    text = (model_folder / "card.md").read_text()
+    front = YAML(typ="safe").load(text.split("---\n", 2)[1])
+    values = [one["value"] for one in front["model-index"][0]["results"][0]["metrics"]]
+    assert one.success == {TASK: pytest.approx(sum(values) / len(values))}
+    (row,) = [
+        line
+        for line in nnit("models", "--folder", str(model_folder)).stdout.splitlines()
+        if TASK in line and str(model_folder) in line
+    ]
+    assert f" {one.success[TASK]:.3f} " in row
+    for other in (
+        "",
+        "---\n",
+        "---\n- [\n---\n",
+        text.replace("value:", "worth:"),
+        "---\n1\n---\n",
+    ):
+        assert stated_success(other) == {}
 
 
 def test_a_card_is_of_the_generators_own_networks(pipeline, model_folder, tmp_path):
