@@ -181,6 +181,7 @@ def run(
             learning_rate=section.learning_rate,
             seed=seed,
             autocast=use_bfloat16(section.precision, options.device),
+            mixed_share=section.mixed_share if model.config.places else 0.0,
         ),
         tasks=tasks,
         groups=course.groups,

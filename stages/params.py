@@ -316,6 +316,9 @@ class DiffuseTrainParams(Section):
     cloning_batch_size: Count = Field(
         default=256, description="transitions for each predicted network, given --demos"
     )
+    mixed_share: Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False)] = Field(
+        default=0.0, description="share of networks that training moves between two branches"
+    )
     rehearsal: Index = Field(
         default=100,
         description="networks of each task that only --from knows, of its own; 0: it forgets them",

@@ -39,7 +39,7 @@ MAY_USE = {  # which rooms of nnit a room may import, beside the modules at the 
     "audit": {"zoo", "tokens", "rollout"},
     "alignment": {"zoo", "tokens"},
     "artifacts": ROOMS,
-    "generators": {"artifacts", "diffusion", "tokens"},
+    "generators": {"artifacts", "diffusion", "tokens", "zoo"},
 }
 HOMES = {  # third-party library -> the only modules that may import it
     "typer": ("nnit_cli",),

@@ -14,6 +14,7 @@ from nnit.diffusion.batch import UNKNOWN_BRANCH, TokenBatch, collate, epoch_batc
 from nnit.diffusion.ema import Ema
 from nnit.diffusion.path import interpolate, sample_times
 from nnit.diffusion.predicted import PredictedCloning, held_losses
+from nnit.diffusion.sampler import OTHER_SHARE
 from nnit.diffusion.transformer import DiffusionTransformer, places_of_tasks
 from nnit.mlp import Architecture
 from nnit.seeding import torch_generator
@@ -37,6 +38,7 @@ class DiffusionTrainingSettings:
     learning_rate: float  # the peak
     seed: int
     autocast: bool  # bfloat16 matrix products
+    mixed_share: float = 0.0  # of networks that are moved between two branches
 
 
 class LossBreakdown(NamedTuple):
@@ -82,6 +84,45 @@ def noisy(batch: TokenBatch, t: Tensor, generator: torch.Generator) -> TokenBatc
     noise = torch.randn(batch.content.shape, generator=generator).to(batch.content.device)
     content = interpolate(noise, batch.content, t[:, None, None])
     return batch._replace(content=content * batch.mask)
+
+
+def between_branches(
+    model: DiffusionTransformer,
+    clean: TokenBatch,
+    branches_of: Sequence[Sequence[int]],
+    share: float,
+    generator: torch.Generator,
+) -> TokenBatch:
+    """Move some networks of a batch towards another branch of their task.
+
+    Samples are asked for in manners between two branches, of which no zoo has networks. What is
+    typical of branches is moved; what a network has beside it stays.
+
+    Args:
+        model: Knows what is typical of branches.
+        clean: Networks, each of one branch, on the model's device.
+        branches_of: The branches of each task.
+        share: Of the networks that are moved.
+        generator: Draws which, how far and where.
+    """
+    count = len(clean.branch)
+    chosen, moved, turn = torch.rand(3, count, generator=generator)
+    low, high = OTHER_SHARE
+    moved = low + (high - low) * moved
+    others = clean.branch[:, 0].tolist()
+    for k, (branch, task) in enumerate(zip(others, clean.task.tolist(), strict=True)):
+        mine = branches_of[task]
+        if branch in mine and len(mine) > 1:
+            further = 1 + int(turn[k] * (len(mine) - 1))  # to any of the others alike
+            others[k] = mine[(mine.index(branch) + further) % len(mine)]
+    other = clean.branch.new_tensor(others)
+    part = torch.where(chosen < share, moved, 0.0).to(clean.share)
+    mixed = clean._replace(
+        branch=torch.stack([clean.branch[:, 0], other], dim=1),
+        share=torch.stack([1 - part, part], dim=1),
+    )
+    content = clean.content + (model.typical(mixed) - model.typical(clean))
+    return mixed._replace(content=content * clean.mask)
 
 
 def along_path(
@@ -213,6 +254,13 @@ def train_diffusion(
     groups = np.array(tasks) if groups is None else groups
     order = batch_order(lengths, groups, settings, start)
     device_type = torch.device(device).type
+    branches_of = [
+        sorted(
+            {row for row, own in zip(branches, tasks, strict=True) if own == task}
+            - {UNKNOWN_BRANCH}
+        )
+        for task in range(max(tasks) + 1)
+    ]
     for step in range(start, settings.steps):
         generator = torch_generator(settings.seed, "noise", step)
         members, weight = next(order)
@@ -221,6 +269,8 @@ def train_diffusion(
             branches=[branches[k] for k in members],
             tasks=[tasks[k] for k in members],
         ).to(device)
+        if settings.mixed_share:
+            clean = between_branches(model, clean, branches_of, settings.mixed_share, generator)
         chosen = torch.randint(len(architectures), (ARCHITECTURES_PER_STEP,), generator=generator)
         masked = mask_batch(
             [architectures[k] for k in chosen.tolist()],

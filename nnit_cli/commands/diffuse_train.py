@@ -56,6 +56,9 @@ def diffuse_train_command(
     cloning_batch_size: Annotated[
         int | None, param_option("--cloning-batch-size", help="Transitions for each network.")
     ] = None,
+    mixed_share: Annotated[
+        float | None, param_option("--mixed-share", help="Of networks moved between branches.")
+    ] = None,
     rehearsal: Annotated[
         int | None, param_option("--rehearsal", help="Own networks of each task of --from alone.")
     ] = None,
@@ -84,6 +87,7 @@ def diffuse_train_command(
         "ema_decay": ema_decay,
         "cloning_share": cloning_share,
         "cloning_batch_size": cloning_batch_size,
+        "mixed_share": mixed_share,
         "rehearsal": rehearsal,
         "checkpoint_every": checkpoint_every,
         "precision": precision,

@@ -10,6 +10,7 @@ from learning_examples import DEPTHS, DIMS, WIDTHS
 
 from nnit.diffusion.batch import UNKNOWN_BRANCH, TokenBatch, collate, epoch_batches
 from nnit.diffusion.ema import Ema
+from nnit.diffusion.sampler import OTHER_SHARE
 from nnit.diffusion.training import (
     ARCH_SHARE,
     BIAS_SHARE,
@@ -18,11 +19,13 @@ from nnit.diffusion.training import (
     DiffusionTrainingSettings,
     along_path,
     batch_order,
+    between_branches,
     diffusion_loss,
     noisy,
     train_diffusion,
 )
 from nnit.diffusion.transformer import TransformerConfig, build_transformer
+from nnit.diffusion.typical import grid_of
 from nnit.mlp import join_layers
 from nnit.seeding import torch_generator
 from nnit.tokens.patches import unpatchify
@@ -153,6 +156,38 @@ def test_late_on_the_path_most_networks_are_what_is_predicted_of_them(networks):
     assert float(left.mean()) == pytest.approx(0, abs=0.05)
     assert float(left.std()) == pytest.approx(1, abs=0.05)
     assert not torch.isclose(left[own], noise[:, clean.mask[0]], atol=1e-3).all(1).any()
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_networks_between_branches_keep_what_they_have_beside_them(networks, share):
+    """Those of one of two tasks move to all its other branches, not too far; none of its own."""
+    config = replace(
+        CONFIG, num_branches=5, num_tasks=2, places=grid_of(networks)
+    )  # three branches and two
+    model = build_transformer(config, 0)
+    tasks, branches = [0, 0, 0, 1, 1, 0, 0, 1], [0, 1, 2, 3, 4, 0, UNKNOWN_BRANCH, 3]
+    model.typical.fit(networks, tasks, branches)
+    clean = collate(networks, branches=branches, tasks=tasks)
+    beside = (clean.content - model.typical(clean)) * clean.mask
+    seen = set()
+    for seed in range(30):
+        chance = torch_generator(seed)
+        moved = between_branches(model, clean, [[0, 1, 2], [3, 4]], share, chance)
+        found = (moved.content - model.typical(moved)) * clean.mask
+        torch.testing.assert_close(found, beside, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(moved.share.sum(1), torch.ones(len(networks)))
+        assert moved.branch[:, 0].tolist() == branches
+        for (own, other), part in zip(
+            moved.branch.tolist(), moved.share[:, 1].tolist(), strict=True
+        ):
+            if share and own != UNKNOWN_BRANCH:
+                assert OTHER_SHARE[0] <= part <= OTHER_SHARE[1]
+                seen.add((own, other))
+            elif not share:
+                assert part == 0
+    pairs = {(a, b) for own in ([0, 1, 2], [3, 4]) for a in own for b in own if a != b}
+    assert seen == (pairs if share else set())
+    assert torch.equal(moved.content, clean.content) == (not share)
 
 
 @pytest.mark.parametrize("start", [0, 1, 3, 4, 5, 11])
