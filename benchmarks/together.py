@@ -28,6 +28,7 @@ from benchmarks.tasks import (
     run_missing,
     success_of,
 )
+from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.rollouts import read_rollouts
 from nnit.artifacts.tokens import read_tokens
 from nnit.mlp import Architecture
@@ -191,6 +192,7 @@ def main() -> None:
         "generator": learnt_by(last),
         **recipe._asdict(),
         "seconds": {k: v for k, v in seconds.items() if k.startswith("generator")},
+        "bytes": open_artifact(last).manifest.num_bytes,
         "tasks": tasks,
     }
     RESULTS.mkdir(parents=True, exist_ok=True)

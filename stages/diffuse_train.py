@@ -6,6 +6,7 @@ Reads:   tokens      kind "tokens",    schema 1 or 2
 Writes:  generator   kind "generator", schema 1; 2 of several tasks, 3 of bfloat16
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +53,7 @@ from nnit.training import (
 )
 from stages.checkpoints import Run, find_state, follow, run_key
 from stages.curves import write_curve
-from stages.going_on import Course, Parent, course_of, further_course, known_tasks, sizes_of
+from stages.going_on import Course, Parent, course_of, further_course, further_params, known_tasks
 from stages.lineage import (
     refuse_leak,
     refuse_trained_on_held_out,
@@ -125,29 +126,26 @@ def run(
         inputs.tokens, tokens.architectures, made_with, params.architectures, "nnit tokenize"
     )
     trainable = [made_with["architectures"]]
-    section = params.diffuse_train
     demos, digests = read_demos_of(inputs, tokens, progress)
-    undecided = {"checkpoint_every"} | (set() if digests else CLONING)
-    decides = section.model_dump(mode="json", exclude=undecided)
     parents = {"tokens": parent.digest, **digests}
-    section, undecided = (
-        params.diffuse_train,
-        {"checkpoint_every"} | (set() if digests else CLONING),
-    )
-    old = None
+    undecided = {"checkpoint_every"} | (set() if digests else CLONING)
+    section, old = params.diffuse_train, None
     if inputs.parent is None:
-        undecided.add("rehearsal")
+        undecided |= {"rehearsal"} | ({"mixed_share"} if section.mixed_share is None else set())
     else:
         old = Parent(inputs.parent, read_generator(inputs.parent))
         refuse_trained_on_held_out(
             inputs.parent, old.trained.params, params.architectures, "nnit diffuse-train"
         )
-        section = sizes_of(section, old, tokens)
+        section = further_params(section, old, tokens)
         parents["generator"] = old.trained.digest
         trainable += [
             old.trained.params["architectures"],
             params.architectures.model_dump(mode="json"),
         ]
+    weights = weights_of(section.weights, inputs.tokens, tokens)
+    if not weights:
+        undecided.add("weights")
     decides = section.model_dump(mode="json", exclude=undecided)
     key = run_key("diffuse-train", decides, options.seed, parents)
     run_ = Run(outputs.generator, key, options)
@@ -181,10 +179,11 @@ def run(
             learning_rate=section.learning_rate,
             seed=seed,
             autocast=use_bfloat16(section.precision, options.device),
-            mixed_share=section.mixed_share if model.config.places else 0.0,
+            mixed_share=(section.mixed_share or 0.0) if model.config.places else 0.0,
         ),
         tasks=tasks,
         groups=course.groups,
+        weights=weights,
         cloning=held_to(demos, tokens, params, options.device),
         device=options.device,
         start=start,
@@ -285,6 +284,20 @@ def outer_sides(tokens: TokenSet) -> tuple[OuterSides, ...]:
         side for task, side in enumerate(sides) for _ in range(tokens.num_branches(task))
     )
     return *sides, *of_branches
+
+
+def weights_of(weights: Mapping[str, int], path: Path, tokens: TokenSet) -> dict[int, int]:
+    """Return the weight of each task that has one, by the task's index.
+
+    Raises:
+        UsageError: a task that the tokens don't have.
+    """
+    names = [interface.task for interface in tokens.interfaces]
+    if unknown := [task for task in weights if task not in names]:
+        raise UsageError(
+            f"--weights {unknown[0]}: {path} has no networks of it, but of {', '.join(names)}"
+        )
+    return {names.index(task): weight for task, weight in weights.items()}
 
 
 def read_demos_of(

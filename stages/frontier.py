@@ -26,8 +26,9 @@ from nnit.figures.frontier import FrontierPoint, draw_frontier
 from nnit.frontier.candidates import by_size, spread_shapes
 from nnit.frontier.front import Candidate, Frontier, episodes_run
 from nnit.frontier.race import RaceRules, Standing, race
+from nnit.generators.choice import choose_interface, load_generator
 from nnit.generators.generation import Settings, Wanted, generate_networks
-from nnit.generators.trained import Generator, choose_interface, load_generator
+from nnit.generators.trained import Generator
 from nnit.mlp import Architecture, Network, PolicyInterface, format_architecture
 from nnit.parallel import default_workers, map_units
 from nnit.progress import Progress, silent

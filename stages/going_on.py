@@ -18,6 +18,10 @@ from nnit.tokens.tokenizer import join_tokens
 from stages.lineage import require_same_task
 from stages.params import DiffuseTrainParams, Params
 
+# A transformer that has learnt other branches does not take the middle of two new ones for their
+# mean unless it is trained on it.
+MIXED_SHARE = 0.3
+
 
 @dataclass(frozen=True)
 class Course:
@@ -44,8 +48,10 @@ def course_of(tokens: TokenSet) -> Course:
     return Course(tokens, tokens.tasks, values)
 
 
-def sizes_of(section: DiffuseTrainParams, parent: Parent, tokens: TokenSet) -> DiffuseTrainParams:
-    """Return the parameters with the sizes of a generator to go on from, where none were chosen.
+def further_params(
+    section: DiffuseTrainParams, parent: Parent, tokens: TokenSet
+) -> DiffuseTrainParams:
+    """Return the parameters of going on: what was not chosen is the parent's, or fit for it.
 
     Raises:
         UsageError: others were chosen, or the tokens have other patches.
@@ -53,12 +59,20 @@ def sizes_of(section: DiffuseTrainParams, parent: Parent, tokens: TokenSet) -> D
     theirs = parent.trained.model.config
     free = set(SIZES) - {"patch_size"} - section.model_fields_set
     section = section.model_copy(update={name: getattr(theirs, name) for name in free})
+    if section.mixed_share is None:
+        section = section.model_copy(update={"mixed_share": MIXED_SHARE})
     ours = {"patch_size": tokens.patch_size, **section.model_dump(include=set(SIZES))}
     names = [name for name in SIZES if getattr(theirs, name) != ours[name]]
     if names:
         found = ", ".join(f"{name} {getattr(theirs, name)}" for name in names)
         wanted = ", ".join(f"{name} {ours[name]}" for name in names)
-        raise UsageError(f"--from {parent.path}: has {found}, expected {wanted}")
+        flags = " ".join(
+            f"--{name.replace('_', '-')} {getattr(theirs, name)}"
+            for name in names
+            if name != "patch_size"
+        )
+        way_out = f"; give {flags}" if flags else "; cut the zoo again with `nnit tokenize --patch`"
+        raise UsageError(f"--from {parent.path}: has {found}, expected {wanted}{way_out}")
     return section
 
 

@@ -316,8 +316,12 @@ class DiffuseTrainParams(Section):
     cloning_batch_size: Count = Field(
         default=256, description="transitions for each predicted network, given --demos"
     )
-    mixed_share: Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False)] = Field(
-        default=0.0, description="share of networks that training moves between two branches"
+    weights: dict[str, Annotated[int, Strict(), Field(ge=1, le=100)]] = Field(
+        default={}, description="how often a task comes beside another; 1 where none is said"
+    )
+    mixed_share: Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="share of networks moved between two branches; null: 0.3 with --from, else 0",
     )
     rehearsal: Index = Field(
         default=100,

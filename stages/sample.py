@@ -23,8 +23,9 @@ from nnit.diffusion.architecture import (
     format_pattern,
 )
 from nnit.errors import UsageError
+from nnit.generators.choice import choose_interface, load_generator
 from nnit.generators.generation import Settings, Wanted, complete, generate_networks
-from nnit.generators.trained import Generator, choose_interface, load_generator
+from nnit.generators.trained import Generator
 from nnit.mlp import (
     PolicyInterface,
 )

@@ -18,7 +18,8 @@ from nnit.artifacts.state import UnitStore, clear_state
 from nnit.artifacts.zoo import write_zoo
 from nnit.diffusion.batch import UNKNOWN_BRANCH
 from nnit.diffusion.sampler import SampleRequest, sample_networks
-from nnit.generators.trained import Generator, choose_task, generator_of, read_generator
+from nnit.generators.choice import choose_task
+from nnit.generators.trained import Generator, generator_of, read_generator
 from nnit.groups.training import CloningSettings
 from nnit.groups.units import train_unit
 from nnit.mlp import Architecture, Network

@@ -88,20 +88,23 @@ def collate(
     )
 
 
-def balanced_members(groups: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def balanced_members(
+    groups: np.ndarray, weights: Mapping[int, int], generator: np.random.Generator
+) -> np.ndarray:
     """Return the networks of an epoch, as many of each group as the largest one has.
 
     Those of a smaller group come several times, none of them more than once more than another.
 
     Args:
         groups: Index of the group of each network ``(N,)``, such as its task.
+        weights: How many times as many come of a group; 1 where it isn't said.
         generator: Draws which ones come once more.
     """
-    of_groups = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-    most = max(map(len, of_groups))
+    of_groups = {int(group): np.flatnonzero(groups == group) for group in np.unique(groups)}
+    most = max(map(len, of_groups.values()))
     parts = []
-    for mine in of_groups:
-        times, more = divmod(most, len(mine))
+    for group, mine in of_groups.items():
+        times, more = divmod(most * weights.get(group, 1), len(mine))
         parts += [mine] * times
         if more:
             parts.append(generator.choice(mine, more, replace=False))
@@ -109,25 +112,31 @@ def balanced_members(groups: np.ndarray, generator: np.random.Generator) -> np.n
 
 
 def epoch_batches(
-    lengths: np.ndarray, tokens_per_batch: int, seed: int, epoch: int, groups: np.ndarray
+    lengths: np.ndarray,
+    tokens_per_batch: int,
+    seed: int,
+    epoch: int,
+    groups: np.ndarray,
+    weights: Mapping[int, int] | None = None,
 ) -> list[np.ndarray]:
     """Split networks into batches by padded length, in an order drawn for this epoch.
 
     Networks that do not fill a batch of their length join the next longer ones, so that almost
-    all batches have one of few shapes. Groups are mixed as chance has it, and all weigh the same.
+    all batches have one of few shapes. Groups are mixed as chance has it.
 
     Args:
         lengths: Sequence length of each network ``(N,)``.
         tokens_per_batch: Padded tokens that a batch may hold; one long network may exceed it.
         seed: Of the training.
         epoch: Counted from 0; each has an order of its own.
-        groups: Index of the group of each network ``(N,)``, such as its task.
+        groups: Index of the group of each network ``(N,)``.
+        weights: How many times as many come of a group; by default all weigh the same.
 
     Returns:
         Indices of networks, every network once where all groups have one size.
     """
     generator = numpy_generator(seed, "epoch", epoch)
-    members = np.sort(balanced_members(groups, generator))
+    members = np.sort(balanced_members(groups, weights or {}, generator))
     padded = np.array([padded_length(int(length)) for length in lengths[members]])
     batches, waiting = [], np.array([], np.int64)
     for length in np.unique(padded):

@@ -1,7 +1,7 @@
 """Train the diffusion transformer on the token sequences of zoos."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -205,12 +205,18 @@ class WeighedBatch(NamedTuple):
 
 
 def batch_order(
-    lengths: np.ndarray, groups: np.ndarray, settings: DiffusionTrainingSettings, start: int
+    lengths: np.ndarray,
+    groups: np.ndarray,
+    settings: DiffusionTrainingSettings,
+    start: int,
+    weights: Mapping[int, int] | None = None,
 ) -> Iterator[WeighedBatch]:
     """Yield the networks of each step from ``start`` on, the same however often it is resumed."""
     epoch, position = 0, 0
     while True:
-        batches = epoch_batches(lengths, settings.tokens_per_batch, settings.seed, epoch, groups)
+        batches = epoch_batches(
+            lengths, settings.tokens_per_batch, settings.seed, epoch, groups, weights
+        )
         total = sum(map(len, batches))
         for members in batches[max(0, start - position) :]:
             yield WeighedBatch(members, len(members) * len(batches) / total)
@@ -228,6 +234,7 @@ def train_diffusion(
     *,
     tasks: Sequence[int] | None = None,
     groups: np.ndarray | None = None,
+    weights: Mapping[int, int] | None = None,
     cloning: PredictedCloning | None = None,
     device: str = "cpu",
     start: int = 0,
@@ -244,6 +251,7 @@ def train_diffusion(
         settings: The numbers.
         tasks: The index of the task of each network; by default there is one.
         groups: The index of a group of each, all of which weigh the same; by default its task.
+        weights: How many times more some of them weigh.
         cloning: Demonstrations, on the device, that predicted networks are held to at all times;
             by default their weights are all that matters.
         device: Where the model is.
@@ -252,7 +260,7 @@ def train_diffusion(
     tasks = tasks or [0] * len(networks)
     lengths = np.array([network.layout.num_tokens for network in networks])
     groups = np.array(tasks) if groups is None else groups
-    order = batch_order(lengths, groups, settings, start)
+    order = batch_order(lengths, groups, settings, start, weights)
     device_type = torch.device(device).type
     branches_of = [
         sorted(

@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 
 from nnit.errors import UsageError
+from nnit.generators.choice import choose_task
 from nnit.generators.generation import Settings, Wanted, generate_networks
 from nnit.generators.names import choose_model
 from nnit.generators.policy import MlpPolicy
 from nnit.generators.trained import (
     TrainedGenerator,
-    choose_task,
     generator_of,
     read_generator,
 )

@@ -1,13 +1,11 @@
 """Read a generator artifact as a model that is ready to sample, for one of its tasks."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nnit.artifacts.canonical import JsonObject
-from nnit.artifacts.interface import stored_interfaces
 from nnit.artifacts.model import StoredModel, read_model
 from nnit.artifacts.tokens import parse_standardizer
 from nnit.diffusion.architecture import ArchitectureValues
@@ -17,7 +15,7 @@ from nnit.diffusion.transformer import (
     TransformerConfig,
     places_of_tasks,
 )
-from nnit.errors import DamagedArtifactError, NnitError, UsageError
+from nnit.errors import DamagedArtifactError, NnitError
 from nnit.mlp import PolicyInterface
 from nnit.tokens.token_set import Standardizer, TokenSet
 from nnit.training import build_from_arrays
@@ -66,23 +64,6 @@ class Generator:
         return {"task": self.interface.task} if self.model.config.num_tasks else {}
 
 
-def load_generator(path: Path, device: str, task: str | None = None) -> Generator:
-    """Read a generator for one of its tasks.
-
-    Args:
-        path: The artifact.
-        device: Where the model goes.
-        task: The task's id; needed where there are several.
-
-    Raises:
-        UsageError: it was not trained on the task, or on several and none was chosen.
-        NnitError: missing, of another kind, damaged.
-    """
-    trained = read_generator(path)
-    known = [one.interface.task for one in trained.tasks]
-    return generator_of(trained, choose_task(path, known, task), device)
-
-
 def generator_of(trained: TrainedGenerator, task: int, device: str) -> Generator:
     """Return a trained generator for one of its tasks, ready to sample.
 
@@ -124,41 +105,6 @@ def read_generator(path: Path) -> TrainedGenerator:
         ) from None
     manifest = artifact.manifest
     return TrainedGenerator(model, tasks, manifest.params, artifact.digest, manifest.versions)
-
-
-def choose_interface(path: Path, task: str | None) -> PolicyInterface:
-    """Return the interface of a generator for one of its tasks, without reading its networks.
-
-    Raises:
-        UsageError: as ``choose_task``.
-        NnitError: missing, of another kind, damaged.
-    """
-    interfaces = stored_interfaces(path, "generator")
-    return interfaces[choose_task(path, [one.task for one in interfaces], task)]
-
-
-def choose_task(path: Path, known: Sequence[str], wanted: str | None) -> int:
-    """Return the index of the task that a generator is asked for.
-
-    Args:
-        path: The generator, for messages.
-        known: The tasks that it was trained on.
-        wanted: A task's id; None is enough where there is one.
-
-    Raises:
-        UsageError: another task, or none where there are several; the line holds all of them.
-    """
-    if wanted in known:
-        return known.index(wanted)
-    if wanted is not None:
-        nearest = difflib.get_close_matches(wanted, known, n=1)
-        hint = f", did you mean {nearest[0]}?" if nearest else ";"
-        raise UsageError(
-            f"--task {wanted}: {path} was not trained on it{hint} it knows {', '.join(known)}"
-        )
-    if len(known) > 1:
-        raise UsageError(f"{path}: knows {', '.join(known)}; choose one with --task")
-    return 0
 
 
 def tasks_attributes(tokens: TokenSet, values: Sequence[ArchitectureValues]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from nnit.errors import UsageError
 from nnit_cli.options import (
     CurveOption,
     DeviceOption,
@@ -16,6 +17,21 @@ from nnit_cli.options import (
     with_run_flags,
 )
 from nnit_cli.session import open_session
+
+
+def parse_weights(texts: list[str] | None) -> dict[str, int] | None:
+    """Return the weight of each task of a flag that may be repeated; None where it isn't given.
+
+    Raises:
+        UsageError: one is not ``TASK=NUMBER``.
+    """
+    weights = {}
+    for text in texts or ():
+        task, _, number = text.rpartition("=")
+        if not task or not number.isdecimal():
+            raise UsageError(f"--weights {text}: expected TASK=NUMBER, as in PickCube-v1=2")
+        weights[task] = int(number)
+    return weights or None
 
 
 @with_run_flags
@@ -56,6 +72,10 @@ def diffuse_train_command(
     cloning_batch_size: Annotated[
         int | None, param_option("--cloning-batch-size", help="Transitions for each network.")
     ] = None,
+    weights: Annotated[
+        list[str] | None,
+        param_option("--weights", help="TASK=2: it comes twice as often. May be repeated."),
+    ] = None,
     mixed_share: Annotated[
         float | None, param_option("--mixed-share", help="Of networks moved between branches.")
     ] = None,
@@ -87,6 +107,7 @@ def diffuse_train_command(
         "ema_decay": ema_decay,
         "cloning_share": cloning_share,
         "cloning_batch_size": cloning_batch_size,
+        "weights": parse_weights(weights),
         "mixed_share": mixed_share,
         "rehearsal": rehearsal,
         "checkpoint_every": checkpoint_every,

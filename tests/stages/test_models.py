@@ -21,8 +21,9 @@ from nnit.artifacts.model import read_model, write_model
 from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.rollouts import read_rollouts
 from nnit.artifacts.samples import read_samples
-from nnit.errors import UsageError, WrongKindError
+from nnit.errors import NnitError, UsageError, WrongKindError
 from nnit.generators import names
+from nnit.generators.choice import choose_task
 from nnit.generators.policy import MlpPolicy
 from nnit.mlp import CLASS, Network, split_layers
 from nnit.policy import NumpyPolicy
@@ -33,6 +34,12 @@ from stages.params import RunOptions
 REPOSITORY = Path(__file__).parents[2]
 TASK = "PushCube-v1"
 SHAPE = (16, 8)
+
+
+@pytest.fixture
+def bare(monkeypatch, tmp_path):
+    """No generator comes with nnit."""
+    monkeypatch.setattr(names, "BUNDLED", tmp_path / "no bundled one")
 
 
 def test_python_gets_what_the_command_writes(pipeline, tmp_path):
@@ -89,6 +96,43 @@ def test_of_classes_a_policy_gives_a_number_each(pipeline):
     assert (outputs.numpy() != chosen).any()
 
 
+@pytest.mark.parametrize(
+    ("file", "old", "new", "code"),
+    [
+        ("model.safetensors", b"\x3f", b"\x3e", 5),
+        ("manifest.json", b'"schema": 1', b'"schema": 99', 5),
+        ("manifest.json", b"{", b"", 5),
+    ],
+)
+def test_a_packaged_generator_that_is_not_whole_is_one_line(
+    pipeline, tmp_path, monkeypatch, file, old, new, code
+):
+    """A byte of its weights, a newer schema, or half a manifest: the file is named."""
+    shutil.copytree(pipeline / "generator", tmp_path / "common" / "generator")
+    monkeypatch.setattr(names, "BUNDLED", tmp_path / "common")
+    torn = tmp_path / "common" / "generator" / file
+    data = torn.read_bytes()
+    assert old in data
+    torn.write_bytes(data.replace(old, new, 1))
+    with pytest.raises(NnitError) as caught:
+        library.generate(TASK, SHAPE, model="common")
+    (line,) = caught.value.faults
+    assert str(tmp_path / "common" / "generator") in line
+    assert caught.value.exit_code == code
+
+
+def test_a_task_that_another_generator_knows_is_told(pipeline, tmp_path, monkeypatch, bare):
+    """One with a name; nothing where there is none, or where none of them can be read."""
+    install(tmp_path / "site", pipeline / "generator", "arm", "1")
+    torn = install(tmp_path / "site", pipeline / "generator", "torn", "1")
+    (torn / "manifest.json").write_text("{")
+    with pytest.raises(UsageError, match=r"it knows PokeCube-v1$"):
+        choose_task(Path("here"), ["PokeCube-v1"], TASK)
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    with pytest.raises(UsageError, match=r"it knows PokeCube-v1; --model arm knows it$"):
+        choose_task(Path("here"), ["PokeCube-v1"], TASK)
+
+
 def test_what_cannot_be_generated_is_refused(pipeline):
     """In the words of the command, before anything is generated."""
     generator = library.load_generator(pipeline / "generator")
@@ -100,12 +144,12 @@ def test_what_cannot_be_generated_is_refused(pipeline):
         generator.sample(SHAPE, samples=0)
 
 
-def test_the_lines_of_the_readme_run(pipeline, tmp_path):
-    """In a folder with a generator in ``artifacts``; five actions within their bounds come out."""
-    (tmp_path / "artifacts").symlink_to(pipeline)
+def test_the_lines_of_the_readme_run(tmp_path):
+    """In an empty folder; five actions within their bounds come out."""
     block = re.compile(r"<!-- in-python -->\s*```python\n(.*?)```", re.DOTALL)
     (code,) = block.findall((REPOSITORY / "README.md").read_text())
     code += "\nassert actions.shape == (5, 4) and actions.abs().max() <= 1\n"
+    code += "assert len(several) == 4 and several[0].hidden_dims == (64, 64)\n"
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
@@ -114,7 +158,8 @@ def test_the_lines_of_the_readme_run(pipeline, tmp_path):
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (0, f"('{TASK}',)\n"), done.stderr
+    tasks = library.load_generator("common").tasks
+    assert (done.returncode, done.stdout) == (0, f"{tasks}\n"), done.stderr
 
 
 def test_importing_nnit_is_quick():
@@ -124,12 +169,6 @@ def test_importing_nnit_is_quick():
     code = "import sys, nnit; nnit.generate; assert 'mani_skill' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
     assert not hasattr(library, "sample")
-
-
-@pytest.fixture
-def bare(monkeypatch, tmp_path):
-    """No generator comes with nnit."""
-    monkeypatch.setattr(names, "BUNDLED", tmp_path / "no bundled one")
 
 
 def test_generators_are_listed_with_what_they_know(pipeline, tmp_path, bare):

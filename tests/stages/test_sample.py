@@ -16,8 +16,8 @@ from nnit.diffusion.sampler import sample_networks
 from nnit.diffusion.transformer import build_transformer
 from nnit.errors import ResourceError, UsageError, WrongKindError
 from nnit.generators import generation
+from nnit.generators.choice import load_generator
 from nnit.generators.generation import Settings, Wanted, request
-from nnit.generators.trained import load_generator
 from nnit.mlp import MAX_DEPTH, forward, split_layers
 from stages import sample
 from stages.params import RunOptions

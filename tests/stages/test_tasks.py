@@ -27,9 +27,10 @@ from nnit.demos import Demos
 from nnit.diffusion.architecture import ArchitectureBounds
 from nnit.diffusion.sampler import SampleRequest, sample_networks
 from nnit.errors import InterruptedRunError, UsageError, WrongKindError
+from nnit.generators.choice import load_generator
 from nnit.generators.generation import growth_of
 from nnit.generators.rehearsal import rehearse
-from nnit.generators.trained import load_generator, read_generator
+from nnit.generators.trained import read_generator
 from nnit.progress import silent
 from nnit.seeding import torch_generator
 from nnit.tokens.tokenizer import untokenize
@@ -414,7 +415,8 @@ def test_sizes_that_were_not_chosen_are_the_parents(several, tmp_path):
     assert section.width != 32
     params = PARAMS.model_copy(update={"diffuse_train": section})
     train(several / "tokens", tmp_path / "out", several / "generator-push", params)
-    assert open_artifact(tmp_path / "out").manifest.params["width"] == 32
+    params = open_artifact(tmp_path / "out").manifest.params
+    assert (params["width"], params["mixed_share"]) == (32, 0.3)
     assert read_generator(tmp_path / "out").model.config.width == 32
 
 
@@ -424,7 +426,8 @@ def test_a_parent_that_does_not_fit_is_one_line(several, tmp_path):
     with pytest.raises(UsageError) as caught:
         train(several / "tokens", tmp_path / "out", several / "generator-push", params)
     assert caught.value.faults == (
-        f"--from {several / 'generator-push'}: has width 32, depth 1, expected width 16, depth 2",
+        f"--from {several / 'generator-push'}: has width 32, depth 1, expected width 16, depth 2"
+        "; give --width 32 --depth 1",
     )
     other = OTHER._replace(obs_mean=(0.0,) * 9)
     write_zoo(tmp_path / "other", make_zoo(FURTHER_SHAPES, interface=other), ORIGIN)

@@ -1,0 +1,74 @@
+"""Which task of a generator is meant."""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from nnit.artifacts.interface import stored_interfaces
+from nnit.errors import NnitError, UsageError
+from nnit.generators.names import find_models
+from nnit.generators.trained import Generator, generator_of, read_generator
+from nnit.mlp import PolicyInterface
+
+
+def load_generator(path: Path, device: str, task: str | None = None) -> Generator:
+    """Read a generator for one of its tasks.
+
+    Args:
+        path: The artifact.
+        device: Where the model goes.
+        task: The task's id; needed where there are several.
+
+    Raises:
+        UsageError: it was not trained on the task, or on several and none was chosen.
+        NnitError: missing, of another kind, damaged.
+    """
+    trained = read_generator(path)
+    known = [one.interface.task for one in trained.tasks]
+    return generator_of(trained, choose_task(path, known, task), device)
+
+
+def choose_interface(path: Path, task: str | None) -> PolicyInterface:
+    """Return the interface of a generator for one of its tasks, without reading its networks.
+
+    Raises:
+        UsageError: as ``choose_task``.
+        NnitError: missing, of another kind, damaged.
+    """
+    interfaces = stored_interfaces(path, "generator")
+    return interfaces[choose_task(path, [one.task for one in interfaces], task)]
+
+
+def choose_task(path: Path, known: Sequence[str], wanted: str | None) -> int:
+    """Return the index of the task that a generator is asked for.
+
+    Args:
+        path: The generator, for messages.
+        known: The tasks that it was trained on.
+        wanted: A task's id; None is enough where there is one.
+
+    Raises:
+        UsageError: another task, or none where there are several; the line holds all of them.
+    """
+    if wanted in known:
+        return known.index(wanted)
+    if wanted is not None:
+        nearest = difflib.get_close_matches(wanted, known, n=1)
+        hint = f", did you mean {nearest[0]}?" if nearest else ";"
+        other = next((f"; --model {name} knows it" for name in models_of(wanted)), "")
+        raise UsageError(
+            f"--task {wanted}: {path} was not trained on it{hint} it knows "
+            f"{', '.join(known)}{other}"
+        )
+    if len(known) > 1:
+        raise UsageError(f"{path}: knows {', '.join(known)}; choose one with --task")
+    return 0
+
+
+def models_of(task: str) -> Iterator[str]:
+    """Name the generators with names that were trained on a task; what can't be read doesn't."""
+    for model in find_models():
+        with suppress(NnitError):
+            if task in [one.task for one in stored_interfaces(model.path, "generator")]:
+                yield model.name
