@@ -409,6 +409,32 @@ def test_nothing_that_may_not_be_trained_on_is_rehearsed(several):
         rehearse(generator, training, 8, 0, "cpu")
 
 
+def test_a_task_may_come_more_often(several, tmp_path):
+    """By its name, which has to be one of the tokens'; it trains another generator."""
+    tokens = several / "tokens"
+    params = with_section(PARAMS, "diffuse-train", weights={PICK: 3})
+    train(tokens, tmp_path / "often", params=params)
+    assert open_artifact(tmp_path / "often").manifest.params["weights"] == {PICK: 3}
+    train(tokens, tmp_path / "alike")
+    assert "weights" not in open_artifact(tmp_path / "alike").manifest.params
+    often, alike = (tree(tmp_path / name) for name in ("often", "alike"))
+    assert often["model.safetensors"] != alike["model.safetensors"]
+    params = with_section(PARAMS, "diffuse-train", weights={"PokeCube-v1": 3})
+    with pytest.raises(UsageError) as caught:
+        train(tokens, tmp_path / "out", params=params)
+    assert caught.value.faults == (
+        f"--weights PokeCube-v1: {tokens} has no networks of it, but of {PUSH}, {PICK}",
+    )
+
+
+@pytest.mark.parametrize("word", ["PickCube-v1", "PickCube-v1=", "=2", "PickCube-v1=x"])
+def test_a_weight_that_is_none_is_refused(word, capsys):
+    """A task, an equals sign and a number."""
+    assert main(["diffuse-train", "--weights", word]) == 2
+    line = f"nnit: --weights {word}: expected TASK=NUMBER, as in PickCube-v1=2\n"
+    assert capsys.readouterr().err == line
+
+
 def test_sizes_that_were_not_chosen_are_the_parents(several, tmp_path):
     """A configuration that says nothing of them goes on from any generator."""
     section = DiffuseTrainParams(steps=1, tokens_per_batch=128)
