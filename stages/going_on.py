@@ -1,10 +1,11 @@
 """What ``diffuse-train`` trains on: zoos, and what a generator to go on from knows beside them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from nnit.architectures import TrainingRange
 from nnit.diffusion.architecture import ArchitectureValues, values_of
 from nnit.diffusion.continuation import SIZES, KnownTask
 from nnit.diffusion.transformer import places_of_tasks
@@ -16,7 +17,7 @@ from nnit.progress import Progress
 from nnit.tokens.token_set import TokenSet
 from nnit.tokens.tokenizer import join_tokens
 from stages.lineage import require_same_task
-from stages.params import DiffuseTrainParams, Params
+from stages.params import ArchitecturesParams, DiffuseTrainParams, Params
 
 # A transformer that has learnt other branches does not take the middle of two new ones for their
 # mean unless it is trained on it.
@@ -122,8 +123,9 @@ def further_course(
         f"diffuse-train: {path} has no networks of {names}; what {parent.path} knows of it is "
         f"rehearsed, with {count} of its networks of each task"
     )
+    count = max(count, *(len(task.place.branches) for task in parent.trained.tasks))
     progress.start("rehearsal", count * len(absent))
-    training, parts = params.architectures.training_range(), [tokens]
+    training, parts = rehearsal_range(parent, params), [tokens]
     for index in absent:
         generator = generator_of(parent.trained, index, device)
         try:
@@ -139,6 +141,17 @@ def further_course(
         (*course.values, *(parent.trained.tasks[index].values for index in absent)),
         parent.trained.model.config.places,
     )
+
+
+def rehearsal_range(parent: Parent, params: Params) -> TrainingRange:
+    """Return the architectures that may be trained on, and were held out of no training before."""
+    found = parent.trained.params["architectures"]
+    sections = map(
+        ArchitecturesParams.model_validate, found if isinstance(found, list) else [found]
+    )
+    before = {dims for section in sections for dims in section.held_out.listed()}
+    training = params.architectures.training_range()
+    return replace(training, held_out=(*training.held_out, *sorted(before)))
 
 
 def known_tasks(parent: Parent, course: Course) -> list[KnownTask]:

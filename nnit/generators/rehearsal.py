@@ -31,9 +31,9 @@ def rehearse(
 ) -> TokenSet:
     """Return networks that a generator generates of its task, as tokens that it was trained on.
 
-    Shapes are drawn as those of a zoo are, within what the generator was trained on and never a
-    held-out one; branches come in turn. Statistics are the generator's, so that tokens mean the
-    same.
+    Shapes are drawn as those of a zoo are, out of widths and depths that the generator was trained
+    on and never a held-out one; branches come in turn. Statistics are the generator's, so that
+    tokens mean the same.
 
     Args:
         generator: On ``device``.
@@ -49,9 +49,10 @@ def rehearse(
     """
     interface, (task, branches) = generator.interface, generator.place
     values = generator.values
+    unknown = set(training.trainable_widths()) - set(values.widths)
     within = replace(
         training,
-        widths_max=min(max(values.widths), training.widths_max),
+        held_out_widths=(*training.held_out_widths, *sorted(unknown)),
         depth_min=max(min(values.depths), training.depth_min),
         depth_max=min(max(values.depths), training.depth_max),
     )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from learning_examples import INTERFACE, OTHER, make_zoo, worker_settings
 from tiny_pipeline import (
+    HELD_OUT,
     ORIGIN,
     PARAMS,
     PARAMS_NAME,
@@ -36,6 +37,7 @@ from nnit.seeding import torch_generator
 from nnit.tokens.tokenizer import untokenize
 from nnit_cli.main import main
 from stages import diffuse_train, frontier, sample, tokenize
+from stages.going_on import Parent, rehearsal_range
 from stages.params import DiffuseTrainParams, RunOptions
 
 PUSH, PICK = INTERFACE.task, OTHER.task
@@ -387,6 +389,7 @@ def test_rehearsed_networks_are_the_generators_own(several):
     training = PARAMS.architectures.training_range()
     tokens = rehearse(generator, training, 8, 0, "cpu")
     assert all(map(training.is_trainable, tokens.architectures))
+    assert {width for dims in tokens.architectures for width in dims} <= {8, 16, 20, 24}
     assert len(set(tokens.architectures)) > 1
     assert tokens.branches.tolist() == [0, 1] * 4
     assert tokens.standardizers == (generator.standardizer,)
@@ -399,6 +402,16 @@ def test_rehearsed_networks_are_the_generators_own(several):
             generator.model, [asked], generator.patch_size, generator.standardizer, num_steps=10
         )
         np.testing.assert_array_equal(network.weights, expected.weights)
+
+
+def test_what_was_held_out_before_is_not_rehearsed(several):
+    """Nor what is held out now."""
+    path = several / "generator"
+    before = Parent(path, read_generator(path))
+    none = dict.fromkeys(("unseen_width", "wider", "deeper"), [])
+    now = with_section(PARAMS, "architectures", held_out={"unseen_combo": [[20, 20]], **none})
+    held_out = rehearsal_range(before, now).held_out
+    assert {(20, 20), *HELD_OUT} <= set(held_out)
 
 
 def test_nothing_that_may_not_be_trained_on_is_rehearsed(several):
