@@ -408,7 +408,7 @@ def test_what_was_held_out_before_is_not_rehearsed(several):
     """Nor what is held out now."""
     path = several / "generator"
     before = Parent(path, read_generator(path))
-    none = dict.fromkeys(("unseen_width", "wider", "deeper"), [])
+    none = {kind: [] for kind in ("unseen_width", "wider", "deeper")}
     now = with_section(PARAMS, "architectures", held_out={"unseen_combo": [[20, 20]], **none})
     held_out = rehearsal_range(before, now).held_out
     assert {(20, 20), *HELD_OUT} <= set(held_out)
