@@ -3,17 +3,19 @@
     python -m benchmarks.together PullCube-v1 PokeCube-v1 digits --add PlaceSphere-v1
 
 The zoos are those of ``python -m benchmarks.tasks TASK``, which has to run before. The common
-generator is trained on the tasks together, then goes on with the zoos of those that are added
-alone, as somebody does who has the generator and nothing else. It is asked for the same shapes as
-the task's own before and after, which run in the same episodes: what it knew before, and whether it
-has forgotten it. Shapes that a zoo of another task has are left out. Writes
-``results/tasks/together.json``.
+generator is trained on the tasks together; those that are added it learns from their zoos alone, as
+somebody does who has the generator and nothing else. It is asked for the same shapes as each task's
+own, which run in the same episodes. What it knew before it is asked for again: the networks have to
+be the very same, so that nothing is lost. Shapes that a zoo of another task has are left out.
+Writes ``results/tasks/together.json``.
 """
 
 import argparse
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from benchmarks.tasks import (
     ARTIFACTS,
@@ -30,6 +32,7 @@ from benchmarks.tasks import (
 )
 from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.rollouts import read_rollouts
+from nnit.artifacts.samples import read_samples
 from nnit.artifacts.tokens import read_tokens
 from nnit.mlp import Architecture
 from stages.params import Params
@@ -78,7 +81,7 @@ def training(
         tasks: Whose zoos it is trained on.
         steps: Of the training.
         suffix: Of the names of artifacts.
-        known: Further tasks that it is asked for, which it knows already.
+        known: Further tasks that it is asked for, which it knew before.
         params: The profile.
     """
     tokens, generator = str(FOLDER / f"tokens{suffix}"), str(FOLDER / f"generator{suffix}")
@@ -91,8 +94,9 @@ def training(
         name = f"{file_name(task)}/samples{suffix}"
         asked = ["--samples", SAMPLES, *shapes_of(task, params)]
         parts[name] = ["sample", "--model", generator, "--task", task, *asked]
-        run = ["rollout", str(FOLDER / name), *where_of(task), "--resume"]
-        parts[f"{file_name(task)}/rollouts{suffix}"] = run
+        if task in tasks:
+            run = ["rollout", str(FOLDER / name), *where_of(task), "--resume"]
+            parts[f"{file_name(task)}/rollouts{suffix}"] = run
     return parts
 
 
@@ -113,8 +117,22 @@ def trained_shapes(recipe: Recipe) -> set[Architecture]:
     return {dims for tokens in found for dims in tokens.architectures}
 
 
+def refuse_changed(task: str) -> None:
+    """Make sure that a task's networks are the same to the bit where others have been added.
+
+    Raises:
+        ValueError: some are not.
+    """
+    before, after = (
+        read_samples(FOLDER / file_name(task) / f"samples{suffix}")[0] for suffix in ("", ADDED)
+    )
+    for one, other in zip(before.samples, after.samples, strict=True):
+        if not np.array_equal(one.network.weights, other.network.weights):
+            raise ValueError(f"{task}: {one.network.hidden_dims} changed when others were added")
+
+
 def compare(task: str, recipe: Recipe, trained: set[Architecture]) -> dict[str, Any]:
-    """Hold the common generator against the task's own, and against itself with further tasks.
+    """Hold the common generator against the task's own.
 
     Args:
         task: Which one.
@@ -122,14 +140,15 @@ def compare(task: str, recipe: Recipe, trained: set[Architecture]) -> dict[str, 
         trained: Shapes to leave out.
 
     Raises:
-        ValueError: they were run in different episodes.
+        ValueError: they were run in different episodes, or as ``refuse_changed``.
     """
-    folder, last = FOLDER / file_name(task), ADDED if recipe.added else ""
+    if recipe.added and task in recipe.tasks:
+        refuse_changed(task)
+    last = ADDED if task in recipe.added else ""
     paths = {
         "alone": ARTIFACTS / file_name(task) / "rollouts",
         "baselines": ARTIFACTS / file_name(task) / "baselines",
-        **({"before": folder / "rollouts"} if recipe.added and task in recipe.tasks else {}),
-        "together": folder / f"rollouts{last}",
+        "together": FOLDER / file_name(task) / f"rollouts{last}",
     }
     evaluations = {
         name: [e for e in read_rollouts(path)[0].evaluations if e.hidden_dims not in trained]
@@ -139,7 +158,8 @@ def compare(task: str, recipe: Recipe, trained: set[Architecture]) -> dict[str, 
     clones = [one for one in evaluations.pop("baselines") if one.source == "cloned"]
     found = {name: success_of(group) for name, group in evaluations.items()}
     return {
-        **{name: found.get(name) for name in ("alone", "before", "together")},
+        **found,
+        "unchanged": bool(recipe.added) and task in recipe.tasks,
         "of_alone": found["together"]["success_once"] / found["alone"]["success_once"],
         **beside_clones(evaluations["together"], clones),
         "generator_alone": learnt_by(ARTIFACTS / file_name(task) / "generator"),

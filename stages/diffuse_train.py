@@ -20,29 +20,20 @@ from nnit.artifacts.state import State, clear_state
 from nnit.artifacts.tokens import read_tokens
 from nnit.cloning import cloning_data
 from nnit.demos import Demos
-from nnit.diffusion.continuation import go_on_from
+from nnit.diffusion.adapters import split
 from nnit.diffusion.ema import Ema
 from nnit.diffusion.predicted import PredictedCloning
-from nnit.diffusion.sides import OuterSides
 from nnit.diffusion.training import (
     DiffusionTrainingSettings,
-    branch_rows,
     network_tokens,
     train_diffusion,
 )
-from nnit.diffusion.transformer import (
-    DiffusionTransformer,
-    TransformerConfig,
-    build_transformer,
-)
-from nnit.diffusion.typical import PlaceGrid, grid_of
+from nnit.diffusion.transformer import DiffusionTransformer
 from nnit.errors import UsageError
-from nnit.generators.trained import read_generator, tasks_attributes
+from nnit.generators.trained import read_generator, tasks_attributes, with_adapters
 from nnit.mlp import ACTION
 from nnit.progress import Progress, silent
 from nnit.seeding import derive_seed
-from nnit.tokens.patches import patch_grid
-from nnit.tokens.sequence import NetworkTokens
 from nnit.tokens.token_set import TokenSet
 from nnit.training import (
     build_optimizer,
@@ -53,14 +44,14 @@ from nnit.training import (
 )
 from stages.checkpoints import Run, find_state, follow, run_key
 from stages.curves import write_curve
-from stages.going_on import Course, Parent, course_of, further_course, further_params, known_tasks
+from stages.going_on import Parent, begin, course_of, further_course, further_params
 from stages.lineage import (
     refuse_leak,
     refuse_trained_on_held_out,
     require_same_task,
     trained_on,
 )
-from stages.params import DiffuseTrainParams, Params, RunOptions
+from stages.params import Params, RunOptions
 
 EMA_PREFIX = "ema/"
 CLONING = {"cloning_share", "cloning_batch_size"}  # parameters that count where there are --demos
@@ -107,8 +98,8 @@ def run(
     the noise: see ``nnit.diffusion.predicted``.
 
     Given a generator to go on from, training begins with what that has learnt; see ``go_on_from``.
-    Optimiser and schedule begin anew. Of a task that the tokens lack it rehearses networks of its
-    own.
+    Optimiser and schedule begin anew. Tasks of which it knows none are added to it, and what it
+    knows stays as it is; see ``nnit.diffusion.adapters``.
 
     Raises:
         LeakError: a training network has a held-out architecture, or one may have been trained on
@@ -131,7 +122,7 @@ def run(
     undecided = {"checkpoint_every"} | (set() if digests else CLONING)
     section, old = params.diffuse_train, None
     if inputs.parent is None:
-        undecided |= {"rehearsal"} | ({"mixed_share"} if section.mixed_share is None else set())
+        undecided |= {"adapter_rank"} | ({"mixed_share"} if section.mixed_share is None else set())
     else:
         old = Parent(inputs.parent, read_generator(inputs.parent))
         refuse_trained_on_held_out(
@@ -139,10 +130,7 @@ def run(
         )
         section = further_params(section, old, tokens)
         parents["generator"] = old.trained.digest
-        trainable += [
-            old.trained.params["architectures"],
-            params.architectures.model_dump(mode="json"),
-        ]
+        trainable.append(old.trained.params["architectures"])
     weights = weights_of(section.weights, inputs.tokens, tokens)
     if not weights:
         undecided.add("weights")
@@ -153,12 +141,11 @@ def run(
 
     prepare_torch()
     seed = derive_seed(options.seed, "diffuse-train")
-    course = course_of(tokens)
-    if old is not None:
-        course = further_course(course, old, inputs.tokens, params, seed, options.device, progress)
-    tokens = course.tokens
+    if old is None:
+        course = course_of(tokens)
+    else:
+        course = further_course(tokens, inputs.tokens, old, section.adapter_rank, progress)
     networks = [network_tokens(tokens, k) for k in range(len(tokens))]
-    tasks = tokens.tasks.tolist()
     model = begin(course, networks, section, old, seed)
     model.to(options.device)
     optimizer, ema = build_optimizer(model, 0.0), Ema(model, section.ema_decay)
@@ -172,7 +159,7 @@ def run(
         optimizer,
         networks,
         tokens.architectures,
-        branch_rows(tokens),
+        course.branch_rows,
         DiffusionTrainingSettings(
             steps=section.steps,
             tokens_per_batch=section.tokens_per_batch,
@@ -181,8 +168,8 @@ def run(
             autocast=use_bfloat16(section.precision, options.device),
             mixed_share=(section.mixed_share or 0.0) if model.config.places else 0.0,
         ),
-        tasks=tasks,
-        groups=course.groups,
+        tasks=course.task_rows,
+        groups=tokens.tasks,
         weights=weights,
         cloning=held_to(demos, tokens, params, options.device),
         device=options.device,
@@ -202,14 +189,18 @@ def run(
     attributes = {
         "loss_curve": curve,
         "patch_size": tokens.patch_size,
-        **tasks_attributes(tokens, course.values),
+        **tasks_attributes(course.tasks),
     }
+    arrays = ema.arrays()
+    if old is not None and course.is_addition:
+        own, beside = split(arrays)
+        arrays = with_adapters(own, [*old.trained.adapters, beside])
     write_model(
         outputs.generator,
         "generator",
         model.config.as_dict(),
-        ema.arrays(),
-        tokens.interfaces,
+        arrays,
+        [task.interface for task in course.tasks],
         attributes,
         Provenance("diffuse-train", {**decides, **trained_on(*trainable)}, options.seed, parents),
         half=section.storage == HALF,
@@ -223,67 +214,6 @@ def run(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         networks=len(tokens),
     )
-
-
-def begin(
-    course: Course,
-    networks: list[NetworkTokens],
-    section: DiffuseTrainParams,
-    old: Parent | None,
-    seed: int,
-) -> DiffusionTransformer:
-    """Return the transformer that training begins with.
-
-    Args:
-        course: What it is for.
-        networks: Its networks.
-        section: Its sizes.
-        old: What it goes on from.
-        seed: Of the training.
-    """
-    tokens = course.tokens
-    num_tasks = len(tokens.interfaces)
-    places = None
-    if old is None or old.trained.model.config.places:
-        places = grid_of(networks)
-        if course.places is not None:
-            places = PlaceGrid(*map(max, places, course.places))
-    config = TransformerConfig(
-        tokens.patch_size,
-        tuple(sorted({depth for one in course.values for depth in one.depths})),
-        tuple(sorted({width for one in course.values for width in one.widths})),
-        section.width,
-        section.depth,
-        section.heads,
-        num_branches=sum(map(tokens.num_branches, range(num_tasks))),
-        num_tasks=num_tasks if num_tasks > 1 else 0,
-        places=places,
-        rank=section.rank if places else 0,
-        typical_rank=section.typical_rank if places else 0,
-        outer=outer_sides(tokens) if places and section.typical_rank else (),
-    )
-    model = build_transformer(config, derive_seed(seed, "initial"))
-    if places:
-        model.typical.fit(networks, tokens.tasks.tolist(), branch_rows(tokens))
-    if old is not None:
-        go_on_from(old.trained.model, model, known_tasks(old, course))
-    return model
-
-
-def outer_sides(tokens: TokenSet) -> tuple[OuterSides, ...]:
-    """Return the patches of the outer sides of each task, then of each branch."""
-    specs = {task: tokens.spec(k) for k, task in enumerate(tokens.tasks.tolist())}
-    sides = [
-        OuterSides(
-            patch_grid(specs[task].layers[-1], tokens.patch_size).rows,
-            patch_grid(specs[task].layers[0], tokens.patch_size).columns,
-        )
-        for task in range(len(specs))
-    ]
-    of_branches = (
-        side for task, side in enumerate(sides) for _ in range(tokens.num_branches(task))
-    )
-    return *sides, *of_branches
 
 
 def weights_of(weights: Mapping[str, int], path: Path, tokens: TokenSet) -> dict[int, int]:
@@ -347,7 +277,6 @@ def held_to(
     if not any(demos):
         return None
     data = [one and cloning_data(one, device) for one in demos]
-    data += [None] * (len(tokens.interfaces) - len(data))  # of what is rehearsed there are none
     return PredictedCloning(
         tuple(data[task] for task in tokens.tasks),
         tuple(tokens.spec(k) for k in range(len(tokens))),

@@ -1,37 +1,33 @@
-"""What ``diffuse-train`` trains on: zoos, and what a generator to go on from knows beside them."""
+"""What ``diffuse-train`` trains: the tasks of tokens, and a generator that it may go on from."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from nnit.architectures import TrainingRange
-from nnit.diffusion.architecture import ArchitectureValues, values_of
-from nnit.diffusion.continuation import SIZES, KnownTask
-from nnit.diffusion.transformer import places_of_tasks
-from nnit.diffusion.typical import PlaceGrid
+from nnit.diffusion.adapters import train_beside
+from nnit.diffusion.architecture import values_of
+from nnit.diffusion.batch import UNKNOWN_BRANCH
+from nnit.diffusion.continuation import SIZES, KnownTask, go_on_from
+from nnit.diffusion.sides import OuterSides
+from nnit.diffusion.transformer import (
+    DiffusionTransformer,
+    TransformerConfig,
+    build_transformer,
+    places_of_tasks,
+)
+from nnit.diffusion.typical import PlaceGrid, grid_of
 from nnit.errors import UsageError
-from nnit.generators.rehearsal import rehearse
-from nnit.generators.trained import TrainedGenerator, generator_of
+from nnit.generators.trained import TrainedGenerator, TrainedTask, model_of
 from nnit.progress import Progress
+from nnit.seeding import derive_seed
+from nnit.tokens.patches import patch_grid
+from nnit.tokens.sequence import NetworkTokens
 from nnit.tokens.token_set import TokenSet
-from nnit.tokens.tokenizer import join_tokens
 from stages.lineage import require_same_task
-from stages.params import ArchitecturesParams, DiffuseTrainParams, Params
+from stages.params import DiffuseTrainParams
 
 # A transformer that has learnt other branches does not take the middle of two new ones for their
 # mean unless it is trained on it.
 MIXED_SHARE = 0.3
-
-
-@dataclass(frozen=True)
-class Course:
-    """What a generator learns from."""
-
-    tokens: TokenSet  # of zoos, then of what is rehearsed
-    groups: np.ndarray  # (N,) networks that weigh together: those of a zoo, and all rehearsed ones
-    values: tuple[ArchitectureValues, ...]  # depths and widths of each task
-    places: PlaceGrid | None = None  # that there have to be
 
 
 @dataclass(frozen=True)
@@ -42,11 +38,57 @@ class Parent:
     trained: TrainedGenerator
 
 
-def course_of(tokens: TokenSet) -> Course:
-    """Return zoos alone."""
-    tasks = range(len(tokens.interfaces))
-    values = tuple(values_of(tokens.architectures_of(task)) for task in tasks)
-    return Course(tokens, tokens.tasks, values)
+@dataclass(frozen=True)
+class Course:
+    """What a generator learns from, and what it will know."""
+
+    tokens: TokenSet
+    tasks: tuple[TrainedTask, ...]  # of the generator: those that stay as they are, then these
+    kept: int = 0  # how many of them stay
+
+    @property
+    def is_addition(self) -> bool:
+        """Whether a generator is left as it is, and learns tasks beside what it knows."""
+        return self.kept > 0
+
+    @property
+    def task_rows(self) -> list[int]:
+        """The index of the task of each network of the tokens."""
+        return (self.tokens.tasks + self.kept).tolist()
+
+    @property
+    def branch_rows(self) -> list[int]:
+        """The branch of each network, counted over all tasks, so that tasks share none."""
+        pairs = zip(self.task_rows, self.tokens.branches.tolist(), strict=True)
+        return [
+            self.tasks[task].place.branches.start + branch if branch >= 0 else UNKNOWN_BRANCH
+            for task, branch in pairs
+        ]
+
+
+def course_of(
+    tokens: TokenSet, kept: tuple[TrainedTask, ...] = (), adapter: int | None = None
+) -> Course:
+    """Return what is learnt from tokens.
+
+    Args:
+        tokens: Of one task or several.
+        kept: Tasks of a generator that stays as it is.
+        adapter: The number of what is trained beside it then.
+    """
+    ours = range(len(tokens.interfaces))
+    counts = [len(task.place.branches) for task in kept] + [*map(tokens.num_branches, ours)]
+    new = (
+        TrainedTask(
+            tokens.interfaces[k],
+            tokens.standardizers[k],
+            place,
+            values_of(tokens.architectures_of(k)),
+            adapter,
+        )
+        for k, place in zip(ours, places_of_tasks(counts)[len(kept) :], strict=True)
+    )
+    return Course(tokens, (*kept, *new), len(kept))
 
 
 def further_params(
@@ -78,89 +120,137 @@ def further_params(
 
 
 def further_course(
-    course: Course,
-    parent: Parent,
-    path: Path,
-    params: Params,
-    seed: int,
-    device: str,
-    progress: Progress,
+    tokens: TokenSet, path: Path, parent: Parent, adapter_rank: int, progress: Progress
 ) -> Course:
-    """Return zoos, and networks of the parent's own of each task that they lack.
+    """Return what is learnt from tokens by a generator that knows something already.
+
+    Tasks of which it knows none are added to it, if there may be adapters; else it is trained as a
+    whole, on the tasks of the tokens alone.
 
     Args:
-        course: The zoos.
-        parent: The generator to go on from.
-        path: Of the tokens, for messages.
-        params: Say how many networks, and which architectures may be trained on.
-        seed: Of the training.
-        device: Where networks are generated.
-        progress: Told which tasks are rehearsed.
+        tokens: To learn from.
+        path: Where they lie, for messages.
+        parent: The generator.
+        adapter_rank: 0: it is trained as a whole.
+        progress: Told of tasks that will be forgotten.
 
     Raises:
         WrongKindError: a task of both has two interfaces.
-        UsageError: a task can't be rehearsed.
-        InterruptedRunError: the caller asked to stop.
     """
-    tokens, count = course.tokens, params.diffuse_train.rehearsal
     ours = {interface.task: interface for interface in tokens.interfaces}
     absent = []
-    for index, task in enumerate(parent.trained.tasks):
-        if task.interface.task in ours:
-            require_same_task(parent.path, task.interface, path, ours[task.interface.task])
+    for task in parent.trained.tasks:
+        name = task.interface.task
+        if name in ours:
+            require_same_task(parent.path, task.interface, path, ours[name])
         else:
-            absent.append(index)
-    if not absent:
-        return course
-    names = ", ".join(parent.trained.tasks[index].interface.task for index in absent)
-    if count == 0:
+            absent.append(name)
+    if adapter_rank and len(absent) == len(parent.trained.tasks):
+        return course_of(tokens, parent.trained.tasks, len(parent.trained.adapters))
+    if absent:
         progress.note(
-            f"diffuse-train: {path} has no networks of {names}; what {parent.path} knows of it "
-            "will be forgotten"
+            f"diffuse-train: {path} has no networks of {', '.join(absent)}; what {parent.path} "
+            "knows of it will be forgotten"
         )
-        return course
-    progress.note(
-        f"diffuse-train: {path} has no networks of {names}; what {parent.path} knows of it is "
-        f"rehearsed, with {count} of its networks of each task"
-    )
-    count = max(count, *(len(task.place.branches) for task in parent.trained.tasks))
-    progress.start("rehearsal", count * len(absent))
-    training, parts = rehearsal_range(parent, params), [tokens]
-    for index in absent:
-        generator = generator_of(parent.trained, index, device)
-        try:
-            parts.append(rehearse(generator, training, count, seed, device, progress))
-        except ValueError as error:
-            name = generator.interface.task
-            raise UsageError(f"--from {parent.path}: {name} can't be rehearsed: {error}") from None
-    parent.trained.model.cpu()
-    together = join_tokens(parts)
-    return Course(
-        together,
-        np.minimum(together.tasks, len(tokens.interfaces)),
-        (*course.values, *(parent.trained.tasks[index].values for index in absent)),
-        parent.trained.model.config.places,
-    )
+    return course_of(tokens)
 
 
-def rehearsal_range(parent: Parent, params: Params) -> TrainingRange:
-    """Return the architectures that may be trained on, and were held out of no training before."""
-    found = parent.trained.params["architectures"]
-    sections = map(
-        ArchitecturesParams.model_validate, found if isinstance(found, list) else [found]
+def begin(
+    course: Course,
+    networks: list[NetworkTokens],
+    section: DiffuseTrainParams,
+    parent: Parent | None,
+    seed: int,
+) -> DiffusionTransformer:
+    """Return the transformer that training begins with.
+
+    Args:
+        course: What it is for.
+        networks: Those of its tokens.
+        section: Its sizes.
+        parent: What it goes on from.
+        seed: Of the training.
+
+    Raises:
+        UsageError: as ``model_to_go_on``.
+    """
+    old = parent and model_to_go_on(parent, course)
+    places = grid_of(networks) if old is None or old.config.places else None
+    if places and old is not None and old.config.places and course.is_addition:
+        places = PlaceGrid(*map(max, places, old.config.places))
+    config = TransformerConfig(
+        course.tokens.patch_size,
+        tuple(sorted({depth for task in course.tasks for depth in task.values.depths})),
+        tuple(sorted({width for task in course.tasks for width in task.values.widths})),
+        section.width,
+        section.depth,
+        section.heads,
+        num_branches=sum(len(task.place.branches) for task in course.tasks),
+        num_tasks=len(course.tasks) if len(course.tasks) > 1 else 0,
+        places=places,
+        rank=section.rank if places else 0,
+        typical_rank=section.typical_rank if places else 0,
+        outer=outer_sides(course, old) if places and section.typical_rank else (),
     )
-    before = {dims for section in sections for dims in section.held_out.listed()}
-    training = params.architectures.training_range()
-    return replace(training, held_out=(*training.held_out, *sorted(before)))
+    model = build_transformer(config, derive_seed(seed, "initial"))
+    if places:
+        model.typical.fit(networks, course.task_rows, course.branch_rows)
+    if parent is not None and old is not None:
+        go_on_from(old, model, known_tasks(parent, course))
+    if course.is_addition:
+        train_beside(model, section.adapter_rank, derive_seed(seed, "adapter"))
+    return model
+
+
+def model_to_go_on(parent: Parent, course: Course) -> DiffusionTransformer:
+    """Return the model that training begins with: the first one, or with what was added.
+
+    Raises:
+        UsageError: several of its parts would have to be trained together.
+    """
+    if course.is_addition:
+        return parent.trained.model
+    ours = {task.interface.task for task in course.tasks}
+    adapters = {task.adapter for task in parent.trained.tasks if task.interface.task in ours}
+    if len(adapters) > 1:
+        raise UsageError(
+            f"--from {parent.path}: some of {', '.join(sorted(ours))} were added to it, so that "
+            "they can't be trained further together; go on with each alone, or train all anew"
+        )
+    return model_of(parent.trained, adapters.pop() if adapters else None)
 
 
 def known_tasks(parent: Parent, course: Course) -> list[KnownTask]:
     """Return the tasks that the parent and a course have both."""
-    tasks = course.tokens.interfaces
-    places = places_of_tasks([course.tokens.num_branches(k) for k in range(len(tasks))])
-    ours = {one.task: place for one, place in zip(tasks, places, strict=True)}
+    ours = {task.interface.task: task.place for task in course.tasks}
     return [
         KnownTask(task.place, ours[task.interface.task])
         for task in parent.trained.tasks
         if task.interface.task in ours
     ]
+
+
+def outer_sides(course: Course, old: DiffusionTransformer | None) -> tuple[OuterSides, ...]:
+    """Return the patches of the outer sides of each task, then of each branch.
+
+    Args:
+        course: Has networks of all tasks but those that stay as they are.
+        old: Knows those.
+    """
+    tokens = course.tokens
+    specs = {task: tokens.spec(k) for k, task in enumerate(course.task_rows)}
+    sides: list[OuterSides] = []
+    for task in range(len(course.tasks)):
+        if task in specs:
+            rows = patch_grid(specs[task].layers[-1], tokens.patch_size).rows
+            columns = patch_grid(specs[task].layers[0], tokens.patch_size).columns
+            sides.append(OuterSides(rows, columns))
+        else:
+            assert old is not None
+            assert old.config.places is not None
+            even = OuterSides(old.config.places.rows, old.config.places.columns)
+            sides.append(old.config.outer[task] if old.config.outer else even)
+    of_branches = (
+        side for task, side in zip(course.tasks, sides, strict=True) for _ in task.place.branches
+    )
+    return *sides, *of_branches

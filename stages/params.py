@@ -323,9 +323,9 @@ class DiffuseTrainParams(Section):
         default=None,
         description="share of networks moved between two branches; null: 0.3 with --from, else 0",
     )
-    rehearsal: Index = Field(
-        default=100,
-        description="networks of each task that only --from knows, of its own; 0: it forgets them",
+    adapter_rank: Annotated[int, Strict(), Field(ge=0, le=256)] = Field(
+        default=32,
+        description="of what is trained beside --from for a further task; 0: all is trained",
     )
     checkpoint_every: Count = Field(default=200, description="steps between checkpoints")
     precision: Precision = Field(

@@ -7,11 +7,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from learning_examples import INTERFACE
 
 from benchmarks import together
 from benchmarks.tasks import PROFILE as TASKS_PROFILE
 from benchmarks.tasks import commands, recipe_of, run_missing
+from nnit.artifacts.manifest import Provenance
+from nnit.artifacts.samples import Sample, SampleSet, write_samples
+from nnit.mlp import Network
 from stages.params_file import load_params
 
 PROFILE = """
@@ -92,7 +97,7 @@ def test_a_task_is_made_part_by_part(tmp_path, repository, monkeypatch):
 
 
 def test_a_task_is_added_to_a_common_generator():
-    """It goes on with its zoo alone from the one trained without, and all are asked again."""
+    """From its zoo alone; all are asked again, and the new one alone is run."""
     recipe = together.Recipe(("digits", "gym:CartPole-v1"), 100, ("PullCube-v1",), 50)
     parts = together.commands(recipe, load_params(TASKS_PROFILE))
     first, second = parts["generator"], parts["generator-added"]
@@ -101,15 +106,34 @@ def test_a_task_is_added_to_a_common_generator():
     assert second[second.index("--from") + 1] == str(together.FOLDER / "generator")
     assert second[second.index("--steps") + 1] == "50"
     assert "--from" not in first
-    rollouts = [name for name in parts if "rollouts" in name]
-    assert rollouts == [
-        *("digits/rollouts", "gym-CartPole-v1/rollouts", "digits/rollouts-added"),
-        *("gym-CartPole-v1/rollouts-added", "PullCube-v1/rollouts-added"),
-    ]
+    kinds = {"samples-added": 3, "rollouts": 2, "rollouts-added": 1}
+    for kind, count in kinds.items():
+        assert sum(name.endswith(f"/{kind}") for name in parts) == count
+    assert "PullCube-v1/rollouts-added" in parts
     assert together.command_of(recipe, Path("profiles/other.yaml")) == (
         "python -m benchmarks.together digits gym:CartPole-v1 --steps 100 "
         "--add PullCube-v1 --added-steps 50 --profile profiles/other.yaml"
     )
+
+
+def write_network(path: Path, weights: np.ndarray) -> None:
+    """Write a sample of one shape."""
+    sample = Sample(Network((4,), weights), 0, 0)
+    write_samples(path, SampleSet((sample,), INTERFACE), Provenance("test", {}, 0))
+
+
+def test_a_known_task_that_changed_is_refused(tmp_path, monkeypatch):
+    """One bit of one weight is enough."""
+    monkeypatch.setattr(together, "FOLDER", tmp_path)
+    weights = np.ones(INTERFACE.spec((4,)).num_parameters, np.float32)
+    changed = weights.copy()
+    changed[-1] = np.nextafter(changed[-1], np.float32(2))
+    for task, after in {"same": weights, "other": changed}.items():
+        write_network(tmp_path / task / "samples", weights)
+        write_network(tmp_path / task / "samples-added", after)
+    together.refuse_changed("same")
+    with pytest.raises(ValueError, match=r"other: \(4,\) changed when others were added"):
+        together.refuse_changed("other")
 
 
 def test_each_task_is_asked_for_the_shapes_of_its_profile(tmp_path, monkeypatch):

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from nnit.artifacts.canonical import JsonObject
 from nnit.artifacts.model import StoredModel, read_model
 from nnit.artifacts.tokens import parse_standardizer
+from nnit.diffusion.adapters import Arrays, adapted, check_products
 from nnit.diffusion.architecture import ArchitectureValues
 from nnit.diffusion.transformer import (
     DiffusionTransformer,
@@ -17,8 +20,10 @@ from nnit.diffusion.transformer import (
 )
 from nnit.errors import DamagedArtifactError, NnitError
 from nnit.mlp import PolicyInterface
-from nnit.tokens.token_set import Standardizer, TokenSet
+from nnit.tokens.token_set import Standardizer
 from nnit.training import build_from_arrays
+
+ADAPTERS = "adapters."  # before the number of one, in the names of its tensors
 
 
 class TrainedTask(NamedTuple):
@@ -28,6 +33,7 @@ class TrainedTask(NamedTuple):
     standardizer: Standardizer
     place: TaskPlace  # in the embeddings of the model
     values: ArchitectureValues  # depths and widths of its training networks
+    adapter: int | None = None  # what is beside the model for it; None: it was trained first
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class TrainedGenerator:
 
     model: DiffusionTransformer
     tasks: tuple[TrainedTask, ...]
+    adapters: tuple[Arrays, ...]  # of tasks that were added: see ``nnit.diffusion.adapters``
     params: Mapping[str, Any]  # of its training
     digest: str  # of the artifact
     versions: Mapping[str, str]  # that it was made with
@@ -45,7 +52,7 @@ class TrainedGenerator:
 class Generator:
     """A trained diffusion transformer and what its patches mean in one task."""
 
-    model: DiffusionTransformer
+    model: DiffusionTransformer  # with what was trained beside it for the task
     standardizer: Standardizer
     interface: PolicyInterface
     digest: str  # of the artifact
@@ -73,9 +80,10 @@ def generator_of(trained: TrainedGenerator, task: int, device: str) -> Generator
         device: Where the model goes.
     """
     chosen = trained.tasks[task]
-    trained.model.to(device).eval().requires_grad_(requires_grad=False)
+    model = model_of(trained, chosen.adapter)
+    model.to(device).eval().requires_grad_(requires_grad=False)
     return Generator(
-        trained.model,
+        model,
         chosen.standardizer,
         chosen.interface,
         trained.digest,
@@ -83,6 +91,11 @@ def generator_of(trained: TrainedGenerator, task: int, device: str) -> Generator
         chosen.values,
         trained.versions,
     )
+
+
+def model_of(trained: TrainedGenerator, adapter: int | None) -> DiffusionTransformer:
+    """Return the model for tasks with an adapter, or for those that were trained first."""
+    return trained.model if adapter is None else adapted(trained.model, trained.adapters[adapter])
 
 
 def read_generator(path: Path) -> TrainedGenerator:
@@ -94,8 +107,11 @@ def read_generator(path: Path) -> TrainedGenerator:
     stored, artifact = read_model(path, "generator")
     try:
         config = TransformerConfig(**stored.config)
-        model = build_from_arrays(lambda: DiffusionTransformer(config), stored.tensors)
-        tasks = parse_tasks(path, stored, config)
+        own, adapters = without_adapters(stored.tensors)
+        model = build_from_arrays(lambda: DiffusionTransformer(config), own)
+        for one in adapters:
+            check_products(model, one)
+        tasks = parse_tasks(path, stored, config, len(adapters))
     except NnitError:
         raise
     except (TypeError, ValueError, KeyError, RuntimeError) as error:
@@ -104,35 +120,59 @@ def read_generator(path: Path) -> TrainedGenerator:
             f"{path}: not a generator that can be built: {first_line}"
         ) from None
     manifest = artifact.manifest
-    return TrainedGenerator(model, tasks, manifest.params, artifact.digest, manifest.versions)
+    return TrainedGenerator(
+        model, tasks, tuple(adapters), manifest.params, artifact.digest, manifest.versions
+    )
 
 
-def tasks_attributes(tokens: TokenSet, values: Sequence[ArchitectureValues]) -> dict[str, Any]:
-    """Return what a generator that was trained on these tokens keeps of its tasks.
+def without_adapters(tensors: Arrays) -> tuple[dict[str, np.ndarray], list[dict[str, np.ndarray]]]:
+    """Return the tensors of a model, and those of each adapter.
 
-    One task keeps ``standardizer``, as always; several keep ``tasks``, in the order of the
-    interfaces.
-
-    Args:
-        tokens: Of all tasks.
-        values: Depths and widths of each task's training networks.
+    Raises:
+        ValueError: not a number where that of an adapter stands.
     """
-    listed = [one._asdict() for one in tokens.standardizers]
-    if len(listed) == 1:
-        return {"standardizer": listed[0]}
-    tasks = [
+    own: dict[str, np.ndarray] = {}
+    found: dict[int, dict[str, np.ndarray]] = {}
+    for name, tensor in tensors.items():
+        if not name.startswith(ADAPTERS):
+            own[name] = tensor
+            continue
+        number, factor = name.removeprefix(ADAPTERS).split(".", 1)
+        found.setdefault(int(number), {})[factor] = tensor
+    return own, [found[number] for number in sorted(found)]
+
+
+def with_adapters(own: Arrays, adapters: Sequence[Arrays]) -> dict[str, np.ndarray]:
+    """Inverse of ``without_adapters``."""
+    beside = {
+        f"{ADAPTERS}{number}.{factor}": tensor
+        for number, one in enumerate(adapters)
+        for factor, tensor in one.items()
+    }
+    return {**own, **beside}
+
+
+def tasks_attributes(tasks: Sequence[TrainedTask]) -> dict[str, Any]:
+    """Return what a generator keeps of its tasks.
+
+    One task keeps ``standardizer``, as always; several keep ``tasks``, in their order.
+    """
+    if len(tasks) == 1:
+        return {"standardizer": tasks[0].standardizer._asdict()}
+    listed = [
         {
-            "branches": tokens.num_branches(task),
-            **values[task]._asdict(),
-            "standardizer": standardizer,
+            "branches": len(task.place.branches),
+            **task.values._asdict(),
+            "standardizer": task.standardizer._asdict(),
+            **({} if task.adapter is None else {"adapter": task.adapter}),
         }
-        for task, standardizer in enumerate(listed)
+        for task in tasks
     ]
-    return {"tasks": tasks}
+    return {"tasks": listed}
 
 
 def parse_tasks(
-    path: Path, stored: StoredModel, config: TransformerConfig
+    path: Path, stored: StoredModel, config: TransformerConfig, adapters: int
 ) -> tuple[TrainedTask, ...]:
     """Return the tasks of a stored generator.
 
@@ -154,15 +194,19 @@ def parse_tasks(
     num_branches = [one["branches"] for one in listed]
     if min(num_branches) < 0 or sum(num_branches) != config.num_branches:
         raise ValueError(f"branches {num_branches}, but {config.num_branches} rows")
+    used = [one.get("adapter") for one in listed]
+    if {one for one in used if one is not None} != set(range(adapters)):
+        raise ValueError(f"adapters {used} of tasks, but {adapters} of them")
     return tuple(
         TrainedTask(
             interface,
             parse_standardizer(JsonObject(one["standardizer"], f"{path}: standardizer")),
             place,
             parse_values(one, config),
+            adapter,
         )
-        for interface, one, place in zip(
-            stored.interfaces, listed, places_of_tasks(num_branches), strict=True
+        for interface, one, place, adapter in zip(
+            stored.interfaces, listed, places_of_tasks(num_branches), used, strict=True
         )
     )
 

@@ -79,8 +79,8 @@ def diffuse_train_command(
     mixed_share: Annotated[
         float | None, param_option("--mixed-share", help="Of networks moved between branches.")
     ] = None,
-    rehearsal: Annotated[
-        int | None, param_option("--rehearsal", help="Own networks of each task of --from alone.")
+    adapter_rank: Annotated[
+        int | None, param_option("--adapter-rank", help="Of what a further task has; 0: none.")
     ] = None,
     checkpoint_every: Annotated[
         int | None, param_option("--checkpoint-every", help="Steps between checkpoints.")
@@ -109,7 +109,7 @@ def diffuse_train_command(
         "cloning_batch_size": cloning_batch_size,
         "weights": parse_weights(weights),
         "mixed_share": mixed_share,
-        "rehearsal": rehearsal,
+        "adapter_rank": adapter_rank,
         "checkpoint_every": checkpoint_every,
         "precision": precision,
         "storage": storage,

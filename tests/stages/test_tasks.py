@@ -1,13 +1,12 @@
 """One generator for several tasks: several zoos, a task to sample, a task that is added."""
 
-from dataclasses import replace
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from learning_examples import INTERFACE, OTHER, make_zoo, worker_settings
 from tiny_pipeline import (
-    HELD_OUT,
     ORIGIN,
     PARAMS,
     PARAMS_NAME,
@@ -19,25 +18,20 @@ from tiny_pipeline import (
 )
 
 from nnit.artifacts.demos import write_demos
-from nnit.artifacts.model import read_model
+from nnit.artifacts.model import read_model, write_model
 from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.samples import read_samples
 from nnit.artifacts.tokens import read_tokens
 from nnit.artifacts.zoo import write_zoo
 from nnit.demos import Demos
 from nnit.diffusion.architecture import ArchitectureBounds
-from nnit.diffusion.sampler import SampleRequest, sample_networks
-from nnit.errors import InterruptedRunError, UsageError, WrongKindError
+from nnit.errors import DamagedArtifactError, InterruptedRunError, UsageError, WrongKindError
 from nnit.generators.choice import load_generator
 from nnit.generators.generation import growth_of
-from nnit.generators.rehearsal import rehearse
 from nnit.generators.trained import read_generator
 from nnit.progress import silent
-from nnit.seeding import torch_generator
-from nnit.tokens.tokenizer import untokenize
 from nnit_cli.main import main
 from stages import diffuse_train, frontier, sample, tokenize
-from stages.going_on import Parent, rehearsal_range
 from stages.params import DiffuseTrainParams, RunOptions
 
 PUSH, PICK = INTERFACE.task, OTHER.task
@@ -327,16 +321,23 @@ def test_going_on_begins_with_what_was_learnt(several, tmp_path):
     assert tree(tmp_path / "fresh") != tree(tmp_path / "out")
 
 
-def rehearsing(count):
-    """Return parameters of a training that rehearses so many networks."""
-    return with_section(PARAMS, "diffuse-train", rehearsal=count, steps=4)
+def with_rank(rank):
+    """Return parameters of a training beside a generator, or of all of it."""
+    return with_section(PARAMS, "diffuse-train", adapter_rank=rank, steps=4)
+
+
+def drawn(generator, task):
+    """Return the networks that a generator gives for a task: of a shape, and of any."""
+    out = generator.parent / f"samples-{generator.name}-{task}"
+    samples, _ = read_samples(out) if out.exists() else draw(generator, out, task)
+    return [one.network for one in samples.samples]
 
 
 def test_what_will_be_forgotten_is_said(several, tmp_path):
-    """Tokens without a task that the parent knows, no rehearsal: a note, and no such task after."""
+    """Tokens without a task that the parent knows, all trained: a note, and no such task after."""
     progress, tokens = Recorder(), several / "tokens-pick"
     out, parent = tmp_path / "out", several / "generator"
-    train(tokens, out, parent, rehearsing(0), progress=progress)
+    train(tokens, out, parent, with_rank(0), progress=progress)
     assert progress.notes == [
         f"diffuse-train: {tokens} has no networks of {PUSH}; what {parent} knows of it will be "
         "forgotten"
@@ -348,78 +349,83 @@ def test_what_will_be_forgotten_is_said(several, tmp_path):
     assert kept.notes == []
 
 
-def test_what_tokens_lack_is_rehearsed(several, tmp_path):
-    """The other task stays, with all that it was asked for before, and its own statistics."""
-    progress, tokens = Recorder(), several / "tokens-pick"
-    out, parent = tmp_path / "out", several / "generator"
-    train(tokens, out, parent, rehearsing(5), progress=progress)
-    assert progress.notes == [
-        f"diffuse-train: {tokens} has no networks of {PUSH}; what {parent} knows of it is "
-        "rehearsed, with 5 of its networks of each task"
-    ]
-    assert progress.parts[0] == ("rehearsal", 5, 0)
-    old, new = read_generator(parent), read_generator(out)
-    assert [task.interface.task for task in new.tasks] == [PICK, PUSH]
-    before, after = old.tasks[0], new.tasks[1]
-    assert after.interface == before.interface
-    assert after.standardizer == before.standardizer
-    assert after.values == before.values
-    assert len(after.place.branches) == len(before.place.branches)
-    ours, theirs = new.model.typical.by_place()[1], old.model.typical.by_place()[0]
-    np.testing.assert_array_equal(ours, theirs)
+@pytest.mark.parametrize("first", ["generator-push", "generator"])
+def test_a_further_task_is_added_and_the_others_are_left_alone(several, tmp_path, first):
+    """To a generator of one task or two, twice: what it knew gives the very networks as before."""
+    parent = tmp_path / first
+    shutil.copytree(several / first, parent)
+    known = [task.interface.task for task in read_generator(parent).tasks]
+    for number, task in enumerate(("third", "fourth")):
+        zoo = make_zoo(FURTHER_SHAPES, seed=number, interface=OTHER._replace(task=task))
+        write_zoo(tmp_path / task, zoo, ORIGIN)
+        cut(tmp_path, f"tokens-{task}", task)
+        out, progress = tmp_path / f"with-{task}", Recorder()
+        train(tmp_path / f"tokens-{task}", out, parent, with_rank(3), progress=progress)
+        assert progress.notes == []
+        before, after = read_generator(parent), read_generator(out)
+        assert after.tasks[:-1] == before.tasks
+        assert (after.tasks[-1].interface.task, after.tasks[-1].adapter) == (task, number)
+        assert all(factor.any() for factor in after.adapters[-1].values())
+        for name in known:
+            for ours, theirs in zip(drawn(out, name), drawn(parent, name), strict=True):
+                assert ours.hidden_dims == theirs.hidden_dims
+                np.testing.assert_array_equal(ours.weights, theirs.weights)
+        assert (16, 8) in {one.hidden_dims for one in drawn(out, task)}
+        parent, known = out, [*known, task]
 
 
-def test_rehearsal_that_is_interrupted_gives_the_same(several, tmp_path):
-    """Stopped while networks are made there is nothing to see; stopped later, it goes on."""
-    tokens, parent = several / "tokens-pick", several / "generator"
-    train(tokens, tmp_path / "whole", parent, rehearsing(5))
+def test_an_addition_that_is_interrupted_gives_the_same(several, tmp_path):
+    """Resumed it writes the bytes of one that was not stopped."""
+    tokens, parent = several / "tokens-pick", several / "generator-push"
+    train(tokens, tmp_path / "whole", parent, with_rank(3))
     out = tmp_path / "out"
-    with pytest.raises(InterruptedRunError, match="nothing was written"):
-        train(tokens, out, parent, rehearsing(5), progress=Recorder(stop_after=2))
-    assert names(tmp_path) == ["whole"]
     with pytest.raises(InterruptedRunError, match="--resume"):
-        train(tokens, out, parent, rehearsing(5), progress=Recorder(stop_after=7))
-    train(tokens, out, parent, rehearsing(5), resume=True)
+        train(tokens, out, parent, with_rank(3), progress=Recorder(stop_after=2))
+    train(tokens, out, parent, with_rank(3), resume=True)
     assert tree(out) == tree(tmp_path / "whole")
 
 
-def test_rehearsed_networks_are_the_generators_own(several):
-    """Of trainable shapes and of all branches in turn, cut as its tokens were."""
-    generator = load_generator(several / "generator", "cpu", PUSH)
-    training = PARAMS.architectures.training_range()
-    tokens = rehearse(generator, training, 8, 0, "cpu")
-    assert all(map(training.is_trainable, tokens.architectures))
-    assert {width for dims in tokens.architectures for width in dims} <= {8, 16, 20, 24}
-    assert len(set(tokens.architectures)) > 1
-    assert tokens.branches.tolist() == [0, 1] * 4
-    assert tokens.standardizers == (generator.standardizer,)
-    branches = generator.place.branches
-    for k, network in enumerate(untokenize(tokens)):
-        spec = generator.interface.spec(network.hidden_dims)
-        noise = torch_generator(0, "rehearsal", PUSH, k)
-        asked = SampleRequest(spec, branches[k % 2], noise, generator.place.task)
-        ((_, expected),) = sample_networks(
-            generator.model, [asked], generator.patch_size, generator.standardizer, num_steps=10
-        )
-        np.testing.assert_array_equal(network.weights, expected.weights)
+def test_what_was_added_can_be_gone_on_with_alone(several, tmp_path):
+    """It begins with the networks that were added; together with first tasks it is refused."""
+    added, more = tmp_path / "added", tmp_path / "more"
+    train(several / "tokens-pick", added, several / "generator-push", with_rank(3))
+    little = with_section(PARAMS, "diffuse-train", steps=1, learning_rate=1e-9)
+    train(several / "tokens-pick", more, added, little)
+    (task,) = read_generator(more).tasks
+    assert (task.interface, task.adapter) == (OTHER, None)
+    ours, theirs = (
+        draw(path, tmp_path / f"{path.name}-samples", PICK, ((16, 8),))[0] for path in (more, added)
+    )
+    for one, other in zip(ours.samples, theirs.samples, strict=True):
+        np.testing.assert_allclose(one.network.weights, other.network.weights, atol=1e-3)
+    with pytest.raises(UsageError, match="were added to it"):
+        train(several / "tokens", tmp_path / "both", added, little)
 
 
-def test_what_was_held_out_before_is_not_rehearsed(several):
-    """Nor what is held out now."""
-    path = several / "generator"
-    before = Parent(path, read_generator(path))
-    none = {kind: [] for kind in ("unseen_width", "wider", "deeper")}
-    now = with_section(PARAMS, "architectures", held_out={"unseen_combo": [[20, 20]], **none})
-    held_out = rehearsal_range(before, now).held_out
-    assert {(20, 20), *HELD_OUT} <= set(held_out)
+ONES = np.ones((2, 2), np.float32)
 
 
-def test_nothing_that_may_not_be_trained_on_is_rehearsed(several):
-    """A range without what the generator knows is refused."""
-    generator = load_generator(several / "generator", "cpu", PUSH)
-    training = replace(PARAMS.architectures.training_range(), depth_min=3, depth_max=3)
-    with pytest.raises(ValueError, match="none of which may be trained on now"):
-        rehearse(generator, training, 8, 0, "cpu")
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("adapters.0.content_in.up", None, "content_in: products of"),
+        ("adapters.0.content_in.up", ONES, "content_in: products of"),
+        ("adapters.0.oracle.up", ONES, "oracle.up: beside no matrix"),
+        ("adapters.x.content_in.up", ONES, "invalid literal"),
+        ("adapters.7.content_in.up", ONES, "products of"),
+    ],
+)
+def test_adapters_that_do_not_fit_are_damage(several, tmp_path, name, value, said):
+    """Missing, superfluous, of another shape, of no task."""
+    added, bad = tmp_path / "added", tmp_path / "bad"
+    train(several / "tokens-pick", added, several / "generator-push", with_rank(3))
+    stored, _ = read_model(added, "generator")
+    tensors = {key: tensor for key, tensor in stored.tensors.items() if key != name}
+    tensors |= {} if value is None else {name: value}
+    kept = (stored.config, tensors, stored.interfaces, stored.attributes)
+    write_model(bad, "generator", *kept, ORIGIN)
+    with pytest.raises(DamagedArtifactError, match=said):
+        read_generator(bad)
 
 
 def test_a_task_may_come_more_often(several, tmp_path):
