@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from nnit.intervals import wilson_interval
 from nnit.rollout.episodes import evaluate_expert
-from nnit.rollout.metrics import Evaluation, wilson_interval
+from nnit.rollout.metrics import Evaluation
 from nnit.tasks.maniskill_tasks import MANISKILL_TASKS
 from nnit.tasks.task import Task, TaskRef
 
@@ -26,7 +27,7 @@ def success_figures(outcomes: list[bool]) -> dict[str, Any]:
     successes = sum(outcomes)
     return {
         "share": successes / len(outcomes),
-        "interval": list(wilson_interval(successes, len(outcomes))),
+        "interval": list(wilson_interval(successes / len(outcomes), len(outcomes))),
     }
 
 

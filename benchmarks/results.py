@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nnit.rollout.metrics import Interval, Tally, interval_over_architectures
+import numpy as np
+
+from nnit.intervals import Interval, crossed_variance, wilson_interval
 
 GROUPS = {  # what the page calls a group of held-out shapes
     "unseen_combo": "unseen combination",
@@ -146,18 +148,23 @@ def by_shape(networks: Sequence[Network]) -> dict[tuple[int, ...], list[Network]
 
 
 def share_of(networks: Sequence[Network]) -> Share | None:
-    """Return the success of networks, with the wider of Wilson's and the bootstrap's interval."""
+    """Return the success of networks, with Wilson's interval.
+
+    The trials are at most the initial states, which all networks share, and fewer where shapes
+    differ by more than that many would.
+    """
     if not networks:
         return None
-    tallies = {
-        dims: Tally(sum(n.successes for n in same), sum(n.episodes for n in same))
+    shares = {
+        dims: sum(n.successes for n in same) / sum(n.episodes for n in same)
         for dims, same in by_shape(networks).items()
     }
-    shares = {dims: tally.successes / tally.trials for dims, tally in tallies.items()}
     lowest = min(shares, key=shares.__getitem__)
-    interval = interval_over_architectures(list(tallies.values()))
-    mean = sum(t.successes for t in tallies.values()) / sum(t.trials for t in tallies.values())
-    return Share(mean, interval, len(tallies), shares[lowest], lowest)
+    mean = statistics.fmean(shares.values())
+    variance = crossed_variance(np.array([[share] for share in shares.values()])).value
+    states = networks[0].episodes
+    trials = min(states, mean * (1 - mean) / variance) if variance else states
+    return Share(mean, wilson_interval(mean, trials), len(shares), shares[lowest], lowest)
 
 
 def shape_losses(networks: Sequence[Network]) -> dict[tuple[int, ...], float]:

@@ -22,10 +22,10 @@ TASKS = ("PushCube-v1", "PickCube-v1", "StackCube-v1")
 HEAD = """# Results
 
 Made by `make results` from the files in `results/` that `make compare` writes; do not edit. A share
-is the mean success_once over all episodes, [a, b] the wider of two 95 % intervals: Wilson's of all
-episodes, and the bootstrap over architectures, expanded for their small number
-([Hesterberg 2015](https://arxiv.org/abs/1411.5279)). Losses are cloning losses on demonstrations
-that nothing was trained on. "cannot": the method has no way to write such a shape. "grown": the
+is the mean success_once over all episodes, [a, b] its 95 % interval: Wilson's, of at most as many
+trials as there are initial states, which all networks share (`nnit/intervals.py`). Losses are
+cloning losses on demonstrations that nothing was trained on. "cannot": the method has no way to
+write such a shape. "grown": the
 hypernetwork is asked for a shape within the trained range, which is then enlarged as the
 generator's networks are. "generated": by a generator that learnt from weights alone; "trained to
 clone too": by one that was also held to the demonstrations (`nnit diffuse-train --demos`), as that

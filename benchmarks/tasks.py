@@ -26,7 +26,7 @@ from nnit.artifacts.manifest import MANIFEST_NAME
 from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.rollouts import read_rollouts
 from nnit.mlp import Architecture, format_architecture
-from nnit.rollout.metrics import Evaluation, comparison_interval
+from nnit.rollout.metrics import Evaluation, success_level
 from stages.params import Params
 from stages.params_file import load_params
 
@@ -134,12 +134,12 @@ def command_of(module: str, task: str, arguments: argparse.Namespace, default: P
 
 
 def success_of(evaluations: list[Evaluation]) -> dict[str, Any]:
-    """Return mean success with its interval, the lowest shape, and the mean return."""
-    lowest = min(evaluations, key=lambda one: one.success_once)
+    """Return mean success with its interval, the lowest network, and the mean return."""
+    level, lowest = success_level(evaluations), min(evaluations, key=lambda one: one.success_once)
     returns = [e.episode_return for one in evaluations for e in one.episodes]
     return {
-        "success_once": sum(one.success_once for one in evaluations) / len(evaluations),
-        "interval_95": list(comparison_interval(evaluations)),
+        "success_once": level.mean,
+        "interval_95": list(level.interval),
         "lowest": lowest.success_once,
         "lowest_shape": format_architecture(lowest.hidden_dims),
         "return_mean": sum(returns) / len(returns),

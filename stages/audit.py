@@ -25,8 +25,8 @@ from nnit.artifacts.samples import SampleSet, read_samples
 from nnit.artifacts.zoo import read_zoo
 from nnit.audit.measure import Evidence, audit_samples
 from nnit.audit.report import EVERY, Audit, GroupAudit
-from nnit.bootstrap import Estimate
 from nnit.errors import UsageError, WrongKindError
+from nnit.intervals import Estimate
 from nnit.mlp import Architecture, Network
 from nnit.progress import Progress, silent
 from nnit.rollout.metrics import Evaluation
@@ -127,7 +127,6 @@ def run(
         ghn=asked,
         constant_success=constant,
         repeats=section.repeats,
-        seed=options.seed,
     )
     audit = audit_samples([sample.network for sample in samples.samples], evidence, progress)
     decides = {

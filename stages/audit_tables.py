@@ -13,7 +13,7 @@ from nnit.alignment.report import (
     layers_between,
 )
 from nnit.audit.report import Audit, GroupAudit
-from nnit.bootstrap import Estimate
+from nnit.intervals import Estimate
 
 Row = tuple[str, ...]
 NOTHING = "-"

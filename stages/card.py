@@ -21,7 +21,7 @@ from nnit.artifacts.rollouts import read_rollouts
 from nnit.errors import OutputExistsError, UsageError, WrongKindError
 from nnit.generators.trained import TrainedGenerator, read_generator
 from nnit.mlp import format_architecture
-from nnit.rollout.metrics import Evaluation, comparison_interval
+from nnit.rollout.metrics import Evaluation, success_level
 from stages.params import ArchitecturesParams, DiffuseTrainParams
 from stages.report import find_artifacts
 
@@ -162,7 +162,7 @@ $ nnit rollout mine
 ## How well it does
 
 Share of episodes in success at any step (accuracy, of classes), with the 95 % interval over
-architectures and the lowest single network.
+architectures and initial states, and the lowest single network.
 
 {success_table(results)}
 
@@ -208,13 +208,12 @@ def success_table(results: Sequence[Result]) -> str:
     head = ["task", "networks", "held out as", "networks x episodes", "success", "lowest"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for task, source, kind, group in groups_of(results):
-        low, high = comparison_interval(group)
         cells = [
             task,
             source,
             kind or "unknown",
             f"{len(group)} x {len(group[0].episodes)}",
-            f"{mean_success(group):.3f} [{low:.3f}, {high:.3f}]",
+            str(success_level(group)),
             f"{min(one.success_once for one in group):.2f}",
         ]
         lines.append("| " + " | ".join(cells) + " |")

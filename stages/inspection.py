@@ -19,7 +19,7 @@ from nnit.artifacts.rollouts import read_rollouts
 from nnit.artifacts.samples import network_folder
 from nnit.frontier.front import Frontier
 from nnit.mlp import format_architecture
-from nnit.rollout.metrics import Evaluation, comparison_interval, pooled_tally
+from nnit.rollout.metrics import Evaluation, success_level
 from stages.audit_tables import alignment_table, audit_table
 
 SHORT_DIGEST = 12  # characters
@@ -85,11 +85,9 @@ def facts_of(data: dict[str, Any]) -> dict[str, object]:
 def success_table(evaluations: Sequence[Evaluation]) -> list[Row]:
     """Return success_once with 95 % intervals.
 
-    A cell is the share of all episodes with the wider of two intervals: Wilson's, and the
-    bootstrap over architectures. Where an architecture has several networks of one source, their
-    episodes are taken together. Few sources have a column each and every architecture a row, with
-    means by kind below; many sources have a row each, every kind a column, and a last column with
-    the lowest architecture.
+    A cell is the mean over networks, with the interval over shapes and initial states. Few sources
+    have a column each and every architecture a row, with means by kind below; many sources have a
+    row each, every kind a column, and a last column with the lowest network.
     """
     sources = list(dict.fromkeys(evaluation.source for evaluation in evaluations))
     if len(sources) > MAX_SIDE_BY_SIDE:
@@ -156,20 +154,13 @@ def _row_for_each_source(
 def _pooled(evaluations: Sequence[Evaluation]) -> str:
     if not evaluations:
         return "-"
-    successes, trials = pooled_tally(evaluations)
-    low, high = comparison_interval(evaluations)
-    return f"{successes / trials:.3f} [{low:.3f}, {high:.3f}]"
+    return str(success_level(evaluations))
 
 
 def _lowest(evaluations: Sequence[Evaluation]) -> str:
-    """Return the share of the architecture with the fewest successes, and which it is."""
-    by_architecture: dict[tuple[int, ...], list[Evaluation]] = {}
-    for evaluation in evaluations:
-        by_architecture.setdefault(evaluation.hidden_dims, []).append(evaluation)
-    tallies = {dims: pooled_tally(same) for dims, same in by_architecture.items()}
-    worst = min(tallies, key=lambda dims: tallies[dims].successes / tallies[dims].trials)
-    successes, trials = tallies[worst]
-    return f"{successes / trials:.3f} {format_architecture(worst)}".rstrip()
+    """Return the success of the lowest network, and its architecture."""
+    worst = min(evaluations, key=lambda evaluation: evaluation.success_once)
+    return f"{worst.success_once:.3f} {format_architecture(worst.hidden_dims)}".rstrip()
 
 
 def _median_loss(evaluations: Sequence[Evaluation]) -> str:

@@ -28,7 +28,7 @@ from nnit.figures.curves import draw_curves, draw_sizes
 from nnit.figures.page import Row, Section, html_page
 from nnit.mlp import Network, PolicyInterface, format_architecture, split_layers
 from nnit.opening import read_bounded
-from nnit.rollout.metrics import Evaluation, comparison_interval, pooled_tally
+from nnit.rollout.metrics import Evaluation, success_level
 from stages.inspection import SHORT_DIGEST, Description, describe
 
 TITLE = "nnit report"
@@ -241,8 +241,8 @@ def _rollouts_figures(artifact: Artifact) -> dict[str, bytes]:
     for (source, row), same in groups.items():
         if (source, row) not in shown:
             continue
-        successes, trials = pooled_tally(same)
-        reached = ArchitectureSuccess(row, successes / trials, *comparison_interval(same))
+        level = success_level(same)
+        reached = ArchitectureSuccess(row, level.mean, *level.interval)
         methods.setdefault(source, []).append(reached)
     figure = draw_by_architecture(methods, "success_once with 95 % intervals")
     return {"Success by architecture": png_bytes(figure)}

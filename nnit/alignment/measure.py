@@ -23,8 +23,8 @@ from nnit.alignment.report import (
     ZooAlignment,
 )
 from nnit.alignment.smoothness import Spot, network_smoothness, shuffle_units
-from nnit.bootstrap import Estimate, bootstrap_mean
 from nnit.cloning import CloningData
+from nnit.intervals import Estimate, mean_interval
 from nnit.mlp import Architecture, LayerWeights, join_layers, split_layers
 from nnit.progress import Progress
 from nnit.seeding import numpy_generator
@@ -80,16 +80,16 @@ def measure_zoo(
             findings.setdefault(shape, []).append(compare(zoo, pair, states, data))
             progress.advance()
 
-    def estimate(name: str, figure: Callable[[PairFindings], float]) -> Estimate:
+    def estimate(figure: Callable[[PairFindings], float]) -> Estimate:
         by_shape = [float(np.mean([figure(f) for f in some])) for some in findings.values()]
-        return bootstrap_mean(by_shape, numpy_generator(settings.seed, "bootstrap", name))
+        return mean_interval(by_shape)
 
-    def interpolation(name: str, line_of: Callable[[PairFindings], Line]) -> Interpolation:
+    def interpolation(line_of: Callable[[PairFindings], Line]) -> Interpolation:
         losses = [line_of(f).losses for some in findings.values() for f in some]
         return Interpolation(
             losses=tuple(np.mean(losses, axis=0).tolist()),
-            barrier=estimate(f"{name} barrier", lambda f: line_of(f).barrier),
-            relative=estimate(f"{name} relative", lambda f: relative_barrier(line_of(f))),
+            barrier=estimate(lambda f: line_of(f).barrier),
+            relative=estimate(lambda f: relative_barrier(line_of(f))),
         )
 
     return ZooAlignment(
@@ -97,16 +97,16 @@ def measure_zoo(
         shapes=tuple(findings),
         pairs=sum(map(len, findings.values())),
         same_shape=IndexAlignment(
-            by_activations=estimate("activations", lambda f: float(np.mean(f.by_activations))),
-            by_weights=estimate("weights", lambda f: float(np.mean(f.by_weights))),
+            by_activations=estimate(lambda f: float(np.mean(f.by_activations))),
+            by_weights=estimate(lambda f: float(np.mean(f.by_weights))),
             chance=float(np.mean([np.mean([1 / w for w in shape]) for shape in findings])),
             layers=matching_by_layer(findings),
         ),
         across_widths=compare_across(zoo, across, states, settings, progress),
-        weight_correlation=estimate("correlation", lambda f: f.correlation),
-        weight_correlation_matched=estimate("matched", lambda f: f.correlation_matched),
-        line=interpolation("line", lambda f: f.line),
-        line_matched=interpolation("matched", lambda f: f.line_matched),
+        weight_correlation=estimate(lambda f: f.correlation),
+        weight_correlation_matched=estimate(lambda f: f.correlation_matched),
+        line=interpolation(lambda f: f.line),
+        line_matched=interpolation(lambda f: f.line_matched),
         smoothness=measure_smoothness(zoo, chosen, settings),
         ranks=tuple(
             layer
@@ -239,9 +239,8 @@ def compare_across(
             )
         )
     means = [float(np.mean(share)) for share in shares]
-    generator = numpy_generator(settings.seed, "bootstrap", "across")
     chance = float(np.mean([np.mean(some) for some in chances]))
-    return IndexAlignment(bootstrap_mean(means, generator), None, chance, tuple(layers))
+    return IndexAlignment(mean_interval(means), None, chance, tuple(layers))
 
 
 def members_of(pairs: Sequence[Pair]) -> list[int]:
@@ -281,14 +280,7 @@ def measure_smoothness(
         _add_means(shuffled, [network_smoothness(layers) for layers in controls])
     found = []
     for spot, values in own.items():
-        place = ("bootstrap", *map(str, spot))
-        found.append(
-            Smoothness(
-                *spot,
-                bootstrap_mean(values, numpy_generator(settings.seed, *place, "own")),
-                bootstrap_mean(shuffled[spot], numpy_generator(settings.seed, *place, "shuffled")),
-            )
-        )
+        found.append(Smoothness(*spot, mean_interval(values), mean_interval(shuffled[spot])))
     return tuple(found)
 
 

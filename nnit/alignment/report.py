@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from nnit.bootstrap import Estimate
+from nnit.intervals import Estimate
 from nnit.mlp import Architecture
 
 

@@ -24,15 +24,13 @@ from nnit.mlp import MAX_DEPTH, MAX_WIDTH, PolicyInterface
 from nnit.rollout.metrics import (
     Episode,
     Evaluation,
-    bootstrap_interval,
-    pooled_tally,
-    tallies_by_architecture,
-    wilson_interval,
+    success_level,
 )
 
 EVAL_NAME = "eval.json"
 VIDEOS = "videos"  # the folder of films
 SCHEMA = KINDS["rollouts"].schema
+INTERVALS = ("interval_95", "wilson_95", "bootstrap_95")  # the last two before schema 3
 UNKNOWN_KIND = "unknown"  # how an empty kind is called among the aggregates
 
 
@@ -68,7 +66,8 @@ def write_rollouts(
         force: Replace rollouts that are there already.
 
     Raises:
-        ValueError: a network without episodes, two of the same name, or a loss that is not finite.
+        ValueError: a network without episodes, two of the same name, a loss that is not finite, or
+            networks of one source and kind that faced different initial states.
         NnitError: as ``publish``.
     """
     _check(rollouts.evaluations)
@@ -103,7 +102,8 @@ def read_rollouts(path: Path, *, check: Check = "small") -> tuple[Rollouts, Arti
     )
     with damage_of(path):
         _check(evaluations)
-        if canonical_file(eval_json(evaluations, schema)) != data:
+        expected = eval_json(evaluations, schema)
+        if _without_intervals(top.value) != _without_intervals(expected):
             raise DamagedArtifactError(f"{where}: the aggregates do not follow from the episodes")
     return Rollouts(evaluations, interface), artifact
 
@@ -163,25 +163,37 @@ def _network_json(evaluation: Evaluation, schema: int) -> dict[str, Any]:
 
 
 def _group_json(group: Sequence[Evaluation], schema: int) -> dict[str, Any]:
-    pooled = pooled_tally(group)
-    new = {} if schema == 1 else _group_json_since_2(group)
+    losses = [evaluation.loss for evaluation in group if evaluation.loss is not None]
+    all_known = len(losses) == len(group)
+    mean_loss = math.fsum(losses) / len(losses) if all_known else None
     shares = [evaluation.success_once for evaluation in group]
+    # Before schema 3, networks might have faced different states.
+    interval = [] if schema < 3 else list(success_level(group).interval)
     return {
         "success_once": sum(shares) / len(shares),
         "success_once_min": min(shares),
         "success_at_end": sum(evaluation.success_at_end for evaluation in group) / len(group),
-        "wilson_95": list(wilson_interval(*pooled)),
-        **new,
+        "interval_95": interval,
+        **({} if schema == 1 else {"cloning_loss": mean_loss}),
         "networks": len(group),
-        "episodes": pooled.trials,
+        "episodes": sum(len(evaluation.episodes) for evaluation in group),
     }
 
 
-def _group_json_since_2(group: Sequence[Evaluation]) -> dict[str, Any]:
-    losses = [evaluation.loss for evaluation in group if evaluation.loss is not None]
+def _without_intervals(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``eval.json`` without the intervals of groups.
+
+    Their last bits differ between versions of scipy; those of schemas 1 and 2 were other ones.
+    """
     return {
-        "bootstrap_95": list(bootstrap_interval(tallies_by_architecture(group))),
-        "cloning_loss": math.fsum(losses) / len(losses) if len(losses) == len(group) else None,
+        **content,
+        "aggregated": {
+            source: {
+                kind: {name: value for name, value in group.items() if name not in INTERVALS}
+                for kind, group in by_kind.items()
+            }
+            for source, by_kind in content["aggregated"].items()
+        },
     }
 
 

@@ -28,13 +28,12 @@ from nnit.audit.report import (
     SizeRange,
     Spread,
 )
-from nnit.bootstrap import Estimate, estimate_or_none
 from nnit.cloning import CloningData, cloning_data
 from nnit.demos import Demos
+from nnit.intervals import Estimate, mean_interval
 from nnit.mlp import ACTION, Architecture, MlpSpec, Network, PolicyInterface
 from nnit.progress import Progress
 from nnit.rollout.metrics import Evaluation
-from nnit.seeding import numpy_generator
 from nnit.zoo.members import ModelZoo, networks_by_shape
 
 NOVEL = 0.5  # ratio to the zoo's median above which a sample is novel
@@ -53,7 +52,6 @@ class Evidence(NamedTuple):
     ghn: Mapping[Architecture, tuple[Network, ...]]  # asked again for each shape; may be empty
     constant_success: float | None
     repeats: int  # networks of one shape that make it a repeated one
-    seed: int
 
 
 class Group(NamedTuple):
@@ -99,7 +97,7 @@ def audit_samples(networks: Sequence[Network], evidence: Evidence, progress: Pro
     return Audit(
         samples=ordered,
         shapes=tuple(audited),
-        groups=summarise_groups(ordered, audited, evidence.seed),
+        groups=summarise_groups(ordered, audited),
         size_ranges=tuple(SizeRange(role, *bounds) for role, bounds in ranges.items()),
         states=len(evidence.states),
         constant_loss=constant_loss,
@@ -287,7 +285,7 @@ def ensemble_loss(spec: MlpSpec, flats: list[np.ndarray], data: CloningData) -> 
 
 
 def summarise_groups(
-    samples: Sequence[SampleAudit], shapes: Sequence[ShapeAudit], seed: int
+    samples: Sequence[SampleAudit], shapes: Sequence[ShapeAudit]
 ) -> tuple[GroupAudit, ...]:
     """Return the means of every kind of shape that there is, and of all of them."""
     kinds = [k for k in (TRAINED, *HELD_OUT_KINDS) if any(shape.kind == k for shape in shapes)]
@@ -296,23 +294,21 @@ def summarise_groups(
             group,
             [sample for sample in samples if group in (EVERY, sample.kind)],
             [shape for shape in shapes if group in (EVERY, shape.kind)],
-            seed,
         )
         for group in (*kinds, EVERY)
     )
 
 
-def _summarise(
-    group: str, samples: list[SampleAudit], shapes: list[ShapeAudit], seed: int
-) -> GroupAudit:
-    def estimate(name: str, values: Sequence[float | None]) -> Estimate | None:
-        return estimate_or_none(values, numpy_generator(seed, "bootstrap", group, name))
+def _summarise(group: str, samples: list[SampleAudit], shapes: list[ShapeAudit]) -> GroupAudit:
+    def estimate(values: Sequence[float | None]) -> Estimate | None:
+        known = [value for value in values if value is not None]
+        return mean_interval(known) if known else None
 
-    def share(name: str, judge: Callable[[SampleAudit], bool | float | None]) -> Estimate | None:
+    def share(judge: Callable[[SampleAudit], bool | float | None]) -> Estimate | None:
         """Average over the samples of each shape first."""
         judged = [[judge(s) for s in samples if s.hidden_dims == x.hidden_dims] for x in shapes]
         known = [[float(j) for j in some if j is not None] for some in judged]
-        return estimate(name, [float(np.mean(some)) if some else None for some in known])
+        return estimate([float(np.mean(some)) if some else None for some in known])
 
     def above(value: float | None, bound: float) -> bool | None:
         return None if value is None else value > bound
@@ -324,34 +320,26 @@ def _summarise(
     def below(value: float | None, bound: float | None) -> float | None:
         return None if value is None or bound is None else float(value < bound)
 
-    loss = estimate("loss", [shape.loss_mean for shape in shapes])
+    loss = estimate([shape.loss_mean for shape in shapes])
     assert loss is not None, "a group has a shape"
     return GroupAudit(
         group=group,
         shapes=len(shapes),
         samples=len(samples),
         alarmed=sum(bool(sample.alarms) for sample in samples),
-        novel_weights=share("novel_weights", lambda s: above(s.weight_ratio, NOVEL)),
-        far_weights=share("far_weights", lambda s: above(s.weight_ratio, FAR)),
-        novel_actions=share("novel_actions", lambda s: above(s.action_ratio, NOVEL)),
-        far_actions=share("far_actions", lambda s: above(s.action_ratio, FAR)),
-        novel_and_performs=share("novel_and_performs", both),
-        weight_ratio=share("weight_ratio", lambda s: s.weight_ratio),
-        action_ratio=share("action_ratio", lambda s: s.action_ratio),
-        weight_spread_ratio=estimate(
-            "weight_spread", [x.weight_spread and x.weight_spread.ratio for x in shapes]
-        ),
-        action_spread_ratio=estimate(
-            "action_spread", [x.action_spread and x.action_spread.ratio for x in shapes]
-        ),
-        failure_iou=estimate("failure_iou", [shape.failure_iou for shape in shapes]),
+        novel_weights=share(lambda s: above(s.weight_ratio, NOVEL)),
+        far_weights=share(lambda s: above(s.weight_ratio, FAR)),
+        novel_actions=share(lambda s: above(s.action_ratio, NOVEL)),
+        far_actions=share(lambda s: above(s.action_ratio, FAR)),
+        novel_and_performs=share(both),
+        weight_ratio=share(lambda s: s.weight_ratio),
+        action_ratio=share(lambda s: s.action_ratio),
+        weight_spread_ratio=estimate([x.weight_spread and x.weight_spread.ratio for x in shapes]),
+        action_spread_ratio=estimate([x.action_spread and x.action_spread.ratio for x in shapes]),
+        failure_iou=estimate([shape.failure_iou for shape in shapes]),
         loss=loss,
-        ensemble_below_mean=estimate(
-            "ensemble_mean", [below(x.loss_ensemble, x.loss_mean) for x in shapes]
-        ),
-        ensemble_below_best=estimate(
-            "ensemble_best", [below(x.loss_ensemble, x.loss_best) for x in shapes]
-        ),
-        ghn_loss=estimate("ghn_loss", [shape.ghn_loss for shape in shapes]),
-        below_ghn=estimate("below_ghn", [below(x.loss_mean, x.ghn_loss) for x in shapes]),
+        ensemble_below_mean=estimate([below(x.loss_ensemble, x.loss_mean) for x in shapes]),
+        ensemble_below_best=estimate([below(x.loss_ensemble, x.loss_best) for x in shapes]),
+        ghn_loss=estimate([shape.ghn_loss for shape in shapes]),
+        below_ghn=estimate([below(x.loss_mean, x.ghn_loss) for x in shapes]),
     )

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from nnit.bootstrap import Estimate
+from nnit.intervals import Estimate
 from nnit.mlp import Architecture
 
 TRAINED = "train"  # the kind of a shape that a training network may have

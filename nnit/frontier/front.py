@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from nnit.frontier.race import RaceRules, Standing, find_front
+from nnit.intervals import Interval, wilson_interval
 from nnit.mlp import Architecture, PolicyInterface, format_architecture
-from nnit.rollout.metrics import Interval, wilson_interval
 
 
 class Candidate(NamedTuple):
@@ -24,7 +24,7 @@ class Candidate(NamedTuple):
     @property
     def interval(self) -> Interval:
         """95 % Wilson interval of ``success_once``."""
-        return wilson_interval(self.standing.successes, len(self.standing.outcomes))
+        return wilson_interval(self.success_once, len(self.standing.outcomes))
 
 
 @dataclass(frozen=True)

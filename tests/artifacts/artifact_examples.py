@@ -34,10 +34,10 @@ from nnit.artifacts.tokens import read_tokens, write_tokens
 from nnit.artifacts.trajectories import Trajectory
 from nnit.artifacts.zoo import read_zoo, write_zoo
 from nnit.audit.report import Audit, GroupAudit, SampleAudit, ShapeAudit, SizeRange, Spread
-from nnit.bootstrap import Estimate
 from nnit.demos import Demos
 from nnit.frontier.front import Candidate, Frontier
 from nnit.frontier.race import RaceRules, Standing
+from nnit.intervals import Estimate
 from nnit.mlp import Network, PolicyInterface
 from nnit.policy_record import Part, Setting, Versions, record_policy
 from nnit.rollout.metrics import Episode, Evaluation

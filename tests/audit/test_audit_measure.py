@@ -31,7 +31,6 @@ def evidence(**changes) -> Evidence:
         ghn={},
         constant_success=None,
         repeats=4,
-        seed=0,
     )
     return usual._replace(**changes)
 

@@ -31,7 +31,7 @@ from nnit.artifacts.samples import Sample, SampleSet, write_samples
 from nnit.artifacts.tokens import write_tokens
 from nnit.artifacts.zoo import write_zoo
 from nnit.audit.report import Audit, GroupAudit, SampleAudit, ShapeAudit, SizeRange, Spread
-from nnit.bootstrap import Estimate
+from nnit.intervals import Estimate
 from nnit.demos import Demos
 from nnit.frontier.front import Candidate, Frontier
 from nnit.frontier.race import RaceRules, Standing
