@@ -85,9 +85,12 @@ def recipe_of(words: list[str], params: Params) -> dict[str, Any]:
 def refuse_other_recipe(out: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
     """Make sure that what is there is what would be made.
 
+    Parameters that came later had their defaults then.
+
     Raises:
         ValueError: it was made by other words, from other inputs, or with other parameters.
     """
+    before = {**recipe_of(now["words"], Params()), **before}
     changed = [key for key in now if before.get(key) != now[key]]
     if changed:
         found = "; ".join(f"{key} was {before.get(key)}, is {now[key]}" for key in changed)
@@ -225,7 +228,7 @@ def main() -> None:
             "command": command_of("tasks", task, arguments, PROFILE),
             "profile": str(arguments.profile),
             **result_of(task, folder),
-            "seconds": seconds,
+            "seconds": {part: seconds[part] for part in parts if part in seconds},
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(figures, indent=2) + "\n")
