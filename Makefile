@@ -4,6 +4,7 @@
 #   make demo    the same pipeline in a small profile
 #   make compare [TASK=PickCube-v1]   every method on every task; each part is skipped when unchanged
 #   make lock [UPGRADE=--upgrade]   the exact versions in requirements/, after a change of pyproject.toml
+#   make wheel-check   the wheel in an environment of its own: the README's first commands
 #   make results the results page, from the files that make compare leaves in results/
 
 PYTHON ?= python3
@@ -21,7 +22,7 @@ TASK ?= PushCube-v1 PickCube-v1 StackCube-v1
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: env repro demo compare results bench figures test test-campaign lint types format clean
+.PHONY: env repro demo compare results bench figures test test-campaign wheel-check lint types format clean
 
 env: $(READY)
 
@@ -67,6 +68,16 @@ compare: env
 
 results: env
 	$(BIN)/python -m benchmarks.results_page results docs README.md
+
+# Everything that nnit needs is installed anew; nothing of this checkout is seen.
+wheel-check: env
+	rm -rf build/wheel build/lib
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
+	$(MAKE) env VENV=build/wheel/env
+	build/wheel/env/bin/python -m pip uninstall --quiet --yes nnit
+	build/wheel/env/bin/python -m pip install --quiet --no-deps build/wheel/nnit-*.whl
+	cd build/wheel && env/bin/nnit sample --task PickCube-v1 --arch 128,256,128
+	cd build/wheel && env/bin/nnit rollout --episodes 20 --min-success 0.9
 
 # On the artifacts of `make repro`, with nothing else running on the machine.
 bench: env

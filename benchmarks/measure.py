@@ -33,6 +33,7 @@ ONE_CORE = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 TOKENIZED_MB = 200
 EXPERT_EPISODES = 100
 STEPPING_EPISODES = 40
+FIRST_EPISODES = 20
 
 
 def run_timed(words: list[str], *, environment: dict[str, str] | None = None) -> float:
@@ -55,6 +56,24 @@ def measure_help() -> dict[str, float]:
     return {"seconds": median_of(7, lambda: run_timed(["nnit", "--help"]))}
 
 
+def run_on_one_core(words: list[str]) -> float:
+    """Run a command on one core; return its seconds."""
+    return run_timed(["taskset", "-c", "0", *words], environment=ONE_CORE)
+
+
+def measure_packaged(folder: Path) -> dict[str, float]:
+    """The README's first two commands, each a process on one core."""
+    out, episodes = str(folder / "packaged"), str(FIRST_EPISODES)
+    asked = ["--task", "PickCube-v1", "--arch", "128,256,128"]
+    sample = ["nnit", "sample", "--model", "common", *asked]
+    rollout = ["nnit", "rollout", out, "--episodes", episodes, "-o", str(folder / "run")]
+    return {
+        "sample_seconds": median_of(5, lambda: run_on_one_core([*sample, "--force", "-o", out])),
+        "rollout_seconds": median_of(3, lambda: run_on_one_core([*rollout, "--force"])),
+        "episodes": FIRST_EPISODES,
+    }
+
+
 def measure_sample(folder: Path) -> dict[str, float]:
     """``nnit sample --arch 128,256,128`` as a process on one core, and the sampler in it."""
     in_sampler = []
@@ -62,10 +81,7 @@ def measure_sample(folder: Path) -> dict[str, float]:
     def once() -> float:
         words = ["nnit", "sample", "--arch", "128,256,128", "--force", "--device", "cpu"]
         metrics = folder / "sample.json"
-        seconds = run_timed(
-            ["taskset", "-c", "0", *words, "-o", str(folder / "one"), "--metrics", str(metrics)],
-            environment=ONE_CORE,
-        )
+        seconds = run_on_one_core([*words, "-o", str(folder / "one"), "--metrics", str(metrics)])
         in_sampler.append(json.loads(metrics.read_text())["sampler_s"])
         return seconds
 
@@ -193,6 +209,7 @@ def main() -> None:
             "command": f"python -m benchmarks.measure {result_file}",
             "cores": len(os.sched_getaffinity(0)),
             "help": measure_help(),
+            "packaged": measure_packaged(folder),
             "sample": measure_sample(folder),
             "demos": measure_demos(folder),
             "simulation": measure_simulation(),

@@ -105,7 +105,9 @@ def commands(recipe: Recipe, params: Params) -> dict[str, list[str]]:
     parts = training(recipe.tasks, recipe.steps, "", (), params)
     if recipe.added:
         further = training(recipe.added, recipe.added_steps, ADDED, recipe.tasks, params)
-        further[f"generator{ADDED}"] += ["--from", str(FOLDER / "generator")]
+        # The profile's weights are of the tasks that came first.
+        even = [word for task in recipe.added for word in ("--weights", f"{task}=1")]
+        further[f"generator{ADDED}"] += ["--from", str(FOLDER / "generator"), *even]
         parts |= further
     return parts
 
@@ -206,13 +208,13 @@ def main() -> None:
     tasks = {task: compare(task, recipe, trained) for task in (*recipe.tasks, *recipe.added)}
     for task, one in tasks.items():
         print(f"{task}: {one['of_alone']:.3f} of its own generator", flush=True)
-    last = FOLDER / f"generator{ADDED if recipe.added else ''}"
+    common = FOLDER / "generator"
     figures = {
         "command": command_of(recipe, arguments.profile),
-        "generator": learnt_by(last),
+        "generator": learnt_by(common),
         **recipe._asdict(),
         "seconds": {k: v for k, v in seconds.items() if k.startswith("generator")},
-        "bytes": open_artifact(last).manifest.num_bytes,
+        "bytes": open_artifact(common).manifest.num_bytes,
         "tasks": tasks,
     }
     RESULTS.mkdir(parents=True, exist_ok=True)

@@ -135,9 +135,10 @@ def card_text(
     numbers = sum(parameter.numel() for parameter in trained.model.parameters())
     default = DiffuseTrainParams()
     flags = [
-        f"--{key.replace('_', '-')} {value}"
+        f"--{key.replace('_', '-')} {word}"
         for key, value in manifest.params.items()
         if key in DiffuseTrainParams.model_fields and value != getattr(default, key)
+        for word in ([f"{k}={v}" for k, v in value.items()] if isinstance(value, dict) else [value])
     ]
     demos = sum(parent.startswith("demos") for parent in manifest.parents)  # one of each task
     words = ["nnit diffuse-train tokens", *["--demos demos"] * demos, *flags]
@@ -197,10 +198,13 @@ needs, are under CC BY-NC 4.0.
 
 
 def held_out_of(trained_with: Any) -> Iterator[str]:  # noqa: ANN401
-    """Name the architectures that were held out of every training that led to a generator."""
-    sections = trained_with if isinstance(trained_with, list) else [trained_with]
-    listed = [set(ArchitecturesParams.model_validate(s).held_out.listed()) for s in sections]
-    yield from map(format_architecture, sorted(set.intersection(*listed)))
+    """Name the held-out architectures that no training that led to a generator could draw."""
+    found = trained_with if isinstance(trained_with, list) else [trained_with]
+    sections = [ArchitecturesParams.model_validate(section) for section in found]
+    ranges = [section.training_range() for section in sections]
+    listed = {dims for section in sections for dims in section.held_out.listed()}
+    never = (dims for dims in listed if not any(one.is_trainable(dims) for one in ranges))
+    yield from map(format_architecture, sorted(never))
 
 
 def success_table(results: Sequence[Result]) -> str:
