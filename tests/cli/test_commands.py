@@ -78,7 +78,7 @@ def test_every_artifact_is_whole_and_can_be_described(folder, run):
 def test_inspect_shows_success_by_architecture(folder, run):
     """A row for each shape and a column for each source, with intervals."""
     lines = run("inspect", "run/rollouts").out.splitlines()
-    assert lines[0].split() == ["kind", "rollouts,", "schema", "2"]
+    assert lines[0].split() == ["kind", "rollouts,", "schema", "3"]
     head = next(k for k, line in enumerate(lines) if line.startswith("held out as"))
     assert lines[head].split()[-3:] == ["sample", "ghn", "cloned"]
     shown = {line.split()[1] for line in lines[head + 1 :]}
