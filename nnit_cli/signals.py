@@ -51,7 +51,14 @@ class StopRequest:
 
     @contextmanager
     def awaited(self) -> Iterator[None]:
-        """Take the first signal as a request while the block runs, and not as the end."""
+        """Take the first signal as a request while the block runs, and not as the end.
+
+        Raises:
+            KeyboardInterrupt: a signal came before, and something swallowed that it was the end, as
+                compiled modules do while they are imported.
+        """
+        if self.signal_number:
+            raise KeyboardInterrupt
         self._working = True
         try:
             yield

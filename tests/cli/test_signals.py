@@ -5,8 +5,11 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
+
+from nnit_cli.signals import StopRequest
 
 POLITE = """
 from nnit.errors import InterruptedRunError
@@ -142,6 +145,18 @@ def test_work_that_heard_has_as_long_as_it_takes():
         worker.process.wait(timeout=4)
     worker.signal(signal.SIGTERM)
     assert worker.end()[0] == 143
+
+
+def test_an_interrupt_that_an_import_swallows_ends_the_command_before_its_work():
+    """Compiled modules catch whatever is raised while they register their classes."""
+    stop = StopRequest()
+    begun = False
+    with stop.listening():
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt), stop.awaited():
+            begun = True
+    assert not begun
 
 
 def interrupted_after(milliseconds: int, *words: str) -> tuple[int, str]:
