@@ -73,7 +73,7 @@ def crossed_variance(cells: np.ndarray) -> Variance:
     cells have is counted twice, and taken off once. A bootstrap over rows and columns counts it
     three times, so that its intervals are too wide where cells are all that varies.
 
-    Source: Owen 2007, "The pigeonhole bootstrap", section 3 (arXiv:0712.1111); degrees of freedom
+    Source: Owen 2007, "The pigeonhole bootstrap" (doi:10.1214/07-AOAS122); degrees of freedom
     by Satterthwaite 1946.
 
     Args:

@@ -3,7 +3,7 @@
 Reads:   samples   kind "samples",  schema 1 or 2
          zoo       kind "zoo",      schema 1 (what the generator learned from)
          demos     kind "demos",    schema 1 (others than those that were trained on)
-         rollouts  kind "rollouts", schema 1 (of these samples; optional)
+         rollouts  kind "rollouts", schema 1, 2 or 3 (of these samples; optional)
          ghn       kind "ghn",      schema 1 (asked again for each shape; optional)
 Writes:  audit     kind "audit",    schema 1
 """

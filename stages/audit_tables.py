@@ -40,7 +40,7 @@ MEASURES = {  # field of a group -> how the table calls it
 def audit_table(audit: Audit) -> list[Row]:
     """Return a row for each measure and a column for each kind of shape.
 
-    A cell is a mean over shapes with its 95 % bootstrap interval.
+    A cell is a mean over shapes with its 95 % interval.
     """
     counts = [
         ("shapes", *(str(group.shapes) for group in audit.groups)),

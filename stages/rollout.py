@@ -5,7 +5,7 @@ Reads:   samples, zoo or ghn   (what is evaluated)
          demos                 kind "demos",    schema 1 (the baseline that is cloned directly)
          also                  samples or zoo   (further baselines, each with a label)
          loss_demos            kind "demos",    schema 1 (what cloning losses are measured on)
-Writes:  rollouts              kind "rollouts", schema 2
+Writes:  rollouts              kind "rollouts", schema 3
 """
 
 from collections.abc import Container, Mapping, Sequence

@@ -84,7 +84,7 @@ class ZooAlignment(NamedTuple):
 class Alignment(NamedTuple):
     """Everything that ``nnit align-report`` says.
 
-    Intervals are 95 % bootstraps over shapes, or over pairs where two networks differ in width.
+    Intervals are 95 %, Student's, over shapes, or over pairs where two networks differ in width.
     """
 
     zoos: tuple[ZooAlignment, ...]

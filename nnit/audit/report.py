@@ -56,7 +56,7 @@ class ShapeAudit(NamedTuple):
 
 
 class GroupAudit(NamedTuple):
-    """Means over the shapes of one kind, or of all, with 95 % bootstrap intervals over shapes."""
+    """Means over the shapes of one kind, or of all, with 95 % intervals over shapes."""
 
     group: str  # held-out kind, "train" or "all"
     shapes: int
