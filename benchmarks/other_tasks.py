@@ -54,8 +54,8 @@ single generated networks, beside the cloned one of the same shape.
 """
 TOGETHER_HEAD = """One generator for all of these tasks, beside one generator for each, asked for
 the same shapes in the same episodes; shapes that the zoo of any task has are left out. Three of
-mnist's, 80,48, 32,64,96 and 48,48,80, are held out of its own training alone: hypernetworks of other
-tasks may have written such shapes while they learnt, for those tasks. A task that
+mnist's, 80,48, 32,64,96 and 48,48,80, are held out of its own training alone: hypernetworks of
+other tasks may have written such shapes while they learnt, for those tasks. A task that
 was added has been learnt from its zoo alone by the generator of the others, which gives these the
 very networks that it gave before: all were asked for again and compared bit by bit. Both learn from
 weights and, of tasks with actions, from demonstrations.
