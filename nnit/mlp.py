@@ -37,7 +37,7 @@ class LayerShape(NamedTuple):
 
 @dataclass(frozen=True)
 class MlpSpec:
-    """The shape of an MLP: ``obs_dim -> hidden_dims -> act_dim`` with one activation between.
+    """The shape of an MLP: ``obs_dim -> hidden_dims -> act_dim``, ReLU between.
 
     Raises:
         UsageError: a dimension below 1, a width above ``MAX_WIDTH``, no hidden layer or more than
@@ -47,7 +47,6 @@ class MlpSpec:
     obs_dim: int
     act_dim: int
     hidden_dims: Architecture
-    activation: str = "relu"
 
     def __post_init__(self) -> None:
         if not self.hidden_dims:
@@ -203,12 +202,11 @@ class PolicyInterface(NamedTuple):
     obs_std: tuple[float, ...]  # (obs_dim,)
     obs_clip: float = 10.0
     action_clip: float = 1.0
-    activation: str = "relu"
     output: Output = ACTION
 
     def spec(self, hidden_dims: Architecture) -> MlpSpec:
         """Return the shape of a policy with these hidden widths."""
-        return MlpSpec(self.obs_dim, self.act_dim, tuple(hidden_dims), self.activation)
+        return MlpSpec(self.obs_dim, self.act_dim, tuple(hidden_dims))
 
     def standardise(self, observations: np.ndarray) -> np.ndarray:
         """Scale observations ``(..., obs_dim)`` to what the network sees, float32."""

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from nnit.errors import UsageError
 from nnit.mlp import ACTION, Architecture, PolicyInterface, split_layers
 
 
@@ -16,7 +15,6 @@ class NumpyPolicy:
 
     Raises:
         ValueError: the number of weights contradicts the architecture.
-        UsageError: the interface asks for an activation other than ReLU.
     """
 
     _bound: np.float32 | None  # of actions; None for classes
@@ -24,8 +22,6 @@ class NumpyPolicy:
     def __init__(
         self, interface: PolicyInterface, hidden_dims: Architecture, weights: np.ndarray
     ) -> None:
-        if interface.activation != "relu":
-            raise UsageError(f"activation {interface.activation}: only relu policies can be run")
         layers = split_layers(interface.spec(hidden_dims), np.asarray(weights, np.float32))
         self._hidden = [(np.ascontiguousarray(w.T), b.copy()) for w, b in layers[:-1]]
         self._output = (np.ascontiguousarray(layers[-1].weight.T), layers[-1].bias.copy())

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 MAX_GRADIENT = 1.0
 Model = TypeVar("Model", bound=nn.Module)
+BFLOAT16 = "bfloat16"
 BFLOAT16_INSTRUCTIONS = ("amx_bf16", "avx512_bf16")
 
 
@@ -125,8 +126,8 @@ def load_training_arrays(
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def use_bfloat16(precision: str, device: str) -> bool:
-    """Decide whether matrix products are in bfloat16.
+def precision_of(precision: str, device: str) -> str:
+    """Decide in which type matrix products are: ``float32`` or ``bfloat16``.
 
     Args:
         precision: ``float32``, ``bfloat16``, or ``auto``: where the hardware multiplies bfloat16
@@ -134,8 +135,7 @@ def use_bfloat16(precision: str, device: str) -> bool:
         device: ``cpu`` or ``cuda:0``.
     """
     if precision != "auto":
-        return precision == "bfloat16"
-    if device != "cpu":
-        return True
+        return precision
     capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(name) for name in BFLOAT16_INSTRUCTIONS)
+    fast = device != "cpu" or any(capabilities.get(name) for name in BFLOAT16_INSTRUCTIONS)
+    return BFLOAT16 if fast else "float32"

@@ -36,11 +36,12 @@ from nnit.progress import Progress, silent
 from nnit.seeding import derive_seed
 from nnit.tokens.token_set import TokenSet
 from nnit.training import (
+    BFLOAT16,
     build_optimizer,
     load_training_arrays,
+    precision_of,
     prepare_torch,
     training_arrays,
-    use_bfloat16,
 )
 from stages.checkpoints import Run, find_state, follow, run_key
 from stages.curves import write_curve
@@ -134,7 +135,8 @@ def run(
     weights = weights_of(section.weights, inputs.tokens, tokens)
     if not weights:
         undecided.add("weights")
-    decides = section.model_dump(mode="json", exclude=undecided)
+    precision = precision_of(section.precision, options.device)
+    decides = {**section.model_dump(mode="json", exclude=undecided), "precision": precision}
     key = run_key("diffuse-train", decides, options.seed, parents)
     run_ = Run(outputs.generator, key, options)
     state = find_state(run_)
@@ -165,7 +167,7 @@ def run(
             tokens_per_batch=section.tokens_per_batch,
             learning_rate=section.learning_rate,
             seed=seed,
-            autocast=use_bfloat16(section.precision, options.device),
+            autocast=precision == BFLOAT16,
             mixed_share=(section.mixed_share or 0.0) if model.config.places else 0.0,
         ),
         tasks=course.task_rows,

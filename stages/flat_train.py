@@ -30,12 +30,13 @@ from nnit.progress import Progress, silent
 from nnit.seeding import derive_seed
 from nnit.tokens.standardizer import fit_standardizer
 from nnit.training import (
+    BFLOAT16,
     build_optimizer,
     load_training_arrays,
     model_arrays,
+    precision_of,
     prepare_torch,
     training_arrays,
-    use_bfloat16,
 )
 from nnit.zoo.members import ModelZoo
 from stages.checkpoints import Run, find_state, follow, run_key
@@ -134,7 +135,9 @@ def run(
     made_with = parent.manifest.params
     refuse_leak(inputs.zoo, architectures, made_with, params.architectures, "nnit zoo-export")
     section = params.flat_train
-    decides = section.model_dump(mode="json", exclude={"checkpoint_every"})
+    precision = precision_of(section.precision, options.device)
+    used = {"precision": precision}
+    decides = section.model_dump(mode="json", exclude={"checkpoint_every"}) | used
     parents = {"zoo": parent.digest}
     run_ = Run(outputs.flat, run_key("flat-train", decides, options.seed, parents), options)
     state = find_state(run_)
@@ -154,7 +157,7 @@ def run(
         latent_batch_size=section.latent_batch_size,
         learning_rate=section.learning_rate,
         seed=seed,
-        autocast=use_bfloat16(section.precision, options.device),
+        autocast=precision == BFLOAT16,
     )
     progress.start("flat-train", total, start)
     curve = follow(

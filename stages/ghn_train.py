@@ -19,11 +19,12 @@ from nnit.ghn.training import GhnTrainingSettings, build_ghn_optimizer, train_gh
 from nnit.progress import Progress, silent
 from nnit.seeding import derive_seed
 from nnit.training import (
+    BFLOAT16,
     load_training_arrays,
     model_arrays,
+    precision_of,
     prepare_torch,
     training_arrays,
-    use_bfloat16,
 )
 from stages.checkpoints import Run, find_state, follow, run_key
 from stages.curves import write_curve
@@ -73,8 +74,12 @@ def run(
     check_output_free(outputs.ghn, force=options.force, kind="ghn")
     demos, parent = read_demos(inputs.demos)
     section, training_range = params.ghn_train, params.architectures.training_range()
+    # Small products of many different shapes gain nothing from bfloat16 on a CPU.
+    on_cpu = options.device == "cpu" and section.precision == "auto"
+    precision = "float32" if on_cpu else precision_of(section.precision, options.device)
     decides = {
         **section.model_dump(mode="json", exclude={"checkpoint_every"}),
+        "precision": precision,
         "architectures": params.architectures.model_dump(mode="json"),
     }
     parents = {"demos": parent.digest}
@@ -94,9 +99,6 @@ def run(
     if state is not None:
         load_training_arrays(ghn, optimizer, state.tensors)
     start = state.step if state else 0
-    # Small products of many different shapes gain nothing from bfloat16 on a CPU.
-    on_cpu = options.device == "cpu" and section.precision == "auto"
-    autocast = not on_cpu and use_bfloat16(section.precision, options.device)
     progress.start("ghn-train", section.steps, start)
     steps = train_ghn(
         ghn,
@@ -110,7 +112,7 @@ def run(
             batch_size=section.batch_size,
             learning_rate=section.learning_rate,
             seed=seed,
-            autocast=autocast,
+            autocast=precision == BFLOAT16,
         ),
         start=start,
     )

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from nnit.errors import UsageError
 from nnit.mlp import CLASS, Network, PolicyInterface
 from nnit.policy import NumpyPolicy
 from nnit.policy_record import PAIRS, Setting, Versions, record_policy
@@ -73,9 +72,3 @@ def test_absurd_weights_have_answers_that_are_numbers():
         found = record(absurd, interface)
         assert np.isfinite(found.observations).all()
         assert np.isfinite(found.actions).all()
-
-
-def test_another_activation_is_refused():
-    """Nothing here runs it."""
-    with pytest.raises(UsageError, match="only relu"):
-        record(network(), INTERFACE._replace(activation="tanh"))

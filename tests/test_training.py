@@ -16,8 +16,8 @@ from nnit.training import (
     model_arrays,
     one_cycle,
     optimise,
+    precision_of,
     training_arrays,
-    use_bfloat16,
 )
 
 
@@ -152,13 +152,13 @@ def test_arrays_of_another_model_are_refused():
 @pytest.mark.parametrize(
     ("precision", "device", "instructions", "expected"),
     [
-        ("float32", "cuda:0", "amx_bf16", False),
-        ("float32", "cpu", "amx_bf16", False),
-        ("bfloat16", "cpu", "avx2", True),
-        ("auto", "cuda:0", "avx2", True),
-        ("auto", "cpu", "amx_bf16", True),
-        ("auto", "cpu", "avx512_bf16", True),
-        ("auto", "cpu", "avx2", False),
+        ("float32", "cuda:0", "amx_bf16", "float32"),
+        ("float32", "cpu", "amx_bf16", "float32"),
+        ("bfloat16", "cpu", "avx2", "bfloat16"),
+        ("auto", "cuda:0", "avx2", "bfloat16"),
+        ("auto", "cpu", "amx_bf16", "bfloat16"),
+        ("auto", "cpu", "avx512_bf16", "bfloat16"),
+        ("auto", "cpu", "avx2", "float32"),
     ],
 )
 def test_precision_follows_the_flag_then_the_hardware(
@@ -166,10 +166,10 @@ def test_precision_follows_the_flag_then_the_hardware(
 ):
     """A named precision is taken as it is; ``auto`` asks for a GPU or bfloat16 products."""
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {instructions: True})
-    assert use_bfloat16(precision, device) is expected
+    assert precision_of(precision, device) == expected
 
 
 def test_a_cpu_that_names_no_capabilities_computes_in_float32(monkeypatch):
     """Other processors do not list the capability at all."""
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
-    assert use_bfloat16("auto", "cpu") is False
+    assert precision_of("auto", "cpu") == "float32"

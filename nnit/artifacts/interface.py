@@ -10,6 +10,7 @@ from nnit.mlp import ACTION, CLASS, MAX_WIDTH, NAME, PolicyInterface
 from nnit.task_ids import is_stored_task_id
 
 MAX_HORIZON = 10**7
+ACTIVATION = "relu"  # of all networks, and said of each
 TINY = 1e-30  # what is divided by is larger
 
 
@@ -18,7 +19,7 @@ def interface_to_json(interface: PolicyInterface) -> dict[str, Any]:
 
     The kind of output is said where it is not an action, as it always was before there were others.
     """
-    fields = interface._asdict()
+    fields = {**interface._asdict(), "activation": ACTIVATION}
     if interface.output == ACTION:
         del fields["output"]
     return {
@@ -74,9 +75,10 @@ def parse_interface(fields: JsonObject) -> PolicyInterface:
     fields.only(interface_names(fields))
     if not is_stored_task_id(fields.text("task")):
         fields.refuse("task", "the id of a task, not a file or a module")
-    for name in ("control_mode", "activation"):
-        if not NAME.fullmatch(fields.text(name)):
-            fields.refuse(name, "a name")
+    if not NAME.fullmatch(fields.text("control_mode")):
+        fields.refuse("control_mode", "a name")
+    if fields.text("activation") != ACTIVATION:
+        fields.refuse("activation", ACTIVATION)
     obs_dim = fields.integer("obs_dim", 1, MAX_WIDTH)
     if not all(value > TINY for value in fields.numbers("obs_std", obs_dim)):
         fields.refuse("obs_std", "positive numbers")
@@ -93,7 +95,6 @@ def parse_interface(fields: JsonObject) -> PolicyInterface:
         obs_std=fields.numbers("obs_std", obs_dim),
         obs_clip=fields.number("obs_clip"),
         action_clip=fields.number("action_clip"),
-        activation=fields.text("activation"),
         output=CLASS if "output" in fields.value else ACTION,
     )
 
@@ -104,8 +105,9 @@ def interface_names(fields: JsonObject) -> list[str]:
     Raises:
         DamagedArtifactError: the kind of output is none that has to be said.
     """
+    names = [*PolicyInterface._fields, "activation"]
     if "output" not in fields.value:
-        return [name for name in PolicyInterface._fields if name != "output"]
+        return [name for name in names if name != "output"]
     if fields.text("output") != CLASS:
         fields.refuse("output", CLASS)
-    return list(PolicyInterface._fields)
+    return names

@@ -86,7 +86,7 @@ def write_samples(
 
     Raises:
         ValueError: weights of the wrong length or type, NaN or infinity.
-        NnitError: as ``publish``, or an activation other than ReLU.
+        NnitError: as ``publish``.
     """
     interface = samples.interface
     setting, made_with = setting_of(interface), versions_made_with(versions or {})

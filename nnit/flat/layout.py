@@ -29,11 +29,9 @@ class FlatNetwork(NamedTuple):
     loss_weights: np.ndarray  # (P,) float32, 0 there; they sum to 1
 
 
-def largest_spec(
-    obs_dim: int, act_dim: int, widest: int, deepest: int, activation: str = "relu"
-) -> MlpSpec:
+def largest_spec(obs_dim: int, act_dim: int, widest: int, deepest: int) -> MlpSpec:
     """Return the shape whose flat vector has room for every network."""
-    return MlpSpec(obs_dim, act_dim, (widest,) * deepest, activation)
+    return MlpSpec(obs_dim, act_dim, (widest,) * deepest)
 
 
 def has_room(largest: MlpSpec, hidden_dims: Architecture) -> bool:

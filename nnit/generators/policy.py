@@ -5,7 +5,6 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from nnit.errors import UsageError
 from nnit.mlp import ACTION, Architecture, Network, PolicyInterface, split_layers
 
 
@@ -19,7 +18,6 @@ class MlpPolicy(nn.Module):
         interface: What surrounds it in its task.
 
     Raises:
-        UsageError: an activation other than ReLU.
         ValueError: the number of weights contradicts the architecture.
     """
 
@@ -28,8 +26,6 @@ class MlpPolicy(nn.Module):
 
     def __init__(self, network: Network, interface: PolicyInterface) -> None:
         super().__init__()
-        if interface.activation != "relu":
-            raise UsageError(f"activation {interface.activation}: only relu policies can be run")
         self.interface = interface
         self.hidden_dims: Architecture = network.hidden_dims
         spec = interface.spec(network.hidden_dims)

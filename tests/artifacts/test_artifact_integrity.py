@@ -11,6 +11,7 @@ from artifact_examples import edit_manifest, tree, write
 
 from nnit.artifacts.manifest import KINDS
 from nnit.artifacts.reading import open_artifact, verify
+from nnit.artifacts.zoo import read_zoo
 from nnit.errors import (
     DamagedArtifactError,
     MissingArtifactError,
@@ -239,6 +240,17 @@ def test_every_wrong_field_of_a_sealed_manifest_is_named(name, value, tmp_path):
     edit_manifest(tmp_path / "ghn", lambda fields: fields.update({name: value}))
     with pytest.raises(DamagedArtifactError, match=name):
         open_artifact(tmp_path / "ghn", check="sizes")
+
+
+def test_networks_with_another_activation_are_refused(tmp_path):
+    """Nothing here trains or runs them."""
+    write("zoo", tmp_path / "zoo")
+    edit_manifest(
+        tmp_path / "zoo",
+        lambda fields: fields["attributes"]["interface"].update(activation="tanh"),
+    )
+    with pytest.raises(DamagedArtifactError, match='activation: found "tanh", expected relu'):
+        read_zoo(tmp_path / "zoo")
 
 
 @pytest.mark.parametrize(

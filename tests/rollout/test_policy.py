@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from nnit.errors import UsageError
 from nnit.mlp import PolicyInterface, forward, split_layers
 from nnit.policy import NumpyPolicy
 
@@ -70,12 +69,6 @@ def test_wrong_number_of_weights_is_refused():
     """Weights of another architecture do not slip through."""
     with pytest.raises(ValueError, match="spec needs"):
         NumpyPolicy(INTERFACE, (8, 9), _random_weights((8, 8)))
-
-
-def test_another_activation_is_refused():
-    """Only what is implemented is run."""
-    with pytest.raises(UsageError, match="tanh"):
-        NumpyPolicy(INTERFACE._replace(activation="tanh"), (8,), _random_weights((8,)))
 
 
 def test_of_classes_the_largest_output_is_chosen():

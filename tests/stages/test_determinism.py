@@ -2,7 +2,9 @@
 
 import pytest
 import torch
-from tiny_pipeline import COMMANDS, content, digest, names, run, tree
+from tiny_pipeline import COMMANDS, TRAININGS, content, digest, names, run, tree
+
+from nnit.artifacts.reading import open_artifact
 
 RANDOM = ("demos", "ghn-train", "zoo-export", "diffuse-train", "flat-train", "sample")
 
@@ -32,3 +34,10 @@ def test_cutting_into_tokens_draws_nothing(pipeline, tmp_path):
     """With another seed, tokens differ in what the manifest says of the seed alone."""
     run("tokenize", pipeline, tmp_path / "other", seed=1)
     assert content(tmp_path / "other") == content(pipeline / "tokens")
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_the_precision_that_was_used_is_written(name, pipeline):
+    """What "auto" stands for depends on the machine, and so do the numbers."""
+    params = open_artifact(pipeline / COMMANDS[name].kind).manifest.params
+    assert params["precision"] in ("float32", "bfloat16")
