@@ -27,6 +27,16 @@ class Interval(NamedTuple):
     high: float
 
 
+class Level(NamedTuple):
+    """A share of successes with its interval."""
+
+    mean: float
+    interval: Interval
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} [{self.interval.low:.3f}, {self.interval.high:.3f}]"
+
+
 class Estimate(NamedTuple):
     """A mean with a 95 % interval."""
 

@@ -102,8 +102,10 @@ def run(
     """Generate a network of each of many shapes, race them, and keep the front.
 
     Held-out architectures may be among the shapes: this is evaluation. All networks face the same
-    initial states, and an episode ends at its first success. Finished networks and episodes are
-    kept beside the output until it is whole, so that an interrupted run goes on with ``--resume``.
+    initial states, and an episode ends at its first success. Those of the front then run in further
+    states: the best of many look better in the episodes that they were chosen by. Finished networks
+    and episodes are kept beside the output until it is whole, so that an interrupted run goes on
+    with ``--resume``.
 
     Raises:
         UsageError: bounds that nothing meets, a task that is unknown or not said where the
@@ -119,6 +121,7 @@ def run(
     parents = {"generator": generator.digest, **source_digests(task)}
     if inputs.demos is not None:
         parents["demos"] = check_demos(inputs, generator.interface, section)
+    episode_seeds(task, section.first_seed, section.episodes + section.confirm_episodes)
     shapes = choose_shapes(generator, section, inputs.bounds, options)
     if len(shapes) < section.shapes:
         progress.note(f"frontier: within bounds are {len(shapes)} shapes; all of them are tried")
@@ -137,16 +140,19 @@ def run(
         )
         sampled = time.perf_counter()
         standings = run_race(networks, generator.interface, task, section, store, options, progress)
-    raced = time.perf_counter()
-    frontier = Frontier(
-        tuple(
-            Candidate(shape, kind_of(shape, params.architectures.training_range()), standing)
-            for shape, standing in zip(shapes, standings, strict=True)
-        ),
-        race_rules(section),
-        section.min_success,
-        generator.interface,
-    )
+        frontier = Frontier(
+            tuple(
+                Candidate(shape, kind_of(shape, params.architectures.training_range()), standing)
+                for shape, standing in zip(shapes, standings, strict=True)
+            ),
+            race_rules(section),
+            section.min_success,
+            generator.interface,
+        )
+        if section.confirm_episodes:
+            outcomes = confirm(frontier, networks, task, section, store, options, progress)
+            frontier = frontier.confirmed(outcomes)
+    evaluated = time.perf_counter()
     front = tuple(Sample(networks[k], options.seed, SAMPLE_INDEX) for k in frontier.front)
     write_frontier(
         outputs.frontier,
@@ -158,12 +164,12 @@ def run(
     clear_state(outputs.frontier)
     return Summary(
         answer=frontier.answer(),
-        met=frontier.smallest is not None,
+        met=frontier.is_met,
         shapes=len(shapes),
         front=len(front),
         episodes=episodes_run(frontier.candidates),
         sampler_s=sampled - started,
-        evaluation_s=raced - sampled,
+        evaluation_s=evaluated - sampled,
     )
 
 
@@ -186,7 +192,8 @@ def check_demos(inputs: Inputs, interface: PolicyInterface, section: FrontierPar
     assert inputs.demos is not None
     demos, artifact = read_demos(inputs.demos)
     require_same_task(inputs.generator, interface, inputs.demos, demos.interface)
-    check_disjoint_seeds(demos.reset_seeds, seed_range(section.first_seed, section.episodes))
+    episodes = section.episodes + section.confirm_episodes
+    check_disjoint_seeds(demos.reset_seeds, seed_range(section.first_seed, episodes))
     return artifact.digest
 
 
@@ -301,11 +308,7 @@ def run_race(
     Raises:
         InterruptedRunError: asked to stop; finished episodes are kept.
     """
-    episode_seeds(task, section.first_seed, section.episodes)
-    requests = [
-        EvaluationRequest(f"candidate-{k:04d}", "sample", network.hidden_dims, "", network.weights)
-        for k, network in enumerate(networks)
-    ]
+    requests = requests_of(networks)
     contest = race(
         [interface.spec(network.hidden_dims).num_parameters for network in networks],
         race_rules(section),
@@ -329,6 +332,37 @@ def run_race(
                 return end.value
 
 
+def requests_of(networks: Sequence[Network]) -> list[EvaluationRequest]:
+    """Return candidates as what is evaluated."""
+    return [
+        EvaluationRequest(f"candidate-{k:04d}", "sample", network.hidden_dims, "", network.weights)
+        for k, network in enumerate(networks)
+    ]
+
+
+def confirm(
+    frontier: Frontier,
+    networks: Sequence[Network],
+    task: TaskRef,
+    section: FrontierParams,
+    store: UnitStore,
+    options: RunOptions,
+    progress: Progress,
+) -> dict[int, tuple[bool, ...]]:
+    """Run the networks of the front in the states after those of the race.
+
+    Raises:
+        InterruptedRunError: asked to stop; finished episodes are kept.
+    """
+    requests, front = requests_of(networks), frontier.front
+    ranges = [EpisodeRange(requests[k], section.episodes, section.confirm_episodes) for k in front]
+    progress.note(f"frontier: confirming {len(front)} shapes in fresh episodes")
+    workers = options.workers or default_workers()
+    interface = frontier.interface
+    with open_evaluator(interface, section.first_seed, workers, task) as evaluator:
+        return dict(zip(front, run_ranges(evaluator, ranges, store, progress), strict=True))
+
+
 def run_ranges(
     evaluator: SuccessEvaluator,
     ranges: Sequence[EpisodeRange],
@@ -347,8 +381,8 @@ def points_of(frontier: Frontier) -> list[FrontierPoint]:
         FrontierPoint(
             format_architecture(one.hidden_dims),
             frontier.parameters(k),
-            one.success_once,
-            *one.interval,
+            one.confirmed.mean if one.confirmed else one.success_once,
+            *(one.confirmed.interval if one.confirmed else one.interval),
             on_front=k in front,
         )
         for k, one in enumerate(frontier.candidates)

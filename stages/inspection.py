@@ -18,6 +18,7 @@ from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.rollouts import read_rollouts
 from nnit.artifacts.samples import network_folder
 from nnit.frontier.front import Frontier
+from nnit.intervals import Level
 from nnit.mlp import format_architecture
 from nnit.rollout.metrics import Evaluation, success_level
 from stages.audit_tables import alignment_table, audit_table
@@ -111,11 +112,10 @@ def success_table(evaluations: Sequence[Evaluation]) -> list[Row]:
 def front_table(frontier: Frontier) -> list[Row]:
     """Return size and success of the networks of the front, from small to large."""
     rows: list[Row] = [
-        ("network", "architecture", "held out as", "parameters", "MACs", "success_once")
+        ("network", "architecture", "held out as", "parameters", "MACs", "race", "fresh episodes")
     ]
     for place, k in enumerate(frontier.front):
         one = frontier.candidates[k]
-        low, high = one.interval
         rows.append(
             (
                 network_folder(place),
@@ -123,7 +123,8 @@ def front_table(frontier: Frontier) -> list[Row]:
                 one.kind,
                 f"{frontier.parameters(k):,}",
                 f"{frontier.macs(k):,}",
-                f"{one.success_once:.3f} [{low:.3f}, {high:.3f}]",
+                str(Level(one.success_once, one.interval)),
+                str(one.confirmed or "-"),
             )
         )
     return rows

@@ -399,6 +399,10 @@ class FrontierParams(Section):
         default=40, description="episodes of a shape that is not clearly dominated before"
     )
     episodes: Count = Field(default=100, description="episodes of a shape of the front")
+    confirm_episodes: Index = Field(
+        default=100,
+        description="further episodes of a shape of the front, which it was not chosen by; 0: none",
+    )
     first_seed: Index = Field(default=0, description="reset seed of the first episode")
     alpha: Annotated[float, Strict(), Field(gt=0, lt=1, allow_inf_nan=False)] = Field(
         default=0.05, description="chance that a shape of the front is dropped as dominated"

@@ -1,6 +1,6 @@
 """Artifacts of kind ``frontier``: which shapes do the job, and the networks of the front."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from nnit.artifacts.canonical import JsonObject, canonical_file, parse_canonical
 from nnit.artifacts.checks import all_attributes, damage_of
 from nnit.artifacts.interface import parse_interface
-from nnit.artifacts.manifest import Provenance
+from nnit.artifacts.manifest import KINDS, Provenance
 from nnit.artifacts.publish import publish
 from nnit.artifacts.reading import (
     Artifact,
@@ -24,6 +24,7 @@ from nnit.frontier.race import LEFT_AS, RaceRules, Standing
 from nnit.mlp import MAX_DEPTH, MAX_WIDTH, PolicyInterface
 
 FRONTIER_NAME = "frontier.json"
+SCHEMA = KINDS["frontier"].schema
 FIGURE_NAME = "frontier.png"
 MAX_EPISODES = 10**9
 
@@ -82,7 +83,7 @@ def read_frontier(path: Path, *, check: Check = "small") -> tuple[StoredFrontier
     """
     artifact = open_artifact(path, "frontier", check=check)
     fields = artifact.attributes
-    interface = parse_interface(fields.object("interface"))
+    interface, schema = parse_interface(fields.object("interface")), artifact.manifest.schema
     count = fields.integer("networks", 0, len(artifact.manifest.files))
     where = str(artifact.path / FRONTIER_NAME)
     data = read_bytes(artifact, FRONTIER_NAME)
@@ -90,7 +91,7 @@ def read_frontier(path: Path, *, check: Check = "small") -> tuple[StoredFrontier
     top.only(["answer", "candidates", "min_success", "rules", "smallest"])
     with damage_of(path):
         candidates = tuple(
-            _parse_candidate(JsonObject(entry, f"{where}: candidates[{k}]"))
+            _parse_candidate(JsonObject(entry, f"{where}: candidates[{k}]"), schema)
             for k, entry in enumerate(top.items("candidates"))
         )
         rules = _parse_rules(top.object("rules"))
@@ -98,15 +99,17 @@ def read_frontier(path: Path, *, check: Check = "small") -> tuple[StoredFrontier
         networks = tuple(read_network(artifact, k, interface) for k in range(count))
         stored = StoredFrontier(frontier, networks)
         _check(stored)
-        if canonical_file(frontier_json(frontier)) != data:
+        if canonical_file(frontier_json(frontier, schema)) != data:
             raise DamagedArtifactError(f"{where}: the figures do not follow from the episodes")
     return stored, artifact
 
 
-def frontier_json(frontier: Frontier) -> dict[str, Any]:
+def frontier_json(frontier: Frontier, schema: int = SCHEMA) -> dict[str, Any]:
     """Return the content of ``frontier.json``."""
     front = frontier.front
-    candidates = [_candidate_json(frontier, k, on_front=k in front) for k in _indices(frontier)]
+    candidates = [
+        _candidate_json(frontier, k, schema, on_front=k in front) for k in _indices(frontier)
+    ]
     smallest = frontier.smallest
     return {
         "answer": frontier.answer(),
@@ -133,16 +136,23 @@ def _indices(frontier: Frontier) -> Sequence[int]:
     return range(len(frontier.candidates))
 
 
-def _candidate_json(frontier: Frontier, k: int, *, on_front: bool) -> dict[str, Any]:
+def _candidate_json(frontier: Frontier, k: int, schema: int, *, on_front: bool) -> dict[str, Any]:
     one = frontier.candidates[k]
+    level = one.confirmed
+    confirmed = {
+        "confirmed_95": level and list(level.interval),
+        "confirmed_once": level and level.mean,
+        "confirmed_outcomes": _as_text(one.confirmation),
+    }
     return {
+        **(confirmed if schema > 1 else {}),
         "architecture": list(one.hidden_dims),
         "episodes": len(one.standing.outcomes),
         "kind": one.kind,
         "left_as": one.standing.left_as,
         "macs": frontier.macs(k),
         "on_front": on_front,
-        "outcomes": "".join("01"[bool(success)] for success in one.standing.outcomes),
+        "outcomes": _as_text(one.standing.outcomes),
         "parameters": frontier.parameters(k),
         "round_left": one.standing.round_left,
         "success_once": one.success_once,
@@ -151,24 +161,37 @@ def _candidate_json(frontier: Frontier, k: int, *, on_front: bool) -> dict[str, 
     }
 
 
-def _parse_candidate(fields: JsonObject) -> Candidate:
+def _as_text(outcomes: Iterable[bool]) -> str:
+    return "".join("01"[bool(success)] for success in outcomes)
+
+
+def _parse_candidate(fields: JsonObject, schema: int) -> Candidate:
     fields.only(
         [
             "architecture", "episodes", "kind", "left_as", "macs", "on_front", "outcomes",
             "parameters", "round_left", "success_once", "successes", "wilson_95",
+            *(("confirmed_95", "confirmed_once", "confirmed_outcomes") if schema > 1 else ()),
         ]
     )  # fmt: skip
     hidden_dims = fields.integers("architecture", 1, MAX_WIDTH)
     if not 1 <= len(hidden_dims) <= MAX_DEPTH:
         fields.refuse("architecture", f"1 to {MAX_DEPTH} widths")
-    outcomes = fields.text("outcomes")
-    if not outcomes or set(outcomes) - set("01"):
-        fields.refuse("outcomes", "a 0 or 1 for each episode, at least one")
+    outcomes = _parse_outcomes(fields, "outcomes")
+    if not outcomes:
+        fields.refuse("outcomes", "at least one episode")
     round_left, left_as = fields.integer("round_left", 0, MAX_EPISODES), fields.text("left_as")
     if left_as not in (LEFT_AS if round_left else ("",)):
         fields.refuse("left_as", f"one of {', '.join(LEFT_AS)}, or nothing without round_left")
-    standing = Standing(tuple(c == "1" for c in outcomes), round_left, left_as)
-    return Candidate(hidden_dims, fields.text("kind"), standing)
+    standing = Standing(outcomes, round_left, left_as)
+    confirmation = _parse_outcomes(fields, "confirmed_outcomes") if schema > 1 else ()
+    return Candidate(hidden_dims, fields.text("kind"), standing, confirmation)
+
+
+def _parse_outcomes(fields: JsonObject, name: str) -> tuple[bool, ...]:
+    outcomes = fields.text(name)
+    if set(outcomes) - set("01"):
+        fields.refuse(name, "a 0 or 1 for each episode")
+    return tuple(c == "1" for c in outcomes)
 
 
 def _parse_rules(fields: JsonObject) -> RaceRules:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nnit.intervals import Interval, success_interval, wilson_interval
+from nnit.intervals import Interval, Level, success_interval, wilson_interval
 
 
 class Episode(NamedTuple):
@@ -82,18 +82,8 @@ def success_cells(evaluations: Sequence[Evaluation]) -> np.ndarray:
     )
 
 
-class Level(NamedTuple):
-    """Success of several networks."""
-
-    mean: float  # over networks
-    interval: Interval  # for further shapes, which weigh the same, and states
-
-    def __str__(self) -> str:
-        return f"{self.mean:.3f} [{self.interval.low:.3f}, {self.interval.high:.3f}]"
-
-
 def success_level(evaluations: Sequence[Evaluation]) -> Level:
-    """Return success of networks with its interval.
+    """Return mean success of networks, and its interval for further shapes, which weigh the same.
 
     Raises:
         ValueError: as ``reset_seeds``.

@@ -57,6 +57,9 @@ def frontier_command(
     episodes: Annotated[
         int | None, param_option("--episodes", help="Episodes of a shape of the front.")
     ] = None,
+    confirm_episodes: Annotated[
+        int | None, param_option("--confirm-episodes", help="Fresh episodes of the front; 0: none.")
+    ] = None,
     first_seed: Annotated[
         int | None, param_option("--first-seed", help="Reset seed of the first episode.")
     ] = None,
@@ -84,6 +87,7 @@ def frontier_command(
         "first_episodes": first_episodes,
         "race_episodes": race_episodes,
         "episodes": episodes,
+        "confirm_episodes": confirm_episodes,
         "first_seed": first_seed,
         "alpha": alpha,
         "tolerance": tolerance,

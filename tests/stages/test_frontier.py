@@ -16,7 +16,14 @@ from stages.params import RunOptions
 
 pytestmark = pytest.mark.sim
 
-RULES = {"first_episodes": 1, "race_episodes": 2, "episodes": 3, "floor": 0.0, "min_success": 0.0}
+RULES = {
+    "first_episodes": 1,
+    "race_episodes": 2,
+    "episodes": 3,
+    "confirm_episodes": 2,
+    "floor": 0.0,
+    "min_success": 0.0,
+}
 SMALL = with_section(PARAMS, "frontier", shapes=3, steps=2, **RULES)
 DEPTH_ONE = ArchitectureBounds(depth=1)
 
@@ -51,11 +58,29 @@ def test_all_candidates_are_reported_and_the_front_is_kept(found):
     assert summary.front == len(front) >= 1
     assert (out / FIGURE_NAME).read_bytes().startswith(b"\x89PNG")
     assert summary.met
+    outcomes = [entry["confirmed_outcomes"] for entry in top["candidates"]]
+    assert [len(one) for one in outcomes] == [2 * entry["on_front"] for entry in top["candidates"]]
     assert top["smallest"] == front[0]
     widths = ",".join(map(str, front[0]))
     assert summary.answer.startswith(
         f"smallest network with success >= 0 (lower bound): {widths} with "
     )
+    assert summary.answer.endswith("in 2 fresh episodes")
+
+
+def test_the_front_is_confirmed_in_other_states(found, pipeline, tmp_path):
+    """Those after the race's; none are run where none are wanted."""
+    later = with_section(SMALL, "frontier", first_seed=SMALL.frontier.episodes)
+    run(pipeline, tmp_path / "later", later)
+    ours, theirs = (read_frontier(path)[0].frontier for path in (found[0], tmp_path / "later"))
+    assert any(one.confirmation for one in ours.candidates)
+    for one, other in zip(ours.candidates, theirs.candidates, strict=True):
+        assert one.confirmation in ((), other.standing.outcomes[:2])
+    none = with_section(SMALL, "frontier", confirm_episodes=0)
+    summary = run(pipeline, tmp_path / "none", none)
+    assert "fresh" not in summary.answer
+    stored, _ = read_frontier(tmp_path / "none")
+    assert not any(one.confirmation for one in stored.frontier.candidates)
 
 
 def test_another_seed_gives_another_frontier(found, pipeline, tmp_path):
