@@ -20,7 +20,7 @@ from nnit.mlp import Architecture, Network, format_architecture
 from nnit.progress import Progress, silent
 from nnit.seeding import numpy_generator
 from nnit.zoo.members import ModelZoo
-from nnit.zoo.neighbours import add_noise, average, nearest_networks
+from nnit.zoo.neighbours import add_noise, average, nearest_networks, nearest_of_branches
 from stages.lineage import refuse_leak
 from stages.params import BaselineParams, Params, RunOptions
 from stages.sample import refuse_too_many
@@ -61,7 +61,7 @@ def run(
     options: RunOptions,
     progress: Progress = silent,
 ) -> Summary:
-    """Make one network of each architecture, or some noisy ones, out of the nearest in the zoo.
+    """Make networks of each architecture out of the nearest in the zoo.
 
     Raises:
         UsageError: an unknown method, no architecture, or more networks than samples hold.
@@ -72,7 +72,7 @@ def run(
     """
     check_output_free(outputs.samples, force=options.force, kind="samples")
     section, make = params.baseline, method_of(inputs)
-    copies = section.samples if make is take_noisy else 1
+    copies = section.samples
     refuse_too_many(len(inputs.architectures) * copies)
     zoo, parent = read_zoo(inputs.zoo)
     trained = [member.hidden_dims for member in zoo.members]
@@ -82,7 +82,7 @@ def run(
     specs = [zoo.interface.spec(widths) for widths in inputs.architectures]
     require_room_for_all(specs * copies)
     for spec in specs if make is take_average else []:
-        require_room_for_all([spec] * min(section.averaged, len(zoo)))
+        require_room_for_all([spec] * min(section.averaged * copies, len(zoo)))
 
     progress.start(inputs.method, len(inputs.architectures))
     started = time.perf_counter()
@@ -123,17 +123,19 @@ Method = Callable[[ModelZoo, Architecture, BaselineParams, int], list[Network]]
 
 
 def take_nearest(
-    zoo: ModelZoo, wanted: Architecture, _section: BaselineParams, _seed: int
+    zoo: ModelZoo, wanted: Architecture, section: BaselineParams, _seed: int
 ) -> list[Network]:
-    """Return the nearest network of the zoo, cropped and padded."""
-    return list(nearest_networks(zoo, wanted, 1).networks)
+    """Return the nearest network of the zoo, then those of other branches, cropped and padded."""
+    return list(nearest_of_branches(zoo, wanted, section.samples).networks)
 
 
 def take_average(
     zoo: ModelZoo, wanted: Architecture, section: BaselineParams, _seed: int
 ) -> list[Network]:
-    """Return the mean of the nearest networks, each cropped and padded first."""
-    return [average(nearest_networks(zoo, wanted, section.averaged).networks)]
+    """Return the mean of the nearest networks, each cropped and padded first; then of the next."""
+    nearest = nearest_networks(zoo, wanted, section.averaged * section.samples).networks
+    starts = range(0, len(nearest), section.averaged)
+    return [average(nearest[start : start + section.averaged]) for start in starts]
 
 
 def take_noisy(

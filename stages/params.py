@@ -494,7 +494,10 @@ class BaselineParams(Section):
     noise: Annotated[float, Strict(), Field(ge=0, le=10, allow_inf_nan=False)] = Field(
         default=0.05, description="size of the noise, in standard deviations of a layer's weights"
     )
-    samples: Count = Field(default=1, description="noisy networks for each architecture")
+    samples: Count = Field(default=1, description="networks for each architecture")
+    clone_steps: Count = Field(
+        default=8000, description="optimiser steps of a network that is trained for it"
+    )
 
 
 class Params(Section):

@@ -1,5 +1,6 @@
 """Groups of networks as units of work, so that they can be trained in any process."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -81,8 +82,15 @@ def train_unit(unit: GroupUnit) -> list[TrainedNetwork]:
 def plan_clones(
     shapes: Iterable[Architecture], demos: Demos, *, steps: int, seed: int, device: str = "cpu"
 ) -> list[GroupUnit]:
-    """Plan to clone a network of each shape from scratch with all demonstrations."""
-    pupils = [Pupil(shape, derive_seed(seed, "clone", *shape)) for shape in shapes]
+    """Plan to clone a network of each shape from scratch with all demonstrations.
+
+    A shape that comes again gets another network.
+    """
+    counts, pupils = Counter[Architecture](), []
+    for shape in shapes:
+        again = ("again", counts[shape]) if counts[shape] else ()
+        pupils.append(Pupil(shape, derive_seed(seed, "clone", *shape, *again)))
+        counts[shape] += 1
     settings = CloningSettings(steps, CLONE_BATCH_SIZE, CLONE_LEARNING_RATE)
     return plan_units(pupils, demos, settings, device, least=1)  # each takes long
 

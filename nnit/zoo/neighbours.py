@@ -1,5 +1,7 @@
 """Networks of a new shape out of a zoo, without any generator: what a generator has to beat."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,14 +25,45 @@ def nearest_networks(zoo: ModelZoo, wanted: Architecture, count: int) -> Neighbo
 
     Of networks that are equally far the one of lower cloning loss comes first.
     """
-    different = {member.hidden_dims for member in zoo.members}
-    distances = {dims: match_layers(dims, wanted).distance for dims in different}
+    distances = distances_to(zoo, wanted)
+    return _resized(zoo, wanted, _by_distance(zoo, distances)[:count], distances)
 
+
+def nearest_of_branches(zoo: ModelZoo, wanted: Architecture, count: int) -> Neighbours:
+    """Resize ``count`` near networks of as many branches as there are.
+
+    The nearest one, then the nearest of each other branch, and so on with what is left.
+    """
+    distances, turns = distances_to(zoo, wanted), Counter[int]()
+    ranked = []
+    for place, k in enumerate(_by_distance(zoo, distances)):
+        branch = zoo.members[k].branch
+        ranked.append((turns[branch], place, k))
+        turns[branch] += 1
+    chosen = [k for _, _, k in sorted(ranked)[:count]]
+    return _resized(zoo, wanted, chosen, distances)
+
+
+def distances_to(zoo: ModelZoo, wanted: Architecture) -> dict[Architecture, float]:
+    """Return the distance of each architecture of a zoo."""
+    different = {member.hidden_dims for member in zoo.members}
+    return {dims: match_layers(dims, wanted).distance for dims in different}
+
+
+def _by_distance(zoo: ModelZoo, distances: dict[Architecture, float]) -> list[int]:
     def rank(k: int) -> tuple[float, float, int]:
         member = zoo.members[k]
         return (distances[member.hidden_dims], member.loss, k)
 
-    indices = sorted(range(len(zoo)), key=rank)[:count]
+    return sorted(range(len(zoo)), key=rank)
+
+
+def _resized(
+    zoo: ModelZoo,
+    wanted: Architecture,
+    indices: Sequence[int],
+    distances: dict[Architecture, float],
+) -> Neighbours:
     return Neighbours(
         networks=tuple(resize(zoo.network(k), wanted, zoo.interface) for k in indices),
         indices=tuple(indices),

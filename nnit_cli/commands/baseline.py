@@ -8,8 +8,11 @@ import typer
 from nnit_cli.options import (
     ArchOption,
     CountingRunFlags,
+    DeviceOption,
     HeldOutOption,
     OutOption,
+    ResumeOption,
+    WorkersOption,
     beside,
     param_option,
     with_run_flags,
@@ -21,8 +24,19 @@ from nnit_cli.session import open_session, wanted_architectures
 def baseline_command(
     run: CountingRunFlags,
     *,
-    method: Annotated[str, typer.Argument(help="nearest, average or noise.")],
-    zoo: Annotated[Path, typer.Argument(help="A zoo.")] = Path("artifacts/zoo"),
+    method: Annotated[
+        str,
+        typer.Argument(
+            help="nearest, average or noise, of a zoo; cloned or slimmable, from demonstrations; "
+            "asked or tuned, of a GHN and --demos."
+        ),
+    ],
+    source: Annotated[Path, typer.Argument(help="The zoo, demonstrations or GHN.")] = Path(
+        "artifacts/zoo"
+    ),
+    demos: Annotated[
+        Path | None, typer.Option("--demos", help="What the GHN was trained on.")
+    ] = None,
     arch: ArchOption = None,
     held_out: HeldOutOption = False,
     out: OutOption = None,
@@ -33,15 +47,32 @@ def baseline_command(
         float | None, param_option("--noise", help="In standard deviations of the weights.")
     ] = None,
     samples: Annotated[
-        int | None, param_option("--samples", "-n", help="Noisy networks for each architecture.")
+        int | None, param_option("--samples", "-n", help="Networks for each architecture.")
     ] = None,
+    clone_steps: Annotated[
+        int | None, param_option("--clone-steps", help="Of a network that is trained for it.")
+    ] = None,
+    workers: WorkersOption = 0,
+    resume: ResumeOption = False,
+    device: DeviceOption = "cpu",
 ) -> None:
-    """Make networks from those of a zoo that are nearest in shape, without a generator."""
-    section = {"averaged": averaged, "noise": noise, "samples": samples}
-    session = open_session("baseline", run, section)
+    """Make networks without a generator: of a zoo, cloned, cut out of one, or asked of a GHN."""
+    section = {
+        "averaged": averaged,
+        "noise": noise,
+        "samples": samples,
+        "clone_steps": clone_steps,
+    }
+    session = open_session("baseline", run, section, device=device, workers=workers, resume=resume)
     wanted = wanted_architectures(session, arch, held_out=held_out)
 
-    from stages import baseline
+    from stages import baseline, trained_baseline
 
-    outputs = baseline.Outputs(samples=out or beside(zoo, method))
-    session.run(baseline, baseline.Inputs(zoo, method, wanted), outputs)
+    where = out or beside(source, method)
+    if method in baseline.METHODS:
+        session.run(baseline, baseline.Inputs(source, method, wanted), baseline.Outputs(where))
+        return
+    ghn = source if method in trained_baseline.OF_GHN else None
+    learnt = demos or (beside(source, "demos") if ghn else source)
+    inputs = trained_baseline.Inputs(learnt, method, wanted, ghn)
+    session.run(trained_baseline, inputs, trained_baseline.Outputs(where))

@@ -180,7 +180,10 @@ def test_baseline_does_not_take_a_held_out_network(split, pipeline, tmp_path):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["best", "--held-out"], "METHOD best: is none of nearest, average, noise"),
+        (
+            ["best", "--held-out"],
+            "METHOD best: is none of nearest, average, noise, cloned, slimmable, asked, tuned",
+        ),
         (["nearest"], "--arch: nothing asked for; give an architecture, or --held-out"),
     ],
 )

@@ -5,7 +5,8 @@ import pytest
 from learning_examples import INTERFACE, make_zoo
 
 from nnit.mlp import Network, split_layers
-from nnit.zoo.neighbours import add_noise, average, nearest_networks
+from nnit.zoo.members import build_zoo
+from nnit.zoo.neighbours import add_noise, average, nearest_networks, nearest_of_branches
 from nnit.zoo.resize import match_layers, resize
 
 DIMS = [(8, 8), (16, 8), (8,), (16, 8), (24, 24)]  # the later a network, the higher its loss
@@ -29,6 +30,15 @@ def test_a_small_zoo_gives_all_it_has():
     assert sorted(found.indices) == list(range(len(DIMS)))
     distances = [match_layers(DIMS[k], (3, 3, 3)).distance for k in found.indices]
     assert list(found.distances) == distances == sorted(distances)
+
+
+def test_the_nearest_of_each_branch_come_in_turn():
+    """The nearest of every branch before the second of any; by hand."""
+    zoo = make_zoo(DIMS)
+    members = [m._replace(branch=b) for m, b in zip(zoo.members, (1, 0, 0, 0, 1), strict=True)]
+    zoo = build_zoo(members, [zoo.network(k).weights for k in range(len(zoo))], INTERFACE)
+    assert nearest_networks(zoo, (16, 8), 5).indices == (1, 3, 0, 4, 2)
+    assert nearest_of_branches(zoo, (16, 8), 5).indices == (1, 0, 3, 4, 2)
 
 
 def test_average_is_the_mean_weight_by_weight():
