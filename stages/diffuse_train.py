@@ -168,6 +168,7 @@ def run(
             learning_rate=section.learning_rate,
             seed=seed,
             autocast=precision == BFLOAT16,
+            regression=section.objective == "regression",
             mixed_share=(section.mixed_share or 0.0) if model.config.places else 0.0,
         ),
         tasks=course.task_rows,

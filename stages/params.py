@@ -319,6 +319,10 @@ class DiffuseTrainParams(Section):
     weights: dict[str, Annotated[int, Strict(), Field(ge=1, le=100)]] = Field(
         default={}, description="how often a task comes beside another; 1 where none is said"
     )
+    objective: Literal["diffusion", "regression"] = Field(
+        default="diffusion",
+        description="regression: weights are predicted at once, and never out of noise",
+    )
     mixed_share: Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False)] | None = Field(
         default=None,
         description="share of networks moved between two branches; null: 0.3 with --from, else 0",
@@ -346,7 +350,10 @@ class DiffuseTrainParams(Section):
 class SampleParams(Section):
     """``nnit sample``."""
 
-    steps: Count = Field(default=10, description="steps of the sampler from noise to weights")
+    steps: Index = Field(
+        default=10,
+        description="steps of the sampler from noise to weights; 0: the mean of the branch",
+    )
     samples: Count = Field(default=1, description="networks for each architecture")
     beyond: Literal["grow", "extrapolate"] = Field(
         default="grow",

@@ -39,6 +39,7 @@ class DiffusionTrainingSettings:
     seed: int
     autocast: bool  # bfloat16 matrix products
     mixed_share: float = 0.0  # of networks that are moved between two branches
+    regression: bool = False  # only ever predict from noise: a control
 
 
 class LossBreakdown(NamedTuple):
@@ -287,6 +288,7 @@ def train_diffusion(
             tasks=[tasks[k] for k in chosen.tolist()],
         )
         t = sample_times(len(clean.real), generator)
+        t = torch.zeros_like(t) if settings.regression else t
         with torch.autocast(device_type, torch.bfloat16, enabled=settings.autocast):
             noised, t = along_path(model, clean, t, generator), t.to(device)
             predicted = model(noised, torch.ones_like(t), t)

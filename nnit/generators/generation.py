@@ -10,7 +10,13 @@ from nnit.diffusion.architecture import (
     format_pattern,
     generate_architecture,
 )
-from nnit.diffusion.sampler import SampleRequest, choose_branch, choose_manner, sample_networks
+from nnit.diffusion.sampler import (
+    DataPredictor,
+    SampleRequest,
+    choose_branch,
+    choose_manner,
+    sample_networks,
+)
 from nnit.errors import UsageError, shorten
 from nnit.generators.trained import Generator
 from nnit.growing import Growth, grow_network, plan_growth
@@ -36,7 +42,7 @@ class Settings:
     """How networks are generated."""
 
     seed: int = 0
-    steps: int = 10  # of the sampler
+    steps: int = 10  # of the sampler; 0: what is typical of a branch, and of nothing else
     # Ask for no shape beyond the trained widths and depths, but for one within that is grown to it.
     grow: bool = True
     device: str = "cpu"
@@ -51,9 +57,11 @@ def generate_networks(
     """Generate networks; each has random numbers of its own, whatever is generated beside it.
 
     Raises:
+        UsageError: no step, of a generator that knows of nothing that is typical.
         ResourceError: a network, or all of them, do not fit into memory.
         InterruptedRunError: the caller asked to stop.
     """
+    predict = predictor(generator, settings.steps)
     requests = [request(generator, one, settings) for one in wanted]
     for one, asked in zip(wanted, requests, strict=True):
         require_room(one.spec, asked.spec, generator)
@@ -61,11 +69,11 @@ def generate_networks(
     progress.start("sample", len(requests))
     networks: dict[int, Network] = {}
     for position, network in sample_networks(
-        generator.model,
+        predict,
         requests,
         generator.patch_size,
         generator.standardizer,
-        num_steps=settings.steps,
+        num_steps=max(1, settings.steps),
         device=settings.device,
     ):
         raise_if_stopped(progress, "sample: stopped; nothing was written")
@@ -73,6 +81,19 @@ def generate_networks(
         networks[position] = grow_network(network, spec, growth_of(generator, spec))
         progress.advance()
     return [networks[k] for k in range(len(wanted))]
+
+
+def predictor(generator: Generator, steps: int) -> DataPredictor:
+    """Return what the sampler asks: the transformer, or without a step the mean of the branch.
+
+    Raises:
+        UsageError: no step, of a generator that knows of nothing that is typical.
+    """
+    if steps:
+        return generator.model
+    if generator.model.config.places is None:
+        raise UsageError("--steps 0: this generator keeps no mean of a branch; give at least 1")
+    return lambda batch, _t_arch, _t_weight: generator.model.typical(batch)
 
 
 def request(generator: Generator, wanted: Wanted, settings: Settings) -> SampleRequest:

@@ -54,7 +54,7 @@ class LoadedGenerator:
             task: One of ``tasks``; needed where there are several.
             samples: How many.
             seed: What all random numbers come from.
-            steps: Of the sampler.
+            steps: Of the sampler; 0 gives the mean of a branch.
             device: Where to generate, and where the policies are.
 
         Returns:
@@ -64,8 +64,8 @@ class LoadedGenerator:
             UsageError: no such task, no shape of a network, or nothing wanted.
             ResourceError: they do not fit into memory.
         """
-        if samples < 1 or steps < 1:
-            raise UsageError(f"samples {samples}, steps {steps}: at least 1 of each")
+        if samples < 1 or steps < 0:
+            raise UsageError(f"samples {samples}, steps {steps}: at least 1 and 0")
         index = choose_task(self.path, self.tasks, task)
         generator = generator_of(self._trained, index, device)
         spec = generator.interface.spec(tuple(architecture))

@@ -76,6 +76,9 @@ def diffuse_train_command(
         list[str] | None,
         param_option("--weights", help="TASK=2: it comes twice as often. May be repeated."),
     ] = None,
+    objective: Annotated[
+        str | None, param_option("--objective", help="diffusion, or regression as a control.")
+    ] = None,
     mixed_share: Annotated[
         float | None, param_option("--mixed-share", help="Of networks moved between branches.")
     ] = None,
@@ -108,6 +111,7 @@ def diffuse_train_command(
         "cloning_share": cloning_share,
         "cloning_batch_size": cloning_batch_size,
         "weights": parse_weights(weights),
+        "objective": objective,
         "mixed_share": mixed_share,
         "adapter_rank": adapter_rank,
         "checkpoint_every": checkpoint_every,

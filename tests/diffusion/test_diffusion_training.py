@@ -268,6 +268,17 @@ def test_training_lowers_the_error_and_moves_the_average(networks):
     assert any((ema.parameters[name] != before[name]).any() for name in before)
 
 
+def test_a_regression_is_never_shown_a_network(networks):
+    """All that it predicts from is noise, at the beginning of the path."""
+    model, ema, optimizer = fresh()
+    seen = []
+    model.register_forward_pre_hook(lambda _, args: seen.append(args[2]))
+    settings = replace(SETTINGS, regression=True)
+    list(train_diffusion(model, ema, optimizer, networks, DIMS, BRANCHES, settings))
+    assert len(seen) == SETTINGS.steps
+    assert not any(t.any() for t in seen)
+
+
 def test_bfloat16_follows_float32(networks):
     """The first losses agree within bfloat16's precision, and the weights stay float32."""
     losses = []

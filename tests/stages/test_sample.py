@@ -12,13 +12,16 @@ from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.samples import MAX_NETWORKS, read_samples
 from nnit.cloning import cloning_data, network_loss
 from nnit.diffusion.architecture import ArchitectureBounds
-from nnit.diffusion.sampler import sample_networks
+from nnit.diffusion.batch import collate
+from nnit.diffusion.sampler import draw_noise, sample_networks
 from nnit.diffusion.transformer import build_transformer
 from nnit.errors import ResourceError, UsageError, WrongKindError
 from nnit.generators import generation
 from nnit.generators.choice import load_generator
 from nnit.generators.generation import Settings, Wanted, request
-from nnit.mlp import MAX_DEPTH, forward, split_layers
+from nnit.mlp import MAX_DEPTH, forward, join_layers, split_layers
+from nnit.tokens.patches import unpatchify
+from nnit.tokens.sequence import tokens_to_raw
 from stages import sample
 from stages.params import RunOptions
 
@@ -69,6 +72,21 @@ def test_sample_does_not_depend_on_how_many_there_are(pipeline, tmp_path):
     ours = read_samples(tmp_path / "few")[0].samples[0].network.weights
     theirs = read_samples(tmp_path / "many")[0].samples[5].network.weights
     assert ours.tobytes() == theirs.tobytes()
+
+
+def test_without_a_step_it_is_the_mean_of_the_branch(pipeline, tmp_path):
+    """What is typical of the manner of each sample, whatever the noise is."""
+    drawn(pipeline, tmp_path / "out", ((16, 8),), count=2, steps=0)
+    generator = load_generator(pipeline / "generator", "cpu")
+    for k, found in enumerate(read_samples(tmp_path / "out")[0].samples):
+        spec = generator.interface.spec((16, 8))
+        asked = request(generator, Wanted(spec, k), Settings(seed=0))
+        noise = draw_noise(spec, generator.patch_size, generator.standardizer, asked.noise)
+        batch = collate([noise], branches=[asked.manner], tasks=[0])
+        content = generator.model.typical(batch)[0, : noise.layout.num_tokens]
+        raw = tokens_to_raw(noise._replace(content=content), generator.patch_size)
+        expected = join_layers(unpatchify(spec, *raw))
+        np.testing.assert_allclose(found.network.weights, expected, atol=1e-6)
 
 
 def test_same_seed_same_bytes(pipeline, tmp_path):
