@@ -290,6 +290,9 @@ class TokenizeParams(Section):
     """``nnit tokenize``."""
 
     patch: Annotated[Count, Field(le=256)] = Field(default=16, description="side of a weight patch")
+    branches: Switch = Field(
+        default=True, description="say which branch wrote a network; false: all are of one"
+    )
 
 
 class DiffuseTrainParams(Section):

@@ -5,7 +5,7 @@ Writes:  tokens   kind "tokens", schema 1; 2 of several tasks
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nnit.artifacts.manifest import Provenance
@@ -16,6 +16,7 @@ from nnit.errors import UsageError
 from nnit.mlp import PolicyInterface
 from nnit.progress import Progress, silent
 from nnit.tokens.tokenizer import join_tokens, sequence_lengths, tokenize_zoo
+from nnit.zoo.members import ModelZoo
 from stages.lineage import refuse_leak, trained_on
 from stages.params import Params, RunOptions
 
@@ -68,7 +69,7 @@ def run(
         trained = [member.hidden_dims for member in zoo.members if member.split == "train"]
         made_with = artifact.manifest.params
         refuse_leak(path, trained, made_with, params.architectures, "nnit zoo-export")
-        zoos.append(zoo)
+        zoos.append(zoo if params.tokenize.branches else of_one_branch(zoo))
         artifacts.append(artifact)
     refuse_same_task(paths, [zoo.interface for zoo in zoos])
 
@@ -93,6 +94,11 @@ def run(
         longest_sequence=int(lengths.max()),
         padding_fraction=1 - sum(len(zoo.weights) for zoo in zoos) / entries,
     )
+
+
+def of_one_branch(zoo: ModelZoo) -> ModelZoo:
+    """Return a zoo that does not tell branches apart."""
+    return replace(zoo, members=tuple(one._replace(branch=0) for one in zoo.members))
 
 
 def refuse_same_task(paths: Sequence[Path], interfaces: Sequence[PolicyInterface]) -> None:

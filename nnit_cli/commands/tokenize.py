@@ -19,9 +19,13 @@ def tokenize_command(
     ] = None,
     out: OutOption = None,
     patch: Annotated[int | None, param_option("--patch", help="Side of a weight patch.")] = None,
+    branches: Annotated[
+        bool | None,
+        param_option("--branches/--no-branches", help="Say which branch wrote a network."),
+    ] = None,
 ) -> None:
     """Cut every network of a zoo, or of several, into patch tokens and architecture tokens."""
-    session = open_session("tokenize", run, {"patch": patch})
+    session = open_session("tokenize", run, {"patch": patch, "branches": branches})
 
     from stages import tokenize
 

@@ -48,7 +48,10 @@ def raising(error: BaseException):
         (
             ["tokenize", "--pach", "3"],
             2,
-            ["No such option: --pach (Possible options: --patch)", "see nnit tokenize --help"],
+            [
+                "No such option: --pach (Possible options: --branches, --patch)",
+                "see nnit tokenize --help",
+            ],
         ),
         (["tokenize", "--patch", "0"], 2, ["--patch: must be greater than 0 (got 0)"]),
         (

@@ -137,6 +137,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(capsys, tmp_path):
         "write tokens  tokens",
         "seed          0",
         "patch         8",
+        "branches      True",
     ]
     assert list(tmp_path.iterdir()) == []
 

@@ -119,6 +119,17 @@ def test_tokens_of_two_zoos_are_those_of_each(several):
     }
 
 
+def test_branches_need_not_be_told(several, tmp_path):
+    """All networks are of one then; nothing else is another."""
+    params = with_section(PARAMS, "tokenize", branches=False)
+    inputs = tokenize.Inputs(several / "push")
+    tokenize.run(params, inputs, tokenize.Outputs(tmp_path / "out"), options=OPTIONS)
+    told, untold = (read_tokens(path)[0] for path in (several / "tokens-push", tmp_path / "out"))
+    assert (set(told.branches), set(untold.branches)) == ({0, 1}, {0})
+    for name in ("weight_patches", "bias_patches", "losses", "tasks"):
+        np.testing.assert_array_equal(getattr(told, name), getattr(untold, name))
+
+
 def test_two_zoos_of_one_task_are_refused(several, tmp_path):
     """One line that names both, and nothing written; also where the scaling differs."""
     other = INTERFACE._replace(obs_mean=(0.0,) * 6)
