@@ -69,9 +69,19 @@ def outputs_on(spec: MlpSpec, networks: list[np.ndarray], states: np.ndarray) ->
     return np.nan_to_num(outputs, nan=LARGEST_OUTPUT).clip(-LARGEST_OUTPUT, LARGEST_OUTPUT)
 
 
-def nearest_others(distances: np.ndarray) -> np.ndarray:
-    """Return each network's distance to the nearest of the others, from a square: ``(n,)``."""
-    return (distances + np.diag(np.full(len(distances), np.inf))).min(axis=1)
+def nearest_others(distances: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return each network's distance to the nearest one of another group ``(n,)``.
+
+    Networks of one group are twins, beside which any blur of one looks new.
+
+    Args:
+        distances: Square, ``(n, n)``.
+        groups: ``(n,)``; where there is one group alone, all others count.
+    """
+    apart = groups[:, None] != groups[None, :]
+    if not apart.any():
+        apart = ~np.eye(len(distances), dtype=bool)
+    return np.where(apart, distances, np.inf).min(axis=1)
 
 
 def mean_pairwise(distances: np.ndarray, groups: np.ndarray | None = None) -> float | None:

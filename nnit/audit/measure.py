@@ -180,8 +180,12 @@ def audit_shape(
     peers = group_of(interface, shape, member_flats, evidence, data) if members else None
     branches = np.array([zoo.members[k].branch for k in members])
 
-    weights, weight_median = nearest(group.weights, peers and peers.weights, weight_distances)
-    actions, action_median = nearest(group.actions, peers and peers.actions, action_distances)
+    weights, weight_median = nearest(
+        group.weights, peers and peers.weights, branches, weight_distances
+    )
+    actions, action_median = nearest(
+        group.actions, peers and peers.actions, branches, action_distances
+    )
     own = zoo_spreads(peers, branches) if peers and len(members) > 1 else (None, None)
     reference = usual if own[0] is None or own[1] is None else (own[0], own[1])
     evaluated = [evidence.evaluations.get(k) for k in indices]
@@ -235,18 +239,22 @@ def audit_shape(
 def nearest(
     samples: np.ndarray,
     members: np.ndarray | None,
+    branches: np.ndarray,
     distances: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> tuple[list[float | None], float | None]:
-    """Return each sample's distance to the nearest zoo network, and the zoo's own median of these.
+    """Return each sample's distance to the nearest zoo network, and the zoo's own usual one.
+
+    That is the median, over the zoo's networks, of the distance to the nearest of another branch.
 
     Args:
         samples: ``(n, D)``.
         members: Of the zoo ``(m, D)``; with fewer than two there is nothing to compare with.
+        branches: Of the members ``(m,)``.
         distances: From two such to all distances ``(n, m)``.
     """
     if members is None or len(members) < 2:
         return [None] * len(samples), None
-    own = nearest_others(distances(members, members))
+    own = nearest_others(distances(members, members), branches)
     found = distances(samples, members).min(axis=1)
     return [float(distance) for distance in found], float(np.median(own))
 

@@ -14,6 +14,7 @@ from nnit.mlp import Network
 from nnit.progress import silent
 from nnit.rollout.metrics import Episode, Evaluation
 from nnit.state_bank import draw_states
+from nnit.zoo.members import ZooMember, build_zoo
 
 SHAPE, HELD_OUT = (8, 8), (16, 8)
 ZOO = make_zoo([SHAPE] * 4 + [(8,)])
@@ -64,6 +65,27 @@ def test_another_network_like_those_of_the_zoo_is_novel():
     (sample,) = audit([network]).samples
     assert sample.weight_ratio == pytest.approx(1, abs=0.25)
     assert not sample.identical
+
+
+@pytest.mark.parametrize("blur", [0.0, 0.01, 0.1])
+def test_copies_and_blurs_of_a_zoo_network_are_not_novel(blur):
+    """Also where each branch has twins, from which a blur is farther than they are apart."""
+    size = INTERFACE.spec(SHAPE).num_parameters
+    centres = [random_flat(INTERFACE.spec(SHAPE), branch) for branch in (0, 1)]
+    rng = np.random.default_rng(0)
+    flats = [
+        (centre + 1e-3 * rng.standard_normal(size)).astype(np.float32)
+        for centre in centres
+        for _ in range(3)
+    ]
+    members = [ZooMember(SHAPE, k // 3, 0, 0.0, 0.0) for k in range(6)]
+    zoo = build_zoo(members, flats, INTERFACE)
+    sample = (flats[0] + blur * rng.standard_normal(size)).astype(np.float32)
+    (found,) = audit([Network(SHAPE, sample)], zoo=zoo).samples
+    assert found.weight_ratio < 0.2
+    between = (0.5 * (centres[0] + centres[1])).astype(np.float32)
+    (found,) = audit([Network(SHAPE, between)], zoo=zoo).samples
+    assert found.weight_ratio > 0.5
 
 
 def test_samples_as_diverse_as_the_zoo_have_a_ratio_of_one():

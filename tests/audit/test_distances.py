@@ -60,10 +60,11 @@ def test_classes_are_compared_by_their_probabilities():
 
 
 def test_nearest_other_is_never_itself():
-    """On a line at 0, 1 and 5 the nearest others are 1, 1 and 4 away."""
+    """At 0, 1 and 5 the nearest others are 1, 1 and 4 away; of other groups 5, 4 and 4."""
     places = np.array([0.0, 1.0, 5.0])
     distances = np.abs(places[:, None] - places[None, :])
-    np.testing.assert_array_equal(nearest_others(distances), [1, 1, 4])
+    np.testing.assert_array_equal(nearest_others(distances, np.zeros(3)), [1, 1, 4])
+    np.testing.assert_array_equal(nearest_others(distances, np.array([0, 0, 1])), [5, 4, 4])
 
 
 def test_only_pairs_of_different_branches_count():
