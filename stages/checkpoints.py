@@ -25,6 +25,7 @@ from nnit.artifacts.state import (
 from nnit.errors import InterruptedRunError, ParamsError, UsageError
 from nnit.progress import Progress
 from nnit.seeding import digest_text
+from stages.algorithms import VERSIONS
 from stages.params import RunOptions
 
 CURVE_POINTS = 200  # of a loss curve
@@ -59,6 +60,7 @@ def run_key(stage: str, params: Mapping[str, Any], seed: int, parents: Mapping[s
     decides = {
         "stage": stage,
         "nnit": __version__,
+        "algorithm": VERSIONS[stage],
         "params": params,
         "seed": seed,
         "parents": parents,

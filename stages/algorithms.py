@@ -1,0 +1,24 @@
+"""Versions of what commands compute: a change that moves their bytes has to raise them.
+
+Pipelines and resumed runs take what an equal version made, whatever else has changed in the code.
+``tests/stages/test_algorithms.py`` compares what small runs write with what they wrote when the
+version was last raised. ``report`` and what only draws has none: nothing is made of it.
+"""
+
+VERSIONS: dict[str, int] = {
+    "demos": 1,
+    "ghn-train": 1,
+    "ghn-ppo": 1,
+    "zoo-export": 1,
+    "zoo-refine": 1,
+    "zoo-alone": 1,
+    "tokenize": 1,
+    "diffuse-train": 1,
+    "sample": 1,
+    "rollout": 1,
+    "baseline": 1,
+    "flat-train": 1,
+    "flat-sample": 1,
+    "frontier": 1,
+    "audit": 1,
+}
