@@ -1,0 +1,62 @@
+"""The studies: run what is compared, and write the page about it."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from studies.outcomes import RESULTS, collect
+from studies.plan import Job, Part, file_name, jobs_of, parts_of, read_plan
+from studies.run import is_missing, make_all
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+
+@app.command()
+def run(
+    tasks: Annotated[list[str] | None, typer.Argument(help="Names, or files of your own.")] = None,
+) -> None:
+    """Make what is missing of tasks, all that are in the plan by default, and keep the outcomes."""
+    plan = read_plan()
+    jobs = [(job, parts_of(plan, job)) for job in jobs_of(plan, tasks or [])]
+    try:
+        failures = make_all(part for _, parts in jobs for part in parts.values())
+    finally:
+        for job, parts in jobs:
+            if not any(is_missing(part) for part in parts.values()):
+                write(job, parts)
+    if failures:
+        typer.echo("\n".join(["failed:", *failures]), err=True)
+        raise typer.Exit(1)
+
+
+def write(job: Job, parts: Mapping[str, Part]) -> None:
+    """Keep the outcomes of a task and a training seed."""
+    path = RESULTS / f"{file_name(job.task)}-seed-{job.seed}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(collect(job.task, job.seed, parts), indent=1) + "\n")
+    typer.echo(f"wrote {path}")
+
+
+@app.command()
+def page() -> None:
+    """Write docs/results.md, its pictures and the README's tables."""
+    from studies.page import read_studies, write_pages
+
+    write_pages(read_studies())
+
+
+@app.command()
+def weights(task: str = "PickCube-v1", out: Path = Path("docs/figures/weights.png")) -> None:
+    """Draw a layer that was generated, one that was asked for again, and one trained alone."""
+    from studies.figures import draw_weights
+
+    (job, *_) = jobs_of(read_plan(), [task])
+    shown = {"generated": "generated", "asked": "graph hypernetwork", "cloned": "trained alone"}
+    draw_weights({name: job.folder / "samples" / method for method, name in shown.items()}, out)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,73 @@
+"""The pictures of the results page."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("agg")
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from nnit.artifacts.samples import read_samples
+from nnit.mlp import split_layers
+from studies.compare import OURS, Row
+
+SHOWN = (128, 256, 128)  # whose weights are shown
+COLOURS = {"better": "#1b7837", "alike": "#777777", "worse": "#b2182b"}
+
+
+def draw_differences(tasks: Mapping[str, Mapping[str, Row]], path: Path) -> None:
+    """Draw by how much generated networks are ahead of every method, on each task."""
+    figure, axes = plt.subplots(1, len(tasks), figsize=(3.6 * len(tasks), 4.6), sharey=True)
+    for axis, (task, rows) in zip(axes if len(tasks) > 1 else [axes], tasks.items(), strict=True):
+        others = [row for row in rows.values() if row.method != OURS][::-1]
+        axis.axvline(0, color="#cccccc", linewidth=1)
+        for place, row in enumerate(others):
+            low, high = row.ahead.interval
+            colour = COLOURS[row.ahead.verdict]
+            axis.plot([low, high], [place, place], color=colour, linewidth=2)
+            axis.plot(row.ahead.mean, place, "o", color=colour, markersize=5)
+        axis.set_yticks(range(len(others)), [row.method for row in others])
+        axis.set_title(task, fontsize=10)
+        axis.set_xscale("symlog", linthresh=0.1)
+        axis.set_xlabel("success ahead of the method", fontsize=8)
+        axis.spines[["top", "right"]].set_visible(False)
+    save(figure, path)
+
+
+def draw_break_even(tasks: Mapping[str, Mapping[str, Mapping[int, float]]], path: Path) -> None:
+    """Draw the processor time of a number of networks, all that they need included."""
+    figure, axis = plt.subplots(figsize=(5.2, 3.6))
+    for task, methods in tasks.items():
+        for method, seconds in methods.items():
+            hours = [value / 3600 for value in seconds.values()]
+            axis.plot(list(seconds), hours, "o-", label=f"{method}, {task}")
+    axis.set(xscale="log", yscale="log", xlabel="networks", ylabel="processor hours")
+    axis.legend(frameon=False, fontsize=8)
+    axis.spines[["top", "right"]].set_visible(False)
+    save(figure, path)
+
+
+def draw_weights(samples: Mapping[str, Path], path: Path) -> None:
+    """Draw the second layer of a network of each method, on one scale of colours."""
+    figure, axes = plt.subplots(1, len(samples), figsize=(9.6, 6.4), layout="constrained")
+    for axis, (name, folder) in zip(axes, samples.items(), strict=True):
+        found, _ = read_samples(folder)
+        network = next(one.network for one in found.samples if one.network.hidden_dims == SHOWN)
+        weight = split_layers(found.interface.spec(SHOWN), network.weights)[1].weight
+        scaled = weight / (2 / weight.shape[1]) ** 0.5
+        image = axis.imshow(scaled, cmap="RdBu", vmin=-1.5, vmax=1.5, interpolation="nearest")
+        axis.set(title=name, xlabel="input unit")
+    axes[0].set_ylabel("output unit")
+    figure.colorbar(image, ax=axes, shrink=0.6, label=r"weight / $\sqrt{2 / \mathrm{fan\ in}}$")
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+    plt.close(figure)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a picture without the date and the versions that would change it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+    plt.close(figure)

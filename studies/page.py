@@ -1,0 +1,122 @@
+"""Write the results page, its pictures and the README's tables out of ``results/studies``.
+
+Prose is in the templates of ``studies/pages``; what they ask of the results is computed here.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from nnit.intervals import Level
+from studies.compare import OURS, Difference, Row, over_seeds, rows_of
+from studies.figures import draw_break_even, draw_differences
+from studies.outcomes import RESULTS, Study, read_study
+from studies.plan import read_plan
+
+PAGES = Path(__file__).with_name("pages")
+DOCS, README = Path("docs"), Path("README.md")
+BLOCKS = ("results", "tasks")  # of the README, between <!-- results --> and <!-- /results -->
+
+
+def read_studies(folder: Path = RESULTS) -> list[Study]:
+    """Return all studies, in the order of the plan, those of tasks that are not in it last."""
+    order = list(read_plan()["tasks"])
+    studies = [read_study(path) for path in sorted(folder.glob("*-seed-*.json"))]
+    rank = {task: place for place, task in enumerate(order)}
+    return sorted(studies, key=lambda one: (rank.get(one.task, len(order)), one.task, one.seed))
+
+
+def write_pages(studies: Sequence[Study], docs: Path = DOCS, readme: Path = README) -> None:
+    """Write ``results.md``, its pictures and the README's blocks."""
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(PAGES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    templates.filters |= {"share": share, "ahead": ahead, "minutes": minutes, "number": number}
+    facts = facts_of(studies)
+    for name, draw, what in (
+        ("differences", draw_differences, "headline"),
+        ("break_even", draw_break_even, "many"),
+    ):
+        if facts[what]:
+            draw(facts[what], docs / "figures" / f"{name}.png")
+    (docs / "results.md").write_text(templates.get_template("results.md").render(facts))
+    text = readme.read_text()
+    for block in BLOCKS:
+        start, end = f"<!-- {block} -->", f"<!-- /{block} -->"
+        before, _, rest = text.partition(start)
+        _, found, after = rest.partition(end)
+        if not found:
+            raise ValueError(f"{readme}: has no {start} ... {end}")
+        inside = templates.get_template(f"readme_{block}.md").render(facts).strip()
+        text = f"{before}{start}\n{inside}\n{end}{after}"
+    readme.write_text(text)
+
+
+def facts_of(studies: Sequence[Study]) -> dict[str, Any]:
+    """Return what the templates may ask for."""
+    first = {study.task: study for study in reversed(studies)}  # its first seed
+    seeds = {task: [one for one in studies if one.task == task] for task in first}
+    tasks = {
+        study.task: {row.method: row for row in rows_of(study)}
+        for study in studies
+        if study is first[study.task]
+    }
+    methods = read_plan()["methods"]
+    return {
+        "names": {name: about["is"] for name, about in methods.items()},
+        "tasks": tasks,
+        "headline": {task: tasks[task] for task in tasks if len(seeds[task]) > 1},
+        "seeds": {
+            task: {
+                method: [rows[method] for rows in by_method(found)] + [over_seeds(found, method)]
+                for method in (OURS, "asked")
+            }
+            for task, found in seeds.items()
+            if len(found) > 1
+        },
+        "reports": {task: study.reports for task, study in first.items()},
+        "costs": {task: study.costs for task, study in first.items()},
+        "sizes": {task: study.sizes for task, study in first.items()},
+        "many": {task: many_of(study) for task, study in first.items() if many_of(study)},
+    }
+
+
+def share(level: Level | None) -> str:
+    """Write a level; nothing was measured where there is none."""
+    return "-" if level is None else str(level)
+
+
+def ahead(difference: Difference) -> str:
+    """Write a difference, in bold where the generated networks are worse."""
+    return f"**{difference}**" if difference.verdict == "worse" else str(difference)
+
+
+def minutes(seconds: float) -> str:
+    """Write seconds as minutes."""
+    return f"{seconds / 60:.1f}"
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Write a number; nothing was measured where there is none."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def by_method(studies: Sequence[Study]) -> list[dict[str, Row]]:
+    """Return the rows of each study."""
+    return [{row.method: row for row in rows_of(study)} for study in studies]
+
+
+def many_of(study: Study) -> dict[str, dict[int, float]]:
+    """Return processor seconds for a number of networks, all that they need included, by method."""
+    found: dict[str, dict[int, float]] = {}
+    for name, cost in study.costs.items():
+        if name.startswith("many/"):
+            method, _, count = name.removeprefix("many/").rpartition("-")
+            found.setdefault(method, {})[int(count)] = cost["before"] + cost["own"]
+    return {method: dict(sorted(counts.items())) for method, counts in found.items()}

@@ -1,0 +1,200 @@
+"""Make all parts of the plan that are missing, as many at once as there are cores.
+
+A part is taken where it was made by the same words with the same parameters, from the same inputs,
+by the same algorithms; else it is made again. Each runs on a core of its own.
+"""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from nnit.artifacts.canonical import canonical_json
+from nnit.artifacts.manifest import MANIFEST_NAME
+from nnit.seeding import digest_text
+from stages.algorithms import VERSIONS
+from stages.params_file import load_params
+from studies.plan import OF_STUDIES, Part
+
+RECIPE = "recipe.json"
+READ_BY_ALL = ("architectures", "ghn_train", "zoo_export")  # sections beside a command's own
+RESUMING = ("ghn-train", "zoo-export", "zoo-alone", "diffuse-train", "flat-train", "baseline")
+ALGORITHMS = {"evaluate": "rollout", "alarms": "rollout", "align-report": "audit"}
+
+
+class Running(NamedTuple):
+    """A command at work."""
+
+    part: Part
+    process: subprocess.Popen[bytes]
+    core: int
+    started: float
+
+
+def make_all(parts: Iterable[Part]) -> list[str]:
+    """Make parts that are missing, each after what it is made of, else in their order.
+
+    Where a command fails, all goes on that needs nothing of it. An interrupt is passed on to the
+    commands, which keep what they have.
+
+    Returns:
+        A line for each command that failed.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn()) as progress:
+        workshop = Workshop(parts)
+        shown = progress.add_task("parts", total=len(workshop.parts))
+        try:
+            while workshop.fill():
+                progress.update(shown, completed=workshop.made)
+                progress.console.print(workshop.reap(), markup=False)
+        except KeyboardInterrupt:
+            workshop.stop()
+            raise
+        progress.update(shown, completed=workshop.made)
+    return workshop.failures
+
+
+class Workshop:
+    """Commands at work, one on each core.
+
+    Args:
+        parts: What is made, those first that come first.
+    """
+
+    def __init__(self, parts: Iterable[Part]) -> None:
+        self.parts = {part.out: part for part in parts}
+        self.made, self.failures = 0, list[str]()
+        self._rank = {out: place for place, out in enumerate(self.parts)}
+        self._order = TopologicalSorter({out: part.inputs for out, part in self.parts.items()})
+        self._order.prepare()
+        self._ready = list[Path]()
+        self._free, self._running = sorted(os.sched_getaffinity(0)), dict[int, Running]()
+
+    def fill(self) -> bool:
+        """Begin as much as there are cores for; whether anything is at work."""
+        self._ready += self._order.get_ready()
+        while self._ready and self._free:
+            out = min(self._ready, key=lambda out: self._rank.get(out, -1))
+            self._ready.remove(out)
+            part = self.parts.get(out)
+            if part is not None and is_missing(part):
+                core = self._free.pop(0)
+                process = start(part, core)
+                self._running[process.pid] = Running(part, process, core, time.monotonic())
+            else:
+                self._finish(out)
+        return bool(self._running)
+
+    def reap(self) -> str:
+        """Wait for a command to end; return a line about it."""
+        pid, status, used = os.wait4(-1, 0)
+        part, process, core, started = self._running.pop(pid)
+        self._free.append(core)
+        code = process.returncode = os.waitstatus_to_exitcode(status)
+        if code:
+            self.failures.append(failure(part, code))
+            return self.failures[-1]
+        seconds = time.monotonic() - started
+        keep(part, seconds, used.ru_utime + used.ru_stime)
+        self._finish(part.out)
+        return f"{part.out}: {seconds:.0f} s"
+
+    def stop(self) -> None:
+        """Ask all commands to stop, and wait until they have kept what they have."""
+        for one in self._running.values():
+            one.process.terminate()
+        for one in self._running.values():
+            one.process.wait()
+
+    def _finish(self, out: Path) -> None:
+        self._order.done(out)
+        self._ready += self._order.get_ready()
+        self.made += out in self.parts
+
+
+def is_missing(part: Part) -> bool:
+    """Whether a part has to be made: it is not there, or was made in another way."""
+    kept = beside(part.out, RECIPE)
+    return not (
+        all(path.exists() for path in (part.out, kept, *part.inputs))
+        and json.loads(kept.read_text())["recipe"] == recipe_of(part)
+    )
+
+
+def start(part: Part, core: int) -> subprocess.Popen[bytes]:
+    """Begin to make a part on a core; what the command says goes beside its output."""
+    part.out.parent.mkdir(parents=True, exist_ok=True)
+    with beside(part.out, "log").open("w") as log:
+        process = subprocess.Popen(command_of(part), stdout=log, stderr=log, start_new_session=True)
+    os.sched_setaffinity(process.pid, {core})
+    return process
+
+
+def keep(part: Part, wall: float, processor: float) -> None:
+    """Keep how a part was made, beside it."""
+    seconds = {"wall": round(wall, 1), "processor": round(processor, 1)}
+    made = {"recipe": recipe_of(part), "seconds": seconds, "words": part.words}
+    beside(part.out, RECIPE).write_text(json.dumps(made))
+
+
+def failure(part: Part, code: int) -> str:
+    """Return a line about a command that failed."""
+    log = beside(part.out, "log")
+    said = log.read_text().strip().splitlines()[-1:] or ["nothing was said"]
+    return f"{part.out}: exit code {code}: {said[0]} ({log})"
+
+
+def command_of(part: Part) -> list[str]:
+    """Return what is run."""
+    program, *words = part.words
+    own = ["--out", str(part.out)]
+    if program in OF_STUDIES:
+        return [sys.executable, "-m", OF_STUDIES[program], *words, *own]
+    own += ["--params", str(part.params), "--seed", str(part.seed), "--force"]
+    resume = ["--resume"] if program in RESUMING else []
+    return [sys.executable, "-m", "nnit_cli", program, *words, *own, *resume]
+
+
+def recipe_of(part: Part) -> str:
+    """Return the digest of all that decides a part."""
+    section = part.words[0].replace("-", "_")
+    params = load_params(part.params).model_dump(mode="json")
+    return digest_text(
+        canonical_json(
+            {
+                "words": list(part.words),
+                "algorithm": VERSIONS[ALGORITHMS.get(part.words[0], part.words[0])],
+                "seed": part.seed,
+                "params": {name: params.get(name) for name in (section, *READ_BY_ALL)},
+                "from": [content_digest(path) for path in part.inputs],
+                "typed": [content_digest(Path(w)) for w in part.words if Path(w).is_file()],
+            }
+        )
+    )
+
+
+def content_digest(path: Path) -> str:
+    """Return a digest of what an artifact or a file holds.
+
+    Of an artifact it is that of its files, so that words in a manifest stale nothing.
+    """
+    if not path.is_dir():
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    manifest: dict[str, Any] = json.loads((path / MANIFEST_NAME).read_text())
+    return digest_text(canonical_json(manifest["files"]))
+
+
+def beside(out: Path, ending: str) -> Path:
+    """Return a file beside an output."""
+    return out.with_name(f"{out.name}.{ending}")

@@ -1,0 +1,80 @@
+"""The page is written out of what is kept."""
+
+import json
+
+import numpy as np
+import pytest
+
+from studies.page import read_studies, write_pages
+
+METHODS = ("generated", "asked", "packaged", "cloned", "slimmable", "tuned", "nearest")
+SHAPES = {"unseen_combo": "16,8", "unseen_width": "12", "wider": "512", "deeper": "8,8,8,8,8"}
+
+
+def crafted(task, seed, methods):
+    """Return a study as ``collect`` does."""
+    chance = np.random.default_rng(seed)
+
+    def networks():
+        return [
+            {
+                "architecture": shape,
+                "kind": kind,
+                "loss": 0.01,
+                "successes": "".join(chance.choice(["0", "1"], 20, p=[0.1, 0.9])),
+            }
+            for kind, shape in SHAPES.items()
+        ]
+
+    group = {"mean": 0.5}
+    keys = ("novel_weights", "novel_actions", "novel_and_performs", "loss")
+    audit = {
+        **dict.fromkeys(keys, group),
+        "weight_spread_ratio": group,
+        "action_spread_ratio": None,
+    }
+    said = {"failed": 3, "episodes": 9, "auroc": 0.7, "auroc_95": [0.6, 0.8]}
+    said |= {"true_alarms": 0.5, "false_alarms": 0.1, "lead": None}
+    return {
+        "task": task,
+        "seed": seed,
+        "methods": {name: networks() for name in methods},
+        "reports": {
+            "audits": {"generated": audit},
+            "alarms": {"generated": dict.fromkeys(("as trained", "heavier", "delayed"), said)},
+        },
+        "costs": {
+            **{f"samples/{name}": {"before": 60, "own": 30} for name in methods},
+            **{f"many/generated-{count}": {"before": 9, "own": count} for count in (1, 24)},
+        },
+        "sizes": {"ghn": 1e6, "zoo": 2e6, "generator": 3e6},
+    }
+
+
+def test_page_has_every_task_and_method_and_is_the_same_again(tmp_path):
+    """Also where a task has no further seed, no report, or fewer methods."""
+    kept = [crafted("PickCube-v1", seed, METHODS) for seed in (0, 1)]
+    kept.append(crafted("./own.py", 0, METHODS[:2] + METHODS[3:]))
+    for one in kept:
+        (tmp_path / f"{kept.index(one)}-seed-{one['seed']}.json").write_text(json.dumps(one))
+    readme = tmp_path / "README.md"
+    readme.write_text("a <!-- results --> old <!-- /results --> b <!-- tasks --><!-- /tasks --> c")
+    studies = read_studies(tmp_path)
+    write_pages(studies, tmp_path, readme)
+    page, first = (tmp_path / "results.md").read_text(), readme.read_text()
+    for words in ("## PickCube-v1", "| ./own.py |", "slimmable", "All seeds", "AUROC"):
+        assert words.lower() in page.lower()
+    assert "| PickCube-v1 | 0." in first
+    assert "old" not in first
+    assert (first[:2], first[-2:]) == ("a ", " c")
+    write_pages(studies, tmp_path, readme)
+    assert (tmp_path / "results.md").read_text() == page
+    assert readme.read_text() == first
+
+
+def test_a_readme_without_its_block_is_refused(tmp_path):
+    """It names the file and what it lacks."""
+    (tmp_path / "0-seed-0.json").write_text(json.dumps(crafted("PickCube-v1", 0, METHODS)))
+    (tmp_path / "README.md").write_text("nothing")
+    with pytest.raises(ValueError, match=r"README\.md: has no <!-- results -->"):
+        write_pages(read_studies(tmp_path), tmp_path, tmp_path / "README.md")
