@@ -1,83 +1,88 @@
-"""The command line as a whole: which commands there are."""
+"""The command line as a whole: which commands there are; one is imported when it is called."""
 
-from typing import Annotated
+import ast
+import importlib
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from nnit import __version__
-from nnit_cli.commands.align_report import align_report_command
-from nnit_cli.commands.audit import audit_command
-from nnit_cli.commands.baseline import baseline_command
-from nnit_cli.commands.card import card_command
-from nnit_cli.commands.check_policy import check_policy_command
-from nnit_cli.commands.demos import demos_command
-from nnit_cli.commands.diffuse_train import diffuse_train_command
-from nnit_cli.commands.doctor import doctor_command
-from nnit_cli.commands.flat_sample import flat_sample_command
-from nnit_cli.commands.flat_train import flat_train_command
-from nnit_cli.commands.frontier import frontier_command
-from nnit_cli.commands.ghn_train import ghn_train_command
-from nnit_cli.commands.inspect import inspect_command
-from nnit_cli.commands.models import models_command, validate_command
-from nnit_cli.commands.report import report_command
-from nnit_cli.commands.rollout import rollout_command
-from nnit_cli.commands.sample import sample_command
-from nnit_cli.commands.tokenize import tokenize_command
-from nnit_cli.commands.verify import verify_command
-from nnit_cli.commands.zoo_alone import zoo_alone_command
-from nnit_cli.commands.zoo_export import zoo_export_command
-from nnit_cli.commands.zoo_refine import zoo_refine_command
 
-PIPELINE = {
-    "demos": demos_command,
-    "ghn-train": ghn_train_command,
-    "zoo-export": zoo_export_command,
-    "tokenize": tokenize_command,
-    "diffuse-train": diffuse_train_command,
-    "sample": sample_command,
-    "rollout": rollout_command,
+PIPELINE = ("demos", "ghn-train", "zoo-export", "tokenize", "diffuse-train", "sample", "rollout")
+ROUNDS = ("zoo-refine",)  # what a further round begins with
+EVALUATION = (  # commands that judge a generator, or make what it is compared with
+    "audit",
+    "align-report",
+    "frontier",
+    "baseline",
+    "zoo-alone",
+    "flat-train",
+    "flat-sample",
+)
+HELPERS = ("inspect", "verify", "check-policy", "report", "card", "doctor")
+PANELS = {
+    "Pipeline, in the order of use": PIPELINE,
+    "Further rounds": ROUNDS,
+    "Evaluation and baselines": EVALUATION,
+    "Artifacts and the machine": (*HELPERS, "models"),
 }
-ROUNDS = {"zoo-refine": zoo_refine_command}  # what a further round begins with
-EVALUATION = {  # commands that judge a generator, or make what it is compared with
-    "audit": audit_command,
-    "align-report": align_report_command,
-    "frontier": frontier_command,
-    "baseline": baseline_command,
-    "zoo-alone": zoo_alone_command,
-    "flat-train": flat_train_command,
-    "flat-sample": flat_sample_command,
-}
-HELPERS = {
-    "inspect": inspect_command,
-    "verify": verify_command,
-    "check-policy": check_policy_command,
-    "report": report_command,
-    "card": card_command,
-    "doctor": doctor_command,
-}
+COMMANDS = Path(__file__).with_name("commands")
+
+
+class Commands(TyperGroup):
+    """All commands: NAME_command in commands/NAME.py, imported when it is called."""
+
+    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401
+        super().__init__(**attributes)
+        self.lines = {
+            name: TyperCommand(name, help=line_of(name), rich_help_panel=panel)
+            for panel, names in PANELS.items()
+            for name in names
+        }
+        self.commands = {**self.lines, **self.commands}
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:  # noqa: ANN401
+        """Return the command that is called, and the words behind it."""
+        name, found, rest = super().resolve_command(ctx, args)
+        if found is not None and found is self.lines.get(str(found.name)):
+            found = load(str(found.name))
+        return name, found, rest
+
+
+def line_of(name: str) -> str:
+    """Return the first line of a command's docstring, without running anything."""
+    snake = name.replace("-", "_")
+    module = ast.parse((COMMANDS / f"{snake}.py").read_text())
+    functions = {one.name: one for one in module.body if isinstance(one, ast.FunctionDef)}
+    return (ast.get_docstring(functions[f"{snake}_command"]) or "").partition("\n\n")[0]
+
+
+def load(name: str) -> TyperCommand | TyperGroup:
+    """Import a command."""
+    snake = name.replace("-", "_")
+    module = importlib.import_module(f"nnit_cli.commands.{snake}")
+    app = typer.Typer(add_completion=False)
+    if name == "models":
+        app = typer.Typer(add_completion=False, invoke_without_command=True)
+        app.callback()(module.models_command)
+        app.command("validate")(module.validate_command)
+    else:
+        app.command(name)(getattr(module, f"{snake}_command"))
+    return typer.main.get_command(app)  # type: ignore[return-value]
 
 
 def build_app() -> typer.Typer:
-    """Return the Typer application with every command."""
+    """Return the Typer application."""
     app = typer.Typer(
         name="nnit",
+        cls=Commands,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(root)
-    for name, command in PIPELINE.items():
-        app.command(name, rich_help_panel="Pipeline, in the order of use")(command)
-    for name, command in ROUNDS.items():
-        app.command(name, rich_help_panel="Further rounds")(command)
-    for name, command in EVALUATION.items():
-        app.command(name, rich_help_panel="Evaluation and baselines")(command)
-    for name, command in HELPERS.items():
-        app.command(name, rich_help_panel="Artifacts and the machine")(command)
-    models = typer.Typer(invoke_without_command=True)
-    models.callback()(models_command)
-    models.command("validate")(validate_command)
-    app.add_typer(models, name="models", rich_help_panel="Artifacts and the machine")
     return app
 
 

@@ -3,11 +3,18 @@
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 import typer
+
+from nnit.errors import UsageError
+
+if TYPE_CHECKING:
+    from stages.params import Key
+
+SEVERAL = (tuple, dict)  # kinds of parameters whose flag may be repeated
 
 RUN_PANEL = "How to run"
 MAX_WORKERS = 1024  # more than a machine has cores; each needs memory
@@ -17,11 +24,6 @@ PARAMS_PANEL = "Parameters (default: params.yaml, then built in)"
 def run_option(*names: str, help: str, **more: Any) -> Any:  # noqa: ANN401
     """Return an option that says how to run, not what comes out."""
     return typer.Option(*names, help=help, rich_help_panel=RUN_PANEL, **more)
-
-
-def param_option(*names: str, help: str) -> Any:  # noqa: ANN401
-    """Return the option of one parameter of the command's section of ``params.yaml``."""
-    return typer.Option(*names, help=help, rich_help_panel=PARAMS_PANEL, show_default=False)
 
 
 ModelOption = Annotated[
@@ -109,36 +111,118 @@ class CountingRunFlags(RunFlags):
     dry_run: Annotated[bool, run_option("--dry-run", help=DRY_RUN_HELP)] = False
 
 
-def with_run_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the flags of its parameter ``run``, behind its own.
+Given = dict[str, dict[str, Any]]  # section -> key -> what its flag said, None where not given
 
-    Typer makes an option of each parameter of a function; this replaces the one parameter
-    ``run: RunFlags`` by the fields of its type.
+
+def with_flags(*sections: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the flags of its parameters ``run`` and ``given``, behind its own.
+
+    Typer makes an option of each parameter of a function. This replaces ``run: RunFlags`` by the
+    fields of its type, and ``given: Given`` by a flag for each key of sections of ``params.yaml``:
+    what a parameter is, is said once, in ``stages/params.py``.
+
+    Args:
+        sections: Of ``Params``, such as ``zoo_export``, or keys of one, such as
+            ``ppo.iterations``.
     """
-    own = inspect.signature(command)
-    hints = get_type_hints(command, include_extras=True)
-    flags = hints.pop("run")
-    flag_hints = get_type_hints(flags, include_extras=True)
+    from stages.params import keys_of
 
-    @functools.wraps(command)
-    def wrapper(**values: Any) -> None:  # noqa: ANN401
-        run = flags(**{field.name: values.pop(field.name) for field in fields(flags)})
-        command(run, **values)
+    keys = keys_of(sections)
 
-    shared = [
-        inspect.Parameter(
-            field.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=field.default,
-            annotation=flag_hints[field.name],
-        )
-        for field in fields(flags)
-    ]
-    kept = [parameter for name, parameter in own.parameters.items() if name != "run"]
-    signature = own.replace(parameters=[*kept, *shared])
-    wrapper.__signature__ = signature  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
-    return wrapper
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own, hints = inspect.signature(command), get_type_hints(command, include_extras=True)
+        of_run = {one.name: _parameter_of(one, hints["run"]) for one in fields(hints["run"])}
+        of_params = {key.name: _flag_of(key, sections[0]) for key in keys}
+
+        @functools.wraps(command)
+        def wrapper(**values: Any) -> None:  # noqa: ANN401
+            run = hints["run"](**{name: values.pop(name) for name in of_run})
+            given: Given = {}
+            for key in keys:
+                given.setdefault(key.section, {})[key.name] = _value_of(key, values.pop(key.name))
+            command(run, given, **values)
+
+        kept = [one for name, one in own.parameters.items() if name not in ("run", "given")]
+        how = [one for one in kept if _is_of_run(hints[one.name])]
+        what = [one for one in kept if one not in how]
+        listed = [*what, *of_params.values(), *how, *of_run.values()]
+        signature = own.replace(parameters=listed)
+        wrapper.__signature__ = signature  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
+        return wrapper
+
+    return decorate
+
+
+def _is_of_run(annotation: Any) -> bool:  # noqa: ANN401
+    """Whether a flag says how to run, not what comes out."""
+    (option, *_) = get_args(annotation)[1:] or (None,)
+    return getattr(option, "rich_help_panel", None) == RUN_PANEL
+
+
+def _parameter_of(field: Field[Any], flags: type[RunFlags]) -> inspect.Parameter:
+    """Return the flag of a field of ``flags``."""
+    annotation = get_type_hints(flags, include_extras=True)[field.name]
+    return inspect.Parameter(
+        field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=annotation
+    )
+
+
+def _flag_of(key: "Key", own: str) -> inspect.Parameter:
+    """Return the flag of a parameter; the help says what it is, and its default.
+
+    Args:
+        key: The parameter.
+        own: The section of the command.
+    """
+    flag = f"--{key.name.replace('_', '-')}"
+    names = [f"{flag}/--no-{flag.removeprefix('--')}" if key.kind is bool else flag]
+    text = f"{key.text}{'; may be repeated' if key.kind in SEVERAL else ''}."
+    if not text.partition(" ")[0].endswith(":"):  # else it begins with a value
+        text = text[0].upper() + text[1:]
+    if key.section != own:
+        text = f"Of {key.section}: {text[0].lower()}{text[1:]}"
+    if key.default not in (None, {}):
+        text += rf" \[default: {_shown(key.default)}]"  # escaped: the help is Rich's markup
+    names += [key.short] if key.short else []
+    option = typer.Option(*names, help=text, rich_help_panel=PARAMS_PANEL, show_default=False)
+    kind = list[str] if key.kind in SEVERAL else key.kind
+    return inspect.Parameter(
+        key.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[kind | None, option],
+    )
+
+
+def _value_of(key: "Key", said: Any) -> Any:  # noqa: ANN401
+    """Return what the parameter model takes: architectures and weights are written as text."""
+    if key.kind not in SEVERAL:
+        return said
+    if key.kind is dict:
+        return dict(_parse_weight(f"--{key.name}", text) for text in said or ()) or None
+    from nnit.mlp import parse_architecture
+
+    return tuple(parse_architecture(text, f"--{key.name}") for text in said or ()) or None
+
+
+def _parse_weight(flag: str, text: str) -> tuple[str, int]:
+    """Return what ``NAME=NUMBER`` says.
+
+    Raises:
+        UsageError: it is not that.
+    """
+    name, _, number = text.rpartition("=")
+    if not name or not number.isdecimal():
+        raise UsageError(f"{flag} {text}: expected TASK=NUMBER, as in PickCube-v1=2")
+    return name, int(number)
+
+
+def _shown(value: object) -> str:
+    """Write a default as its flag takes it."""
+    if isinstance(value, tuple):
+        return " ".join(",".join(map(str, dims)) for dims in value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def beside(path: Path, kind: str) -> Path:

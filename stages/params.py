@@ -2,18 +2,20 @@
 
 One model per stage; the section of ``params.yaml`` has the command's name in snake case.
 ``stages.params_file`` reads the file; ``override`` lays command-line flags over a section.
+``--help`` is made of the sections: tasks are imported when one is named, and not before.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model_validator
+from pydantic.config import JsonDict
+from pydantic.fields import FieldInfo
 
 from nnit.architectures import HELD_OUT_KINDS, TrainingRange, rule_fault
 from nnit.errors import UsageError
 from nnit.mlp import MAX_WIDTH, Architecture
-from nnit.tasks.registry import check_name
-from nnit.tasks.task import TaskRef
 
 
 def known_task(name: str) -> str:
@@ -21,6 +23,9 @@ def known_task(name: str) -> str:
 
     A file is looked at when the task is needed, not when parameters are read.
     """
+    from nnit.tasks.registry import check_name
+    from nnit.tasks.task import TaskRef
+
     try:
         check_name(TaskRef(name, typed=True))
     except UsageError as error:
@@ -38,6 +43,7 @@ Width = Annotated[int, Strict(), Field(gt=0, le=MAX_WIDTH)]
 Widths = tuple[Width, ...]
 HiddenDims = Annotated[Widths, Field(min_length=1)]
 Precision = Literal["auto", "float32", "bfloat16"]
+COUNTED: JsonDict = {"short": "-n"}  # the short form of its flag
 Location = tuple[str | int, ...]  # keys and indices from the top of params.yaml
 
 
@@ -173,7 +179,9 @@ class DemosParams(Section):
     """``nnit demos``."""
 
     episodes: Count | None = Field(
-        default=None, description="episodes to collect; null: the task's own number"
+        default=None,
+        description="episodes to collect; null: the task's own number",
+        json_schema_extra=COUNTED,
     )
     noise: Annotated[float, Strict(), Field(ge=0, le=10, allow_inf_nan=False)] | None = Field(
         default=None, description="standard deviation of the action noise; null: the task's own"
@@ -357,7 +365,9 @@ class SampleParams(Section):
         default=10,
         description="steps of the sampler from noise to weights; 0: the mean of the branch",
     )
-    samples: Count = Field(default=1, description="networks for each architecture")
+    samples: Count = Field(
+        default=1, description="networks for each architecture", json_schema_extra=COUNTED
+    )
     beyond: Literal["grow", "extrapolate"] = Field(
         default="grow",
         description="beyond the trained widths and depths: grow: enlarge a network within them, "
@@ -494,7 +504,9 @@ class FlatSampleParams(Section):
     """``nnit flat-sample``."""
 
     steps: Count = Field(default=10, description="steps of the sampler from noise to latents")
-    samples: Count = Field(default=1, description="networks for each architecture")
+    samples: Count = Field(
+        default=1, description="networks for each architecture", json_schema_extra=COUNTED
+    )
 
 
 class BaselineParams(Section):
@@ -504,7 +516,9 @@ class BaselineParams(Section):
     noise: Annotated[float, Strict(), Field(ge=0, le=10, allow_inf_nan=False)] = Field(
         default=0.05, description="size of the noise, in standard deviations of a layer's weights"
     )
-    samples: Count = Field(default=1, description="networks for each architecture")
+    samples: Count = Field(
+        default=1, description="networks for each architecture", json_schema_extra=COUNTED
+    )
     clone_steps: Count = Field(
         default=8000, description="optimiser steps of a network that is trained for it"
     )
@@ -539,6 +553,39 @@ class Params(Section):
     flat_train: FlatTrainParams = FlatTrainParams()
     flat_sample: FlatSampleParams = FlatSampleParams()
     baseline: BaselineParams = BaselineParams()
+
+
+class Key(NamedTuple):
+    """A parameter, for its flag."""
+
+    section: str
+    name: str
+    kind: type  # int, float, bool, str; tuple and dict of what is written several times
+    text: str  # what it is
+    default: Any
+    short: str | None  # another name of its flag
+
+
+def keys_of(sections: Sequence[str]) -> list[Key]:
+    """Return the parameters of sections such as ``zoo_export``; of ``ppo.iterations``, one."""
+    found = []
+    for name in sections:
+        section, _, only = name.partition(".")
+        for key, field in type(getattr(Params(), section)).model_fields.items():
+            if only in ("", key):
+                extra = field.json_schema_extra
+                short = str(extra["short"]) if isinstance(extra, dict) else None
+                text = field.description or ""
+                found.append(Key(section, key, _kind_of(field), text, field.default, short))
+    return found
+
+
+def _kind_of(field: FieldInfo) -> type:
+    """Return the type of what a field is, null aside."""
+    kind: Any = field.annotation
+    while get_origin(kind) is Annotated or type(None) in get_args(kind):
+        kind = next(one for one in get_args(kind) if one is not type(None))
+    return str if get_origin(kind) is Literal else get_origin(kind) or kind
 
 
 @dataclass(frozen=True)

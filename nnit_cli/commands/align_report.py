@@ -5,13 +5,14 @@ from typing import Annotated
 
 import typer
 
-from nnit_cli.options import OutOption, RunFlags, beside, param_option, with_run_flags
+from nnit_cli.options import Given, OutOption, RunFlags, beside, with_flags
 from nnit_cli.session import open_session
 
 
-@with_run_flags
+@with_flags("align_report")
 def align_report_command(
     run: RunFlags,
+    given: Given,
     *,
     zoos: Annotated[
         list[str], typer.Argument(help="LABEL=ZOO, one or more, as in cnn=artifacts/zoo.")
@@ -21,22 +22,9 @@ def align_report_command(
         typer.Option("--demos", help="Demonstrations nobody trained on; default: beside the zoo."),
     ] = None,
     out: OutOption = None,
-    states: Annotated[
-        int | None, param_option("--states", help="States on which hidden units are compared.")
-    ] = None,
-    repeats: Annotated[
-        int | None, param_option("--repeats", help="Compare shapes with at least so many networks.")
-    ] = None,
-    shapes: Annotated[
-        int | None, param_option("--shapes", help="Compared shapes of a zoo, at most.")
-    ] = None,
-    pairs: Annotated[
-        int | None, param_option("--pairs", help="Pairs of each shape, and across widths.")
-    ] = None,
 ) -> None:
     """Say how far networks share the order of their units, and how smooth their weights are."""
-    section = {"states": states, "repeats": repeats, "shapes": shapes, "pairs": pairs}
-    session = open_session("align-report", run, section)
+    session = open_session("align-report", run, given["align_report"])
 
     from stages import align_report
 

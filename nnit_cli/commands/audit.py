@@ -5,13 +5,14 @@ from typing import Annotated
 
 import typer
 
-from nnit_cli.options import OutOption, RunFlags, beside, param_option, with_run_flags
+from nnit_cli.options import Given, OutOption, RunFlags, beside, with_flags
 from nnit_cli.session import open_session
 
 
-@with_run_flags
+@with_flags("audit")
 def audit_command(
     run: RunFlags,
+    given: Given,
     *,
     samples: Annotated[Path, typer.Argument(help="Samples.")] = Path("artifacts/samples"),
     zoo: Annotated[
@@ -28,16 +29,9 @@ def audit_command(
         Path | None, typer.Option("--ghn", help="Compare with this GHN, asked for each shape.")
     ] = None,
     out: OutOption = None,
-    states: Annotated[
-        int | None, param_option("--states", help="States on which actions are compared.")
-    ] = None,
-    repeats: Annotated[
-        int | None,
-        param_option("--repeats", help="Judge by shapes with so many networks in the zoo."),
-    ] = None,
 ) -> None:
     """Say whether samples are novel, diverse and sound, and whether they lose less."""
-    session = open_session("audit", run, {"states": states, "repeats": repeats})
+    session = open_session("audit", run, given["audit"])
 
     from stages import audit
 

@@ -9,20 +9,21 @@ from nnit_cli.options import (
     ArchOption,
     CountingRunFlags,
     DeviceOption,
+    Given,
     HeldOutOption,
     OutOption,
     ResumeOption,
     WorkersOption,
     beside,
-    param_option,
-    with_run_flags,
+    with_flags,
 )
 from nnit_cli.session import open_session, wanted_architectures
 
 
-@with_run_flags
+@with_flags("baseline")
 def baseline_command(
     run: CountingRunFlags,
+    given: Given,
     *,
     method: Annotated[
         str,
@@ -40,30 +41,14 @@ def baseline_command(
     arch: ArchOption = None,
     held_out: HeldOutOption = False,
     out: OutOption = None,
-    averaged: Annotated[
-        int | None, param_option("--averaged", help="Nearest networks that are averaged.")
-    ] = None,
-    noise: Annotated[
-        float | None, param_option("--noise", help="In standard deviations of the weights.")
-    ] = None,
-    samples: Annotated[
-        int | None, param_option("--samples", "-n", help="Networks for each architecture.")
-    ] = None,
-    clone_steps: Annotated[
-        int | None, param_option("--clone-steps", help="Of a network that is trained for it.")
-    ] = None,
     workers: WorkersOption = 0,
     resume: ResumeOption = False,
     device: DeviceOption = "cpu",
 ) -> None:
     """Make networks without a generator: of a zoo, cloned, cut out of one, or asked of a GHN."""
-    section = {
-        "averaged": averaged,
-        "noise": noise,
-        "samples": samples,
-        "clone_steps": clone_steps,
-    }
-    session = open_session("baseline", run, section, device=device, workers=workers, resume=resume)
+    session = open_session(
+        "baseline", run, given["baseline"], device=device, workers=workers, resume=resume
+    )
     wanted = wanted_architectures(session, arch, held_out=held_out)
 
     from stages import baseline, trained_baseline

@@ -9,18 +9,19 @@ from nnit_cli.options import (
     ArchOption,
     CountingRunFlags,
     DataOption,
+    Given,
     OutOption,
     TaskOption,
     WorkersOption,
-    param_option,
-    with_run_flags,
+    with_flags,
 )
 from nnit_cli.session import open_session, parse_architectures, refuse_flags
 
 
-@with_run_flags
+@with_flags("demos")
 def demos_command(
     run: CountingRunFlags,
+    given: Given,
     *,
     teacher: Annotated[
         Path | None,
@@ -44,29 +45,14 @@ def demos_command(
     download: Annotated[
         bool, typer.Option("--download", help="Fetch the examples into --data if it isn't there.")
     ] = False,
-    episodes: Annotated[
-        int | None, param_option("--episodes", "-n", help="Episodes to collect.")
-    ] = None,
-    noise: Annotated[
-        float | None, param_option("--noise", help="Standard deviation of the action noise.")
-    ] = None,
-    input_dropout: Annotated[
-        float | None,
-        param_option("--input-dropout", help="Share of inputs that learning hides at random."),
-    ] = None,
-    first_seed: Annotated[
-        int | None, param_option("--first-seed", help="Reset seed of the first episode.")
-    ] = None,
     workers: WorkersOption = 0,
 ) -> None:
     """Collect observations and actions of a scripted expert, or labelled examples."""
-    collected = {"episodes": episodes, "noise": noise, "first_seed": first_seed}
     others = {"teacher": teacher, "dagger_from": dagger_from, "add_to": add_to, "arch": arch}
     if trajectories:
-        collecting = {**others, **collected, "task": task, "data": data}
-        refuse_flags(collecting, (), "a run without --trajectories")
-    section = {**collected, "input_dropout": input_dropout}
-    session = open_session("demos", run, section, task=task, data=data, workers=workers)
+        collecting = {**others, **given["demos"], "task": task, "data": data}
+        refuse_flags(collecting, ("input_dropout",), "a run without --trajectories")
+    session = open_session("demos", run, given["demos"], task=task, data=data, workers=workers)
 
     from stages import demos
 

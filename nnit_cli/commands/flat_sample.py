@@ -9,18 +9,19 @@ from nnit_cli.options import (
     ArchOption,
     CountingRunFlags,
     DeviceOption,
+    Given,
     HeldOutOption,
     OutOption,
     beside,
-    param_option,
-    with_run_flags,
+    with_flags,
 )
 from nnit_cli.session import open_session, parse_architectures, wanted_architectures
 
 
-@with_run_flags
+@with_flags("flat_sample")
 def flat_sample_command(
     run: CountingRunFlags,
+    given: Given,
     *,
     arch: ArchOption = None,
     held_out: HeldOutOption = False,
@@ -28,15 +29,10 @@ def flat_sample_command(
         "artifacts/flat"
     ),
     out: OutOption = None,
-    samples: Annotated[
-        int | None, param_option("--samples", "-n", help="Networks for each architecture.")
-    ] = None,
-    steps: Annotated[int | None, param_option("--steps", help="Steps of the sampler.")] = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Generate networks with the flat-vector baseline, none larger than it was trained on."""
-    section = {"samples": samples, "steps": steps}
-    session = open_session("flat-sample", run, section, device=device)
+    session = open_session("flat-sample", run, given["flat_sample"], device=device)
     listed = wanted_architectures(session, None, held_out=held_out)
 
     from stages import flat_sample

@@ -9,20 +9,21 @@ from nnit_cli.options import (
     ChosenTaskOption,
     DataOption,
     DeviceOption,
+    Given,
     ModelOption,
     OutOption,
     ResumeOption,
     RunFlags,
     WorkersOption,
-    param_option,
-    with_run_flags,
+    with_flags,
 )
 from nnit_cli.session import beside_model, open_session, require_answer
 
 
-@with_run_flags
+@with_flags("frontier")
 def frontier_command(
     run: RunFlags,
+    given: Given,
     *,
     model: ModelOption = None,
     task: ChosenTaskOption = None,
@@ -41,63 +42,15 @@ def frontier_command(
     require: Annotated[
         bool, typer.Option("--require", help="Exit with 7 where no network has --min-success.")
     ] = False,
-    shapes: Annotated[
-        int | None, param_option("--shapes", help="Architectures that are tried.")
-    ] = None,
-    spread: Annotated[
-        str | None, param_option("--spread", help="stratified (even in log size) or generated.")
-    ] = None,
-    steps: Annotated[int | None, param_option("--steps", help="Steps of the sampler.")] = None,
-    first_episodes: Annotated[
-        int | None, param_option("--first-episodes", help="Episodes of a round.")
-    ] = None,
-    race_episodes: Annotated[
-        int | None, param_option("--race-episodes", help="Episodes of what is not dominated.")
-    ] = None,
-    episodes: Annotated[
-        int | None, param_option("--episodes", help="Episodes of a shape of the front.")
-    ] = None,
-    confirm_episodes: Annotated[
-        int | None, param_option("--confirm-episodes", help="Fresh episodes of the front; 0: none.")
-    ] = None,
-    first_seed: Annotated[
-        int | None, param_option("--first-seed", help="Reset seed of the first episode.")
-    ] = None,
-    alpha: Annotated[
-        float | None, param_option("--alpha", help="Chance that a shape of the front is dropped.")
-    ] = None,
-    tolerance: Annotated[
-        float | None, param_option("--tolerance", help="Lead that a smaller shape needs.")
-    ] = None,
-    floor: Annotated[
-        float | None, param_option("--floor", help="Success at which the front begins.")
-    ] = None,
-    min_success: Annotated[
-        float | None, param_option("--min-success", help="Lower bound that is wanted.")
-    ] = None,
     workers: WorkersOption = 0,
     resume: ResumeOption = False,
     device: DeviceOption = "cpu",
 ) -> None:
     """Find the smallest network that does the job: size against success of many shapes."""
-    section = {
-        "shapes": shapes,
-        "spread": spread,
-        "steps": steps,
-        "first_episodes": first_episodes,
-        "race_episodes": race_episodes,
-        "episodes": episodes,
-        "confirm_episodes": confirm_episodes,
-        "first_seed": first_seed,
-        "alpha": alpha,
-        "tolerance": tolerance,
-        "floor": floor,
-        "min_success": min_success,
-    }
     session = open_session(
         "frontier",
         run,
-        section,
+        given["frontier"],
         data=data,
         device=device,
         workers=workers,

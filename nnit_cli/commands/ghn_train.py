@@ -9,14 +9,14 @@ import typer
 from nnit_cli.options import (
     CurveOption,
     DeviceOption,
+    Given,
     OutOption,
     ResumeOption,
     RunFlags,
     TaskOption,
     WorkersOption,
     beside,
-    param_option,
-    with_run_flags,
+    with_flags,
 )
 from nnit_cli.session import open_session, refuse_flags
 
@@ -28,9 +28,10 @@ class Objective(StrEnum):
     PPO = "ppo"
 
 
-@with_run_flags
+@with_flags("ghn_train", "ppo.iterations", "ppo.sim_backend")
 def ghn_train_command(
     run: RunFlags,
+    given: Given,
     *,
     demos: Annotated[
         Path, typer.Argument(help="Demonstrations; not needed for --objective ppo.")
@@ -41,57 +42,19 @@ def ghn_train_command(
     task: TaskOption = None,
     out: OutOption = None,
     curve: CurveOption = None,
-    steps: Annotated[int | None, param_option("--steps", help="Optimiser steps.")] = None,
-    architectures_per_step: Annotated[
-        int | None, param_option("--architectures-per-step", help="Architectures in a step.")
-    ] = None,
-    batch_size: Annotated[
-        int | None, param_option("--batch-size", help="Transitions for each architecture.")
-    ] = None,
-    learning_rate: Annotated[
-        float | None, param_option("--learning-rate", help="Peak of the schedule.")
-    ] = None,
-    decoder: Annotated[
-        str | None, param_option("--decoder", help="carrier, cnn or pointwise.")
-    ] = None,
-    checkpoint_every: Annotated[
-        int | None, param_option("--checkpoint-every", help="Steps between checkpoints.")
-    ] = None,
-    precision: Annotated[
-        str | None, param_option("--precision", help="auto, float32 or bfloat16.")
-    ] = None,
-    iterations: Annotated[
-        int | None, param_option("--iterations", help="Of ppo: times to explore and learn.")
-    ] = None,
-    sim_backend: Annotated[
-        str | None, param_option("--sim-backend", help="Of ppo: physx_cpu or physx_cuda.")
-    ] = None,
     device: DeviceOption = "auto",
     workers: WorkersOption = 0,
     resume: ResumeOption = False,
 ) -> None:
     """Train the graph hypernetwork over many architectures at once."""
-    section = {
-        "steps": steps,
-        "architectures_per_step": architectures_per_step,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "decoder": decoder,
-        "checkpoint_every": checkpoint_every,
-        "precision": precision,
-    }
+    cloning, ppo = given["ghn_train"], given["ppo"]
     if objective is Objective.PPO:
-        refuse_flags(section, ("learning_rate", "decoder"), "--objective cloning")
-        own = {
-            "iterations": iterations,
-            "learning_rate": learning_rate,
-            "sim_backend": sim_backend,
-        }
+        refuse_flags(cloning, ("learning_rate", "decoder"), "--objective cloning")
         session = open_session(
             "ghn-train",
             run,
-            {"decoder": decoder},
-            {"ppo": own},
+            {"decoder": cloning["decoder"]},
+            {"ppo": {**ppo, "learning_rate": cloning["learning_rate"]}},
             task=task,
             device=device,
             workers=workers,
@@ -104,9 +67,8 @@ def ghn_train_command(
         learnt = ghn_ppo.Outputs(ghn=out or beside(demos, "ghn"), curve=curve)
         session.run(ghn_ppo, ghn_ppo.Inputs(), learnt)
         return
-    of_ppo = {"iterations": iterations, "task": task, "sim_backend": sim_backend}
-    refuse_flags(of_ppo, (), "--objective ppo")
-    session = open_session("ghn-train", run, section, device=device, resume=resume)
+    refuse_flags({**ppo, "task": task}, (), "--objective ppo")
+    session = open_session("ghn-train", run, cloning, device=device, resume=resume)
 
     from stages import ghn_train
 

@@ -8,21 +8,22 @@ import typer
 from nnit_cli.options import (
     ArchOption,
     DataOption,
+    Given,
     NamedTaskOption,
     OutOption,
     ResumeOption,
     RunFlags,
     WorkersOption,
     beside,
-    param_option,
-    with_run_flags,
+    with_flags,
 )
 from nnit_cli.session import open_session, parse_architectures, parse_labels, require_success
 
 
-@with_run_flags
+@with_flags("rollout")
 def rollout_command(
     run: RunFlags,
+    given: Given,
     *,
     networks: Annotated[
         Path, typer.Argument(help="Samples, a zoo, or a graph hypernetwork with --arch.")
@@ -49,50 +50,16 @@ def rollout_command(
         float | None,
         typer.Option("--min-success", min=0, max=1, help="Exit with 7 below this mean success."),
     ] = None,
-    episodes: Annotated[
-        int | None, param_option("--episodes", help="Episodes for each network.")
-    ] = None,
-    first_seed: Annotated[
-        int | None, param_option("--first-seed", help="Reset seed of the first episode.")
-    ] = None,
-    sim_backend: Annotated[
-        str | None, param_option("--sim-backend", help="physx_cpu or physx_cuda.")
-    ] = None,
-    trajectories: Annotated[
-        bool | None,
-        param_option("--trajectories/--no-trajectories", help="Keep episodes step by step."),
-    ] = None,
     video: Annotated[
         bool, typer.Option("--video", help="Film each network's first episode: videos/NAME.mp4.")
     ] = False,
-    ghn_baseline: Annotated[
-        bool | None, param_option("--ghn-baseline/--no-ghn-baseline", help="Given --ghn.")
-    ] = None,
-    cloned_baseline: Annotated[
-        bool | None, param_option("--cloned-baseline/--no-cloned-baseline", help="Given --demos.")
-    ] = None,
-    constant_baseline: Annotated[
-        bool | None,
-        param_option("--constant-baseline/--no-constant-baseline", help="Given --demos."),
-    ] = None,
-    clone_steps: Annotated[
-        int | None, param_option("--clone-steps", help="Optimiser steps of a cloned network.")
-    ] = None,
     workers: WorkersOption = 0,
     resume: ResumeOption = False,
 ) -> None:
     """Run networks in the simulator and report their success with intervals."""
-    section = {
-        "episodes": episodes,
-        "first_seed": first_seed,
-        "sim_backend": sim_backend,
-        "trajectories": trajectories,
-        "ghn_baseline": ghn_baseline,
-        "cloned_baseline": cloned_baseline,
-        "constant_baseline": constant_baseline,
-        "clone_steps": clone_steps,
-    }
-    session = open_session("rollout", run, section, data=data, workers=workers, resume=resume)
+    session = open_session(
+        "rollout", run, given["rollout"], data=data, workers=workers, resume=resume
+    )
 
     from stages import rollout
 

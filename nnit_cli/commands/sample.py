@@ -10,18 +10,19 @@ from nnit_cli.options import (
     ChosenTaskOption,
     CountingRunFlags,
     DeviceOption,
+    Given,
     HeldOutOption,
     ModelOption,
     OutOption,
-    param_option,
-    with_run_flags,
+    with_flags,
 )
 from nnit_cli.session import asked_task, beside_model, open_session, wanted_patterns
 
 
-@with_run_flags
+@with_flags("sample")
 def sample_command(
     run: CountingRunFlags,
+    given: Given,
     *,
     arch: ArchOption = None,
     held_out: HeldOutOption = False,
@@ -40,25 +41,13 @@ def sample_command(
     model: ModelOption = None,
     task: ChosenTaskOption = None,
     out: OutOption = None,
-    samples: Annotated[
-        int | None, param_option("--samples", "-n", help="Networks for each architecture.")
-    ] = None,
-    beyond: Annotated[
-        str | None,
-        param_option("--beyond", help="Beyond trained widths and depths: grow or extrapolate."),
-    ] = None,
-    best_of: Annotated[
-        int | None, param_option("--best-of", help="Candidates for each; needs --demos.")
-    ] = None,
     demos: Annotated[
         Path | None, typer.Option("--demos", help="Demonstrations to choose the best by.")
     ] = None,
-    steps: Annotated[int | None, param_option("--steps", help="Steps of the sampler.")] = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Generate networks: of the architectures asked for, in part (128,*,128), or of any."""
-    section = {"samples": samples, "beyond": beyond, "best_of": best_of, "steps": steps}
-    session = open_session("sample", run, section, device=device)
+    session = open_session("sample", run, given["sample"], device=device)
     wanted = wanted_patterns(session, arch, held_out=held_out, repeated=repeated)
 
     from nnit.diffusion.architecture import ArchitectureBounds

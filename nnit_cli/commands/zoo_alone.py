@@ -7,39 +7,32 @@ import typer
 
 from nnit_cli.options import (
     DeviceOption,
+    Given,
     OutOption,
     ResumeOption,
     RunFlags,
     WorkersOption,
     beside,
-    param_option,
-    with_run_flags,
+    with_flags,
 )
 from nnit_cli.session import open_session
 
 
-@with_run_flags
+@with_flags("zoo_alone")
 def zoo_alone_command(
     run: RunFlags,
+    given: Given,
     *,
     demos: Annotated[Path, typer.Argument(help="Demonstrations.")] = Path("artifacts/demos"),
     out: OutOption = None,
-    networks: Annotated[
-        int | None, param_option("--networks", help="As many as zoo-export's, if not given.")
-    ] = None,
-    steps: Annotated[
-        int | None, param_option("--steps", help="Optimiser steps of each network.")
-    ] = None,
-    learning_rate: Annotated[
-        float | None, param_option("--learning-rate", help="At the start.")
-    ] = None,
     device: DeviceOption = "auto",
     workers: WorkersOption = 0,
     resume: ResumeOption = False,
 ) -> None:
     """Write the unaligned zoo: zoo-export's architectures, each initialised and cloned alone."""
-    section = {"networks": networks, "steps": steps, "learning_rate": learning_rate}
-    session = open_session("zoo-alone", run, section, device=device, workers=workers, resume=resume)
+    session = open_session(
+        "zoo-alone", run, given["zoo_alone"], device=device, workers=workers, resume=resume
+    )
 
     from stages import zoo_alone
 
