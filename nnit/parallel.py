@@ -1,8 +1,9 @@
 """Run independent units of work over processes.
 
-Workers are fresh interpreters (spawn) with one thread each for BLAS, OpenMP and torch, whatever
-their number: one worker is a process too. A unit's result therefore cannot depend on how many
-workers there are, nor on what the parent imported.
+Workers have one thread each for BLAS, OpenMP and torch, whatever their number: one worker is a
+process too. They are forked from a server that has imported what they need and done nothing else
+(multiprocessing's forkserver), so that a unit's result cannot depend on how many workers there are,
+nor on what the parent imported, and the import is paid for once.
 """
 
 import multiprocessing
@@ -13,9 +14,9 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import ForkServerProcess
 from typing import Any, Generic, TypeVar
 
 from nnit.errors import InterruptedRunError, ResourceError, UsageError
@@ -137,7 +138,7 @@ def _map(
 
 @dataclass
 class _Worker:
-    process: SpawnProcess
+    process: ForkServerProcess
     connection: Connection
 
     def give(self, todo: Iterator[tuple[int, Any]]) -> None:
@@ -187,14 +188,25 @@ def _raise_if_stopped(progress: Progress, done: int, total: int) -> None:
         raise InterruptedRunError(signal_number, f"stopped by {name} after {done} of {total} units")
 
 
+def start_server(*modules: str) -> None:
+    """Start the server that workers are forked from; it runs already after the first call.
+
+    Args:
+        modules: What it imports; workers import what else they need.
+    """
+    multiprocessing.get_context("forkserver").set_forkserver_preload(list(modules))
+    with _one_thread_each(), _stop_signals_blocked():
+        forkserver.ensure_running()
+
+
 @contextmanager
 def _worker_pool(function: Callable[[Any], Any], workers: int) -> Iterator[list[_Worker]]:
     """Start workers; kill those that are still there in the end."""
     pool: list[_Worker] = []
     try:
-        with _one_thread_each(), _stop_signals_blocked():
-            for _ in range(workers):
-                pool.append(_start(function))
+        start_server(function.__module__)
+        for _ in range(workers):
+            pool.append(_start(function))
         yield pool
     finally:
         for worker in pool:
@@ -206,7 +218,7 @@ def _worker_pool(function: Callable[[Any], Any], workers: int) -> Iterator[list[
 
 
 def _start(function: Callable[[Any], Any]) -> _Worker:
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, function), daemon=True)
     process.start()

@@ -9,8 +9,16 @@ from pathlib import Path
 import pytest
 from command_server import CommandServer, command_server
 
+from nnit.parallel import start_server
+
 REPOSITORY = Path(__file__).parents[1]
 Nnit = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def workers_at_hand() -> None:
+    """Have workers forked from a process that has imported what they need."""
+    start_server("nnit.zoo.export", "nnit.rollout.episodes", "mani_skill.envs", "torch._dynamo")
 
 
 @pytest.fixture(scope="session")
