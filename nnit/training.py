@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 MAX_GRADIENT = 1.0
 Model = TypeVar("Model", bound=nn.Module)
@@ -37,7 +38,8 @@ def prepare_torch() -> None:
     """
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    torch.use_deterministic_algorithms(mode=True, warn_only=True)
+    # As use_deterministic_algorithms, which imports the compiler for it, in a second and more.
+    torch.set_deterministic_debug_mode("warn")
     # The deterministic mode also fills fresh memory, which only code that reads it needs.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
@@ -70,6 +72,26 @@ def model_arrays(model: nn.Module) -> dict[str, np.ndarray]:
     }
 
 
+class ShapesAlone(TorchFunctionMode):
+    """Draws and scales nothing: on the meta device torch imports its compiler for that."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Tensor],
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401
+        """Call a function of torch, or leave a tensor as it is."""
+        del types
+        given = kwargs or {}
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return given["tensor"]
+        if func in (Tensor.mul, Tensor.__mul__):
+            return args[0]
+        return (torch.empty if func is torch.randn else func)(*args, **given)
+
+
 def build_from_arrays(build: Callable[[], Model], arrays: dict[str, np.ndarray]) -> Model:
     """Build a model and load its arrays, after comparing their shapes without taking memory.
 
@@ -80,7 +102,7 @@ def build_from_arrays(build: Callable[[], Model], arrays: dict[str, np.ndarray])
     Raises:
         RuntimeError: names or shapes are not those of the model.
     """
-    with torch.device("meta"):
+    with torch.device("meta"), ShapesAlone():
         expected = {name: tuple(tensor.shape) for name, tensor in build().state_dict().items()}
     for name in sorted(expected.keys() | arrays.keys()):
         found = arrays[name].shape if name in arrays else None

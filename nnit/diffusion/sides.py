@@ -5,6 +5,7 @@ the action or the observation, whose sizes are those of a task.
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import torch
@@ -33,10 +34,11 @@ class SideRows(nn.Module):
 
     def __init__(self, hidden: int, outer: Sequence[int]) -> None:
         super().__init__()
-        counts = torch.tensor([(hidden, size) for size in outer], dtype=torch.int64).view(-1, KINDS)
-        ends = counts.flatten().cumsum(0).view_as(counts)
-        self.register_buffer("counts", counts, persistent=False)  # (owners, KINDS)
-        self.register_buffer("first", ends - counts, persistent=False)
+        sizes = [rows for size in outer for rows in (hidden, size)]
+        starts = [0, *accumulate(sizes)][: len(sizes)]
+        for name, numbers in (("counts", sizes), ("first", starts)):  # (owners, KINDS)
+            table = torch.tensor(numbers, dtype=torch.int64).view(-1, KINDS)
+            self.register_buffer(name, table, persistent=False)
         alike = set(outer) <= {hidden}
         self.shape = (len(outer), KINDS, hidden) if alike else (len(outer) * hidden + sum(outer),)
 

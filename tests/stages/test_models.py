@@ -320,3 +320,19 @@ def test_a_generator_in_little_does_the_same_work(pipeline, tmp_path):
         assert small.num_bytes < whole.num_bytes / 2
         (policy,) = library.load_generator(parent).sample(SHAPE)
         assert policy(torch.zeros(policy.interface.obs_dim)).abs().max() > 0
+
+
+def test_sampling_does_not_import_torchs_compiler(tmp_path):
+    """It takes a second, which comparing shapes on the meta device would cost."""
+    words = ["sample", "--task", "PickCube-v1", "--model", "common", "--arch", "8", "-o", "out"]
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "nnit_cli", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (tmp_path / "out" / "manifest.json").is_file()
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "nnit.diffusion.transformer" in imported
+    assert not imported & {"torch._dynamo", "torch._inductor", "sympy"}
