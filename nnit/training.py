@@ -87,7 +87,7 @@ class ShapesAlone(TorchFunctionMode):
         given = kwargs or {}
         if getattr(func, "__module__", "") == "torch.nn.init":
             return given["tensor"]
-        if func in (Tensor.mul, Tensor.__mul__):
+        if func in (Tensor.mul, Tensor.__mul__) and isinstance(args[1], int | float):
             return args[0]
         return (torch.empty if func is torch.randn else func)(*args, **given)
 

@@ -40,6 +40,7 @@ from stages.hypernetwork import Hypernetwork, load_hypernetwork
 from stages.lineage import refuse_trained_on_held_out, require_same_task
 from stages.params import Params, RunOptions
 from stages.sample import refuse_too_many
+from stages.zoo_export import deciding_params as of_zoo
 from stages.zoo_export import export_settings
 
 
@@ -157,7 +158,7 @@ def deciding_params(inputs: Inputs, params: Params) -> dict[str, Any]:
         "asked_for": [format_architecture(dims) for dims in inputs.architectures],
         "architectures": params.architectures.model_dump(mode="json"),
         **params.baseline.model_dump(mode="json", include={"samples", "clone_steps"}),
-        **({"zoo_export": params.zoo_export.model_dump(mode="json")} if inputs.ghn else {}),
+        **({"of_branches": of_zoo(params)} if inputs.ghn else {}),
     }
 
 
@@ -214,7 +215,11 @@ def slim(work: Work) -> list[np.ndarray]:
 
 
 def train_slim(unit: SlimUnit) -> Arrays:
-    """Train the slimmable MLP of a unit; shapes that are held out are never cut in training."""
+    """Train the slimmable MLP of a unit.
+
+    Widths are drawn as those of training networks are, never held out; the widest and the narrowest
+    shape are trained whatever they are.
+    """
     prepare_torch()
     within = unit.training_range
     flat = train_slimmable(

@@ -17,10 +17,11 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 @app.command()
 def run(
     tasks: Annotated[list[str] | None, typer.Argument(help="Names, or files of your own.")] = None,
+    params: Annotated[Path | None, typer.Option(help="The parameters of your own.")] = None,
 ) -> None:
     """Make what is missing of tasks, all that are in the plan by default, and keep the outcomes."""
     plan = read_plan()
-    jobs = [(job, parts_of(plan, job)) for job in jobs_of(plan, tasks or [])]
+    jobs = [(job, parts_of(plan, job)) for job in jobs_of(plan, tasks or [], params)]
     try:
         failures = make_all(part for _, parts in jobs for part in parts.values())
     finally:
@@ -53,7 +54,7 @@ def weights(task: str = "PickCube-v1", out: Path = Path("docs/figures/weights.pn
     """Draw a layer that was generated, one that was asked for again, and one trained alone."""
     from studies.figures import draw_weights
 
-    (job, *_) = jobs_of(read_plan(), [task])
+    job = next(jobs_of(read_plan(), [task]))
     shown = {"generated": "generated", "asked": "graph hypernetwork", "cloned": "trained alone"}
     draw_weights({name: job.folder / "samples" / method for method, name in shown.items()}, out)
 

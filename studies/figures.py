@@ -57,10 +57,12 @@ def draw_weights(samples: Mapping[str, Path], path: Path) -> None:
         network = next(one.network for one in found.samples if one.network.hidden_dims == SHOWN)
         weight = split_layers(found.interface.spec(SHOWN), network.weights)[1].weight
         scaled = weight / (2 / weight.shape[1]) ** 0.5
-        image = axis.imshow(scaled, cmap="RdBu", vmin=-1.5, vmax=1.5, interpolation="nearest")
+        axis.imshow(scaled, cmap="RdBu", vmin=-1.5, vmax=1.5, interpolation="nearest")
         axis.set(title=name, xlabel="input unit")
     axes[0].set_ylabel("output unit")
-    figure.colorbar(image, ax=axes, shrink=0.6, label=r"weight / $\sqrt{2 / \mathrm{fan\ in}}$")
+    figure.colorbar(
+        axes[0].images[0], ax=axes, shrink=0.6, label=r"weight / $\sqrt{2 / \mathrm{fan\ in}}$"
+    )
     figure.savefig(path, dpi=110, metadata={"Software": None})
     plt.close(figure)
 

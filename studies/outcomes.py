@@ -24,7 +24,7 @@ from nnit.tasks.registry import get_task
 from nnit.tasks.seeds import EVALUATION_FIRST_SEED
 from stages.contenders import read_contenders, require_setting
 from stages.lineage import on_other_demonstrations
-from stages.params_file import load_params
+from stages.params_file import load_params, override
 from stages.task_source import rollout_episodes, task_of
 from studies.plan import Part
 from studies.run import RECIPE, beside
@@ -71,14 +71,8 @@ def evaluate(
     Raises:
         NnitError: as ``nnit rollout``.
     """
-    read = load_params(params)
-    read = read.model_copy(
-        update={
-            "task": task or read.task,
-            "data": data or read.data,
-            "rollout": read.rollout.model_copy(update={"episodes": episodes}),
-        }
-    )
+    read = override(load_params(params), task=task, data=data)
+    read = read.model_copy(update={"rollout": override(read.rollout, episodes=episodes)})
     found = read_contenders(networks, (), read.architectures.training_range())
     demos, _ = read_demos(loss_demos)
     demos = on_other_demonstrations(networks, found.interface, loss_demos, demos)
@@ -176,19 +170,21 @@ def networks_of(networks: list[dict[str, Any]], one: dict[str, Any]) -> list[dic
 def read_study(path: Path) -> Study:
     """Read a file that ``collect`` filled."""
     found = json.loads(path.read_text())
-    methods = {
-        name: tuple(
-            Outcome(
-                tuple(map(int, one["architecture"].split(","))),
-                one["kind"],
-                np.array([digit == "1" for digit in one["successes"]]),
-                one["loss"],
-            )
-            for one in networks
-        )
-        for name, networks in found["methods"].items()
-    }
+    methods = {name: outcomes_from(kept) for name, kept in found["methods"].items()}
     return Study(methods=methods, **{key: found[key] for key in Study._fields if key != "methods"})
+
+
+def outcomes_from(kept: Sequence[Mapping[str, Any]]) -> tuple[Outcome, ...]:
+    """Return networks as ``evaluate`` kept them."""
+    return tuple(
+        Outcome(
+            tuple(map(int, one["architecture"].split(","))),
+            one["kind"],
+            np.array([digit == "1" for digit in one["successes"]]),
+            one["loss"],
+        )
+        for one in kept
+    )
 
 
 def cells_of(networks: Sequence[Outcome]) -> np.ndarray:

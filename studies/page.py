@@ -3,7 +3,7 @@
 Prose is in the templates of ``studies/pages``; what they ask of the results is computed here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import jinja2
 from nnit.intervals import Level
 from studies.compare import OURS, Difference, Row, over_seeds, rows_of
 from studies.figures import draw_break_even, draw_differences
-from studies.outcomes import RESULTS, Study, read_study
+from studies.outcomes import RESULTS, Study, outcomes_from, read_study
 from studies.plan import read_plan
 
 PAGES = Path(__file__).with_name("pages")
@@ -70,6 +70,8 @@ def facts_of(studies: Sequence[Study]) -> dict[str, Any]:
     methods = read_plan()["methods"]
     return {
         "names": {name: about["is"] for name, about in methods.items()},
+        "verdicts": {name: verdicts_on(name, tasks) for name in methods},
+        "commands": {name: about["do"] for name, about in methods.items()},
         "tasks": tasks,
         "headline": {task: tasks[task] for task in tasks if len(seeds[task]) > 1},
         "seeds": {
@@ -81,10 +83,27 @@ def facts_of(studies: Sequence[Study]) -> dict[str, Any]:
             if len(found) > 1
         },
         "reports": {task: study.reports for task, study in first.items()},
+        "second_look": {
+            task: {
+                method: rows_of(study._replace(methods={OURS: outcomes_from(kept)}))[0]
+                for method, kept in study.reports.get("second-look", {}).items()
+            }
+            for task, study in first.items()
+        },
         "costs": {task: study.costs for task, study in first.items()},
         "sizes": {task: study.sizes for task, study in first.items()},
         "many": {task: many_of(study) for task, study in first.items() if many_of(study)},
     }
+
+
+def verdicts_on(method: str, tasks: Mapping[str, Mapping[str, Row]]) -> dict[str, Any]:
+    """Return on which tasks generated networks are better than a method, alike, and worse."""
+    found: dict[str, Any] = {"better": [], "alike": [], "worse": [], "tasks": 0}
+    for task, rows in tasks.items():
+        if method in rows:
+            found[rows[method].ahead.verdict].append(task)
+            found["tasks"] += 1
+    return found
 
 
 def share(level: Level | None) -> str:

@@ -76,10 +76,17 @@ def read_plan() -> dict[str, Any]:
     return YAML(typ="safe").load(PLAN)
 
 
-def jobs_of(plan: Mapping[str, Any], tasks: list[str]) -> Iterator[Job]:
-    """Yield every task with each of its training seeds; one that the plan does not know has one."""
+def jobs_of(plan: Mapping[str, Any], tasks: list[str], params: Path | None = None) -> Iterator[Job]:
+    """Yield every task with each of its training seeds; one that the plan does not know has one.
+
+    Args:
+        plan: The plan.
+        tasks: Some tasks; none means all that are in it.
+        params: The parameter file of tasks that are not in it, where it isn't ``params.yaml``.
+    """
     for task in tasks or plan["tasks"]:
-        about = plan["tasks"].get(task, {"without": ["packaged"]})
+        own = {"without": ["packaged"], **({"params": str(params)} if params else {})}
+        about = plan["tasks"].get(task, own)
         for seed in about.get("seeds", [0]):
             yield Job(task, seed, about)
 
@@ -90,10 +97,8 @@ def methods_of(plan: Mapping[str, Any], job: Job) -> list[str]:
     if job.is_first:
         wanted |= {"first", "headline"} if job.is_headline else {"first"}
     names = [name for name, method in plan["methods"].items() if method["on"] in wanted]
-    return [
-        *(name for name in names if name not in job.about.get("without", [])),
-        *job.about.get("with", []),
-    ]
+    without, more = job.about.get("without", []), job.about.get("with", [])
+    return [*(name for name in names if name not in without), *more]
 
 
 def parts_of(plan: Mapping[str, Any], job: Job) -> dict[str, Part]:
@@ -107,38 +112,36 @@ def parts_of(plan: Mapping[str, Any], job: Job) -> dict[str, Part]:
             return Path(about["at"])
         return add(name, about["do"], {}, once=about.get("once", False))
 
-    def add(name: str, do: str, given: Mapping[str, Any], *, once: bool = False) -> Path:
+    def add(name: str, words: str, given: Mapping[str, Any], *, once: bool = False) -> Path:
         if name not in parts:
-            fields = {field for _, field, _, _ in Formatter().parse(do) if field}
+            fields = {field for _, field, _, _ in Formatter().parse(words) if field}
             inputs = {key: path for key, path in given.items() if isinstance(path, Path)}
             inputs |= {field: path_of(field) for field in sorted(fields - {*fixed, *given})}
-            suffix = ".json" if do.split()[0] in OF_STUDIES else ""
+            suffix = ".json" if words.split()[0] in OF_STUDIES else ""
             parts[name] = Part(
                 (job.of_task if once else job.folder) / f"{name}{suffix}",
-                tuple(do.format_map({**fixed, **given, **inputs}).split()),
+                tuple(words.format_map({**fixed, **given, **inputs}).split()),
                 tuple(inputs.values()),
                 job.seeds[0] if once else job.seed,
                 job.params,
             )
         return parts[name].out
 
-    def networks_of(name: str, method: str, given: Mapping[str, Any]) -> Path:
-        return add(name, plan["methods"][method]["do"], given)
-
+    do = {method: about["do"] for method, about in plan["methods"].items()}
     for method in methods_of(plan, job):
-        networks = networks_of(f"samples/{method}", method, {})
+        networks = add(f"samples/{method}", do[method], {})
         add(f"outcomes/{method}", plan["evaluation"], {"networks": networks})
     for name, method, about in reports_of(plan, job):
         given = {}
         if "shapes" in about:
             asked = {"shapes": about["shapes"], "samples": f"--samples {about['samples']}"}
-            given = {"networks": networks_of(f"{name}/of-{method}", method, asked)}
-        elif method in plan["methods"]:
+            given = {"networks": add(f"{name}/of-{method}", do[method], asked)}
+        elif method in do:
             given = {"networks": parts[f"samples/{method}"].out}
         add(f"{name}/{method}", about["do"], given)
     for count, method in many_of(plan, job):
         asked = {"shapes": arch_flags(drawn_shapes(job, count)), "samples": "--samples 1"}
-        networks_of(f"many/{method}-{count}", method, asked)
+        add(f"many/{method}-{count}", do[method], asked)
     return parts
 
 

@@ -1,8 +1,8 @@
 """Runs the command line many times in one second each, to be killed at any moment.
 
 As a script it is the server: one process that imports everything and forks for each command. The
-workers of a command are forked too, where nnit itself starts fresh interpreters: seconds less for
-each, while all files are written by the command's own process as ever.
+workers of a command are forked from it too, where nnit itself forks them from a server of its own:
+seconds less for each, while all files are written by the command's own process as ever.
 """
 
 import json

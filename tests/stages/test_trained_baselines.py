@@ -71,6 +71,15 @@ def test_every_shape_gets_as_many_networks_as_are_asked_for(method, pipeline, tm
     assert names(tmp_path) == ["one", "out"]
 
 
+def test_work_of_another_batch_size_does_not_count(pipeline, tmp_path):
+    """Branches learn in batches of the size that the section of the hypernetwork says."""
+    out, other = tmp_path / "out", with_section(FEW, "ghn-train", batch_size=16)
+    with pytest.raises(InterruptedRunError, match="--resume"):
+        make("asked", pipeline, out, progress=Recorder(1))
+    with pytest.raises(UsageError, match="with other parameters"):
+        make("asked", pipeline, out, params=other, resume=True)
+
+
 def test_branches_are_those_of_the_zoo_asked_again(pipeline, tmp_path):
     """The second network of a shape is what the zoo's second branch writes, grown beyond range."""
     make("asked", pipeline, tmp_path / "out")

@@ -8,6 +8,7 @@ import pytest
 from studies.page import read_studies, write_pages
 
 METHODS = ("generated", "asked", "packaged", "cloned", "slimmable", "tuned", "nearest")
+CONTROLS = ("unaligned", "flat", "one-step", "regression", "mean")
 SHAPES = {"unseen_combo": "16,8", "unseen_width": "12", "wider": "512", "deeper": "8,8,8,8,8"}
 
 
@@ -35,11 +36,17 @@ def crafted(task, seed, methods):
     }
     said = {"failed": 3, "episodes": 9, "auroc": 0.7, "auroc_95": [0.6, 0.8]}
     said |= {"true_alarms": 0.5, "false_alarms": 0.1, "lead": None}
+    mean = {"mean": 0.5}
+    zoo = {"label": "aligned", "same_shape": {"by_weights": mean, "by_activations": mean}}
+    zoo["same_shape"]["chance"] = 0.1
+    zoo |= {key: {"relative": mean} for key in ("line", "line_matched")}
     return {
         "task": task,
         "seed": seed,
         "methods": {name: networks() for name in methods},
         "reports": {
+            "alignment": {"zoo": {"zoos": [zoo]}},
+            "second-look": {"cloned": networks()},
             "audits": {"generated": audit},
             "alarms": {"generated": dict.fromkeys(("as trained", "heavier", "delayed"), said)},
         },
@@ -53,7 +60,7 @@ def crafted(task, seed, methods):
 
 def test_page_has_every_task_and_method_and_is_the_same_again(tmp_path):
     """Also where a task has no further seed, no report, or fewer methods."""
-    kept = [crafted("PickCube-v1", seed, METHODS) for seed in (0, 1)]
+    kept = [crafted("PickCube-v1", seed, METHODS + CONTROLS) for seed in (0, 1)]
     kept.append(crafted("./own.py", 0, METHODS[:2] + METHODS[3:]))
     for one in kept:
         (tmp_path / f"{kept.index(one)}-seed-{one['seed']}.json").write_text(json.dumps(one))
