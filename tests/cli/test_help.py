@@ -14,7 +14,7 @@ from nnit_cli.options import RunFlags
 from stages.params import Params
 
 HELP_LIMIT_S = 0.3
-TIMES_TYPER = 2.0  # on a slower machine: what help costs beside that of Typer's smallest program
+TIMES_TYPER = 2.5  # on a slower machine: beside Typer's smallest program, without numpy or pydantic
 SMALLEST = """
 import typer
 app = typer.Typer()
