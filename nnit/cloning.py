@@ -1,6 +1,7 @@
 """Behaviour cloning: the data, the loss, and networks as tensors that learn by it."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -63,6 +64,34 @@ class CloningData:
             return observations
         kept = torch.rand(observations.shape, generator=generator).ge_(self.input_dropout)
         return observations.mul_(kept.to(observations.device)).div_(1 - self.input_dropout)
+
+
+class Transitions(NamedTuple):
+    """What a network is held to in a step."""
+
+    rows: Tensor  # (T,) which transitions, on the device
+    observations: Tensor  # (T, obs_dim) of these, some numbers hidden
+
+
+def draw_transitions(
+    data: Sequence[CloningData | None], batch_size: int, generator: torch.Generator
+) -> list[Transitions | None]:
+    """Draw transitions of the task of each network; None where it has no demonstrations.
+
+    Args:
+        data: The demonstrations of each.
+        batch_size: Transitions for each.
+        generator: Draws them, and what of them is hidden.
+    """
+    drawn: list[Transitions | None] = []
+    for of_one in data:
+        if of_one is None:
+            drawn.append(None)
+            continue
+        rows = torch.randint(len(of_one), (batch_size,), generator=generator)
+        rows = rows.to(of_one.actions.device)
+        drawn.append(Transitions(rows, of_one.draw(rows, generator)))
+    return drawn
 
 
 def cloning_data(demos: Demos, device: str = "cpu") -> CloningData:

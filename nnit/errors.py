@@ -76,6 +76,10 @@ class ResourceError(NnitError, OSError):
     exit_code = 6
 
 
+class RankLostError(ResourceError):
+    """Another of the processes that train together is gone."""
+
+
 class QualityGateError(NnitError):
     """A threshold that the user asked for is not met."""
 

@@ -28,12 +28,14 @@ class Check(NamedTuple):
     fix: str = ""  # what to do; empty where nothing is wrong
 
 
-def resolve_device(name: str) -> str:
+def resolve_device(name: str, local_rank: int = 0) -> str:
     """Return the device to compute on: ``cpu``, or ``cuda:0`` with its number.
 
     Args:
         name: ``auto`` takes a GPU where there is one; ``cpu``, ``cuda`` or ``cuda:1`` are taken
             at their word.
+        local_rank: Which of the processes of this machine this is, that train together: each takes
+            a GPU of its own, counted from the one that is named.
 
     Raises:
         UsageError: any other name.
@@ -44,10 +46,15 @@ def resolve_device(name: str) -> str:
     if name == "cpu":
         return "cpu"
     count = _cuda_devices()
-    if name == "auto":
-        return "cuda:0" if count else "cpu"
-    index = int(name.partition(":")[2] or 0)
+    if name == "auto" and not count:
+        return "cpu"
+    index = int(name.partition(":")[2] or 0) + local_rank
     if index >= count:
+        if local_rank and count:
+            raise ResourceError(
+                f"--device {name}: torch sees {count} CUDA devices, and {local_rank + 1} processes "
+                "or more were started here; start no more than there are GPUs"
+            )
         found = f"torch sees {count} of them" if count else "torch sees no CUDA device"
         raise ResourceError(f"--device {name}: {found}; use --device cpu, or see nnit doctor")
     return f"cuda:{index}"

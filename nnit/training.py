@@ -59,6 +59,11 @@ def optimise(optimizer: torch.optim.Optimizer, loss: Tensor, *learning_rates: fl
     """
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
+    take_step(optimizer, *learning_rates)
+
+
+def take_step(optimizer: torch.optim.Optimizer, *learning_rates: float) -> None:
+    """Take a step down the gradients that are there; that of each group is clipped to norm 1."""
     for group, rate in zip(optimizer.param_groups, learning_rates, strict=True):
         group["lr"] = rate
         nn.utils.clip_grad_norm_(group["params"], MAX_GRADIENT)

@@ -76,6 +76,10 @@ WorkersOption = Annotated[
     int,
     run_option("--workers", min=0, max=MAX_WORKERS, help="Processes; 0 means one per core."),
 ]
+AccumulateOption = Annotated[
+    int,
+    run_option("--accumulate", min=1, help="Parts of a batch that are computed one by one."),
+]
 ResumeOption = Annotated[
     bool, run_option("--resume", help="Go on from the last checkpoint, if there is one.")
 ]

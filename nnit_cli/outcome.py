@@ -12,7 +12,15 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 
-from nnit.errors import NnitError, ResourceError
+from nnit.errors import (
+    InterruptedRunError,
+    NnitError,
+    ParamsError,
+    RankLostError,
+    ResourceError,
+    UsageError,
+)
+from nnit.ranks import ranks_of
 from nnit_cli.app import build_app
 from nnit_cli.console import accept_any_text, print_error, print_traceback
 from nnit_cli.signals import stop_request
@@ -75,8 +83,15 @@ def _report(error: Exception) -> int:
         print_error(f"internal error: {_summary_of(error)}")
         print_error("this is a bug; please report it with what --debug prints")
         return 1
+    ranks = ranks_of(os.environ)
+    if ranks.is_first:
+        of_rank = ""
+    elif isinstance(fault, RankLostError | InterruptedRunError | UsageError | ParamsError):
+        return fault.exit_code  # the first one says the same
+    else:
+        of_rank = f"rank {ranks.rank}: "
     for line in fault.faults or (type(fault).__name__,):
-        print_error(line)
+        print_error(f"{of_rank}{line}")
     return fault.exit_code
 
 
@@ -92,7 +107,8 @@ def _report_usage(error: Exception) -> int:
 
 
 def _interrupted() -> int:
-    print_error("interrupted")
+    if stop_request.is_first:
+        print_error("interrupted")
     return 128 + (stop_request.signal_number or signal.SIGINT)
 
 

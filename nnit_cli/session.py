@@ -3,12 +3,14 @@
 import json
 import os
 from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nnit.errors import MissingArtifactError, QualityGateError, UsageError
+from nnit.ranks import ranks_of
 from nnit_cli.console import open_progress, print_facts, print_json, print_tables
 from nnit_cli.options import RunFlags, beside
 from nnit_cli.signals import stop_request
@@ -73,20 +75,26 @@ class Session:
         from nnit.artifacts.loose import write_loose
         from nnit.machine import resolve_device
 
-        options = replace(self.options, device=resolve_device(self.options.device))
+        ranks = self.options.ranks
+        device = resolve_device(self.options.device, ranks.local_rank)
+        options = replace(self.options, device=device)
         is_summary = partial(_is_summary, names={one.name for one in fields(stage.Summary)})
         self._check_outputs(outputs, is_summary)
         if self.flags.dry_run:
-            self._print_plan(stage, inputs, _paths(outputs))
+            if ranks.is_first:
+                self._print_plan(stage, inputs, _paths(outputs))
             return {}
-        with open_progress(stop_request, quiet=self.flags.quiet) as progress:
-            for line in self._opening_lines(inputs, options.device):
+        is_quiet = self.flags.quiet or not ranks.is_first
+        with open_progress(stop_request, quiet=is_quiet) as progress, together(options):
+            for line in self._opening_lines(inputs, device):
                 progress.note(line)
             # From the start: unfinished work lies beside the output, and is one run's alone.
-            with lock_output(artifact_of(outputs)[1]):
+            with lock_output(artifact_of(outputs)[1]) if ranks.is_first else nullcontext():
                 summary = asdict(
                     stage.run(self.params, inputs, outputs, options=options, progress=progress)
                 )
+        if not ranks.is_first:
+            return summary
         if self.flags.metrics:
             data = (json.dumps(summary, indent=2) + "\n").encode()
             write_loose(self.flags.metrics, data, is_summary)
@@ -129,7 +137,9 @@ class Session:
 
     def _opening_lines(self, inputs: object, device: str) -> list[str]:
         sources = ", ".join(map(str, _paths(inputs).values()))
-        lines = [f"{self.command}: from {sources or self.params.task} on {device}"]
+        size = self.options.ranks.size
+        together = f", {size} ranks" if size > 1 else ""
+        lines = [f"{self.command}: from {sources or self.params.task} on {device}{together}"]
         if self.flags.verbose:
             task = getattr(inputs, "task", None) or self.params.task
             values = {"seed": self.options.seed, "task": task, **self.section}
@@ -189,6 +199,7 @@ def open_session(
     device: str = "cpu",
     workers: int = 0,
     resume: bool = False,
+    accumulate: int | None = None,
     section_name: str | None = None,
 ) -> Session:
     """Read the parameters and lay the flags over them.
@@ -203,14 +214,22 @@ def open_session(
         device: The flag ``--device``.
         workers: The flag ``--workers``.
         resume: The flag ``--resume``.
+        accumulate: The flag ``--accumulate`` of a command that several processes may run together.
         section_name: The parameters that the command uses, where they aren't called as it is.
 
     Raises:
+        UsageError: several processes were started for a command that is one.
         NnitError: see ``load_params`` and ``override``.
     """
     from stages.params import RunOptions
     from stages.params_file import load_params, override
 
+    ranks = ranks_of(os.environ)
+    if accumulate is None and ranks.size > 1:
+        raise UsageError(
+            f"{command}: is one process; start it without torchrun, which is for ghn-train "
+            "and diffuse-train"
+        )
     params = override(load_params(flags.params), seed=flags.seed, task=task, data=data)
     given = {command.replace("-", "_"): section, **(others or {})}
     laid_over = {name: override(getattr(params, name), **flags) for name, flags in given.items()}
@@ -221,8 +240,22 @@ def open_session(
         workers=workers,
         force=flags.force,
         resume=resume,
+        ranks=replace(ranks, rounds=accumulate or 1),
     )
     return Session(command, flags, params, options, section_name or command.replace("-", "_"))
+
+
+def together(options: "RunOptions") -> AbstractContextManager[None]:
+    """Have the processes that train together find each other, where there are several.
+
+    Raises:
+        RankLostError: one of them has ended.
+    """
+    if options.ranks.size == 1:
+        return nullcontext()
+    from nnit.distributed import joined
+
+    return joined(options.ranks, options.device)
 
 
 def parse_architectures(

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from functools import partial
 from types import FrameType
 
+from nnit.ranks import ranks_of
+
 PATIENCE_S = 3.0  # how long after the request somebody must have asked for it
 AGAIN_S = 0.01  # how long after an interrupt was lost it is raised once more
 NOTICE = b"\nnnit: stopping and saving; once more to stop at once\n"
@@ -27,6 +29,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signal_number = 0
+        self.is_first = ranks_of(os.environ).is_first  # of processes that train together
         self._heard = self._working = False
 
     def poll(self) -> int:
@@ -71,7 +74,8 @@ class StopRequest:
         self.signal_number = number
         if not self._working:
             raise KeyboardInterrupt
-        os.write(2, NOTICE)
+        if self.is_first:
+            os.write(2, NOTICE)
         signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
 
     def _on_unraisable(

@@ -22,14 +22,17 @@ from nnit.artifacts.state import (
     saved_parts,
     state_folder,
 )
-from nnit.errors import InterruptedRunError, ParamsError, UsageError
+from nnit.distributed import of_first, signal_of_any
+from nnit.errors import InterruptedRunError, ParamsError, RankLostError, UsageError
 from nnit.progress import Progress
 from nnit.seeding import digest_text
 from stages.algorithms import VERSIONS
 from stages.params import RunOptions
 
 CURVE_POINTS = 200  # of a loss curve
+UNREAD = 10  # steps on a GPU between two looks at what they gave: looking waits for it
 LOSS = "loss"
+WAY_ON = "go on with the same command and --resume"
 
 
 class Step(Protocol):
@@ -71,12 +74,24 @@ def run_key(stage: str, params: Mapping[str, Any], seed: int, parents: Mapping[s
 def find_state(run: Run) -> State | None:
     """Return the state of a training to go on from, None to begin.
 
+    Of several ranks the first one looks, and tells the others.
+
     Raises:
-        UsageError: as ``settle``.
+        UsageError: as ``settle``; ranks were started with different parameters or inputs.
         DamagedArtifactError: the state is not what was written.
+        RankLostError: another rank has ended.
     """
-    settle(run)
-    return load_state(run.out, run.key)
+    ranks, state = run.options.ranks, None
+    if ranks.is_first:
+        settle(run)
+        state = load_state(run.out, run.key)
+    key, state = of_first(ranks, (run.key, state))
+    if key != run.key:
+        raise UsageError(
+            f"{run.out}: rank {ranks.rank} was started with other parameters, inputs or nnit than "
+            "the first one; start all alike"
+        )
+    return state
 
 
 def open_units(run: Run) -> UnitStore:
@@ -157,31 +172,55 @@ def follow(
     Raises:
         ParamsError: the loss is no number any more.
         InterruptedRunError: stopped by a signal; the state is saved.
+        RankLostError: another rank has ended; the state is saved.
     """
     counters = state.counters if state else {"curve": [], "pending": []}
     curve: list[list[float]] = list(counters["curve"])
     pending: list[float] = list(counters["pending"])
     interval = max(1, total // CURVE_POINTS)
-    for step in steps:
-        if math.isfinite(step.loss):
-            pending.append(step.loss)
-        elif shown == LOSS:
-            raise ParamsError(
-                f"{run.out}: the loss is {step.loss} at step {step.step} of {total}; start over "
-                "with a lower --learning-rate and --force"
-            )
-        if step.step % interval == 0 and pending:
-            curve.append([step.step, float(np.mean(pending))])
-            pending = []
-        figures = {name: getattr(step, name) for name in beside}
-        further = {name: figure for name, figure in figures.items() if figure is not None}
-        progress.advance(1, **{shown: step.loss}, **further)
-        stop = progress.stop_signal()
-        if step.step < total and (stop or step.step % every == 0):
+    ranks = run.options.ranks
+    read_every = 1 if run.options.device == "cpu" else UNREAD
+    unread: list[Step] = []
+    done = state.step if state else 0
+
+    def read() -> None:
+        for step in unread:
+            if math.isfinite(step.loss):
+                pending.append(step.loss)
+            elif shown == LOSS:
+                raise ParamsError(
+                    f"{run.out}: the loss is {step.loss} at step {step.step} of {total}; start "
+                    "over with a lower --learning-rate and --force"
+                )
+            if step.step % interval == 0 and pending:
+                curve.append([step.step, float(np.mean(pending))])
+                pending.clear()
+            figures = {name: getattr(step, name) for name in beside}
+            further = {name: figure for name, figure in figures.items() if figure is not None}
+            progress.advance(1, **{shown: step.loss}, **further)
+        unread.clear()
+
+    def save() -> None:
+        read()
+        if ranks.is_first:
             saved = {"curve": curve, "pending": pending}
-            save_state(run.out, run.key, step.step, arrays(), saved)
-            if stop:
-                raise InterruptedRunError(stop, _stopped(run.out, stop, step.step, total))
+            save_state(run.out, run.key, done, arrays(), saved)
+
+    try:
+        for step in steps:
+            unread.append(step)
+            done = step.step
+            if done % read_every == 0 or done == total:
+                read()
+            stop = signal_of_any(ranks, progress.stop_signal())
+            if done < total and (stop or done % every == 0):
+                save()
+                if stop:
+                    raise InterruptedRunError(stop, _stopped(run.out, stop, done, total))
+    except RankLostError:
+        save()
+        line = f"{run.out}: another rank ended at step {done} of {total}, state saved; {WAY_ON}"
+        raise RankLostError(line) from None
     return [(int(at), loss) for at, loss in curve]
 
 
@@ -195,13 +234,10 @@ def naming_the_way_on(out: Path) -> Iterator[None]:
     try:
         yield
     except InterruptedRunError as error:
-        line = f"{out}: {error}; finished work is saved; go on with the same command and --resume"
+        line = f"{out}: {error}; finished work is saved; {WAY_ON}"
         raise InterruptedRunError(error.signal_number, line) from None
 
 
 def _stopped(out: Path, stop: int, step: int, total: int) -> str:
     name = signal.Signals(stop).name
-    return (
-        f"{out}: stopped by {name} at step {step} of {total}, state saved; "
-        "go on with the same command and --resume"
-    )
+    return f"{out}: stopped by {name} at step {step} of {total}, state saved; {WAY_ON}"

@@ -159,7 +159,7 @@ def run(
         model,
         ema,
         optimizer,
-        networks,
+        [network.to(options.device) for network in networks],
         tokens.architectures,
         course.branch_rows,
         DiffusionTrainingSettings(
@@ -176,6 +176,7 @@ def run(
         weights=weights,
         cloning=held_to(demos, tokens, params, options.device),
         device=options.device,
+        ranks=options.ranks,
         start=start,
     )
     curve = follow(
@@ -198,19 +199,21 @@ def run(
     if old is not None and course.is_addition:
         own, beside = split(arrays)
         arrays = with_adapters(own, [*old.trained.adapters, beside])
-    write_model(
-        outputs.generator,
-        "generator",
-        model.config.as_dict(),
-        arrays,
-        [task.interface for task in course.tasks],
-        attributes,
-        Provenance("diffuse-train", {**decides, **trained_on(*trainable)}, options.seed, parents),
-        half=section.storage == HALF,
-        force=options.force,
-    )
-    clear_state(outputs.generator)
-    write_curve(outputs.curve, curve)
+    if options.ranks.is_first:
+        provenance = {**decides, **trained_on(*trainable)}
+        write_model(
+            outputs.generator,
+            "generator",
+            model.config.as_dict(),
+            arrays,
+            [task.interface for task in course.tasks],
+            attributes,
+            Provenance("diffuse-train", provenance, options.seed, parents),
+            half=section.storage == HALF,
+            force=options.force,
+        )
+        clear_state(outputs.generator)
+        write_curve(outputs.curve, curve)
     return Summary(
         steps=section.steps,
         loss=curve[-1][1],

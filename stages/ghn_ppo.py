@@ -99,6 +99,11 @@ def run(
     section, ref = params.ppo, task_ref(params)
     task, training_range = get_task(ref), params.architectures.training_range()
     steps = steps_of(section, task)
+    if options.ranks.size > section.architectures:
+        raise UsageError(
+            f"ppo.architectures {section.architectures}: leave some of {options.ranks.size} ranks "
+            "without work; start fewer of them"
+        )
     decides = {
         "objective": "ppo",
         "task": task.task_id,
@@ -144,6 +149,7 @@ def run(
                 lambda generator: sample_architecture(generator, training_range),
                 explore_all,
                 settings_of(section, steps, seed),
+                ranks=options.ranks,
                 start=start,
             ):
                 last[0] = step
@@ -168,18 +174,19 @@ def run(
         )
 
     chosen = best.arrays or explored_with(model_arrays(ghn), last[0].acting)
-    write_model(
-        outputs.ghn,
-        "ghn",
-        ghn.config.as_dict(),
-        {name: chosen[f"{GHN_PREFIX}{name}"] for name in model_arrays(ghn)},
-        [interface._replace(**{name: tuple(chosen[name].tolist()) for name in SCALED})],
-        {"loss_curve": curve},
-        Provenance("ghn-train", decides, options.seed, parents),
-        force=options.force,
-    )
-    clear_state(outputs.ghn)
-    write_curve(outputs.curve, curve, "return")
+    if options.ranks.is_first:
+        write_model(
+            outputs.ghn,
+            "ghn",
+            ghn.config.as_dict(),
+            {name: chosen[f"{GHN_PREFIX}{name}"] for name in model_arrays(ghn)},
+            [interface._replace(**{name: tuple(chosen[name].tolist()) for name in SCALED})],
+            {"loss_curve": curve},
+            Provenance("ghn-train", decides, options.seed, parents),
+            force=options.force,
+        )
+        clear_state(outputs.ghn)
+        write_curve(outputs.curve, curve, "return")
     return Summary(
         iterations=section.iterations,
         mean_return=best.score if best.arrays else None,
@@ -228,7 +235,8 @@ def open_explorer(
             yield pool.map
         return
     require_backend(section.sim_backend)
-    num_envs = section.architectures * (steps // task.horizon)
+    mine = range(options.ranks.rank, section.architectures, options.ranks.size)
+    num_envs = len(mine) * (steps // task.horizon)
     yield BatchedExplorer(ref, num_envs, section.sim_backend).explore
 
 

@@ -114,6 +114,7 @@ def run(
             seed=seed,
             autocast=precision == BFLOAT16,
         ),
+        ranks=options.ranks,
         start=start,
     )
     curve = follow(
@@ -126,18 +127,19 @@ def run(
         state=state,
     )
 
-    write_model(
-        outputs.ghn,
-        "ghn",
-        ghn.config.as_dict(),
-        model_arrays(ghn),
-        (interface,),
-        {"loss_curve": curve},
-        Provenance("ghn-train", decides, options.seed, parents),
-        force=options.force,
-    )
-    clear_state(outputs.ghn)
-    write_curve(outputs.curve, curve)
+    if options.ranks.is_first:
+        write_model(
+            outputs.ghn,
+            "ghn",
+            ghn.config.as_dict(),
+            model_arrays(ghn),
+            (interface,),
+            {"loss_curve": curve},
+            Provenance("ghn-train", decides, options.seed, parents),
+            force=options.force,
+        )
+        clear_state(outputs.ghn)
+        write_curve(outputs.curve, curve)
     return Summary(
         steps=section.steps,
         loss=curve[-1][1],

@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from nnit.architectures import HELD_OUT_KINDS, TrainingRange, rule_fault
 from nnit.errors import UsageError
 from nnit.mlp import MAX_WIDTH, Architecture
+from nnit.ranks import ALONE, Ranks
 
 
 def known_task(name: str) -> str:
@@ -597,3 +598,4 @@ class RunOptions:
     workers: int = 0  # processes; 0: one per core
     force: bool = False  # replace an output that exists
     resume: bool = False  # go on from the last checkpoint where there is one
+    ranks: Ranks = ALONE  # which of the processes that train together this one is

@@ -48,6 +48,7 @@ def collate(
     branches: Sequence[Manner] | None = None,
     tasks: Sequence[int] | None = None,
     length_step: int = LENGTH_STEP,
+    length: int = 0,
 ) -> TokenBatch:
     """Pad networks to one length, a multiple of ``length_step``, and stack them.
 
@@ -57,10 +58,11 @@ def collate(
             not said.
         tasks: The index of the task of each; by default the first, which may be the only one.
         length_step: Of the padded length.
+        length: At least so many tokens.
     """
     layouts = [network.layout for network in networks]
     lengths = torch.tensor([layout.num_tokens for layout in layouts])
-    length = padded_length(int(lengths.max()), length_step)
+    length = padded_length(max(length, int(lengths.max())), length_step)
 
     mixtures = [
         manner if isinstance(manner, Mapping) else {manner: 1.0}

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from nnit.cloning import CloningData, LayerTensors, run_mlp
+from nnit.cloning import CloningData, LayerTensors, Transitions, run_mlp
 from nnit.mlp import MlpSpec
 from nnit.tokens.patches import count_patches, join_bias, join_matrix, patch_grid
 from nnit.tokens.sequence import SequenceLayout, patch_size_of
@@ -83,24 +83,15 @@ def layers_of(spec: MlpSpec, content: Tensor) -> list[LayerTensors]:
 def predicted_losses(
     networks: Sequence[list[LayerTensors]],
     data: Sequence[CloningData],
-    batch_size: int,
-    generator: torch.Generator,
+    transitions: Sequence[Transitions],
 ) -> Tensor:
-    """Return the cloning loss ``(B,)`` of each network on transitions of its own draw.
-
-    Args:
-        networks: B networks.
-        data: The demonstrations of the task of each.
-        batch_size: Transitions for each network.
-        generator: Draws them, and what of them is hidden.
-    """
-    losses = []
-    for layers, demonstrations in zip(networks, data, strict=True):
-        rows = torch.randint(len(demonstrations), (batch_size,), generator=generator)
-        rows = rows.to(demonstrations.actions.device)
-        outputs = run_mlp(layers, demonstrations.draw(rows, generator))
-        losses.append(demonstrations.loss(outputs, rows))
-    return torch.stack(losses)
+    """Return the cloning loss ``(B,)`` of each of B networks on transitions of its own task."""
+    return torch.stack(
+        [
+            of_one.loss(run_mlp(layers, drawn.observations), drawn.rows)
+            for layers, of_one, drawn in zip(networks, data, transitions, strict=True)
+        ]
+    )
 
 
 def relative_loss(losses: Tensor, own: Tensor) -> Tensor:
@@ -122,7 +113,7 @@ def held_losses(
     members: Sequence[int],
     layouts: Sequence[SequenceLayout],
     cloning: PredictedCloning,
-    generator: torch.Generator,
+    transitions: Sequence[Transitions | None],
 ) -> HeldLosses | None:
     """Hold a batch of predicted content to demonstrations; None where none of it has any.
 
@@ -131,15 +122,16 @@ def held_losses(
         members: Which training network each should be.
         layouts: That of each.
         cloning: The demonstrations.
-        generator: Draws transitions.
+        transitions: What was drawn for each.
     """
     data = {i: found for i, k in enumerate(members) if (found := cloning.data[k]) is not None}
     if not data:
         return None
     chosen = [members[i] for i in data]
+    drawn = [found for found in transitions if found is not None]
     networks = predicted_networks(
         predicted[list(data)], [layouts[i] for i in data], [cloning.specs[k] for k in chosen]
     )
-    losses = predicted_losses(networks, list(data.values()), cloning.batch_size, generator)
+    losses = predicted_losses(networks, list(data.values()), drawn)
     share = cloning.share * len(data) / len(members)
     return HeldLosses(losses, share * relative_loss(losses, cloning.losses[chosen].to(losses)))

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
-from nnit.cloning import CloningData, run_mlp
+from nnit.cloning import CloningData, Transitions, draw_transitions, run_mlp
+from nnit.distributed import descend, touching, wrap
 from nnit.ghn.model import GraphHyperNetwork
-from nnit.mlp import Architecture, PolicyInterface
+from nnit.mlp import Architecture, MlpSpec, PolicyInterface
 from nnit.muon import MuonAdamW
+from nnit.ranks import ALONE, Ranks, Share
 from nnit.seeding import numpy_generator, torch_generator
-from nnit.training import build_optimizer, one_cycle, optimise
+from nnit.training import build_optimizer, one_cycle, take_step
 
 ArchitectureSampler = Callable[[np.random.Generator], Architecture]
 
@@ -29,11 +31,51 @@ class GhnTrainingSettings:
     autocast: bool = False  # bfloat16 convolutions and matrix products in the hypernetwork
 
 
-class TrainingStep(NamedTuple):
-    """What one optimiser step tells its caller."""
+@dataclass(frozen=True)
+class TrainingStep:
+    """What one optimiser step tells its caller; a GPU is waited for when it is asked."""
 
     step: int  # steps done, 1 after the first
-    loss: float
+    figure: Tensor
+
+    @property
+    def loss(self) -> float:
+        """The mean cloning loss of the step's architectures."""
+        return float(self.figure)
+
+
+class StepLoss(nn.Module):
+    """The cloning loss of some architectures of a step; called by ``nnit.distributed.descend``."""
+
+    def __init__(
+        self,
+        ghn: GraphHyperNetwork,
+        data: CloningData,
+        settings: GhnTrainingSettings,
+        ranks: Ranks = ALONE,
+    ) -> None:
+        super().__init__()
+        self.ghn = ghn
+        self._data, self._settings, self._ranks = data, settings, ranks
+
+    def forward(
+        self, share: Share, specs: list[MlpSpec], transitions: list[Transitions]
+    ) -> tuple[Tensor, Tensor]:
+        """Return a share's part of the mean loss: times the ranks, and once."""
+        mine, size = specs[share.rows], self._ranks.size
+        if not mine:
+            nothing = touching(self.ghn)
+            return nothing, nothing.detach()
+        device_type = self._data.actions.device.type
+        with torch.autocast(device_type, torch.bfloat16, enabled=self._settings.autocast):
+            networks = self.ghn(mine)
+        losses = [
+            self._data.loss(run_mlp(layers, drawn.observations), drawn.rows)
+            for layers, drawn in zip(networks, transitions[share.rows], strict=True)
+        ]
+        loss = torch.stack(losses).mean() * (len(mine) / len(specs))
+        figure = loss.detach()
+        return (size * loss + touching(self.ghn) if size > 1 else loss), figure
 
 
 def build_ghn_optimizer(ghn: GraphHyperNetwork, weight_decay: float) -> torch.optim.AdamW:
@@ -57,6 +99,7 @@ def train_ghn(
     sample_architecture: ArchitectureSampler,
     settings: GhnTrainingSettings,
     *,
+    ranks: Ranks = ALONE,
     start: int = 0,
 ) -> Iterator[TrainingStep]:
     """Train in place, one yield for each step.
@@ -71,23 +114,18 @@ def train_ghn(
         interface: Observation and action sizes.
         sample_architecture: Draws hidden widths; must refuse held-out architectures.
         settings: The numbers.
+        ranks: Which of the processes that train together this one is.
         start: Steps that were done before.
     """
+    step_loss = wrap(ranks, StepLoss(ghn, data, settings, ranks))
+    count = settings.architectures_per_step
     for step in range(start, settings.steps):
         architectures = numpy_generator(settings.seed, "architectures", step)
         transitions = torch_generator(settings.seed, "transitions", step)
-        count = settings.architectures_per_step
         specs = [interface.spec(sample_architecture(architectures)) for _ in range(count)]
-        losses = []
-        device_type = data.actions.device.type
-        with torch.autocast(device_type, torch.bfloat16, enabled=settings.autocast):
-            networks = ghn(specs)
-        for layers in networks:
-            rows = torch.randint(len(data), (settings.batch_size,), generator=transitions)
-            rows = rows.to(data.actions.device)
-            predicted = run_mlp(layers, data.draw(rows, transitions))
-            losses.append(data.loss(predicted, rows))
-        loss = torch.stack(losses).mean()
+        drawn = draw_transitions([data] * count, settings.batch_size, transitions)
+        optimizer.zero_grad(set_to_none=True)
+        loss = descend(ranks, step_loss, count, specs, drawn)
         learning_rate = one_cycle(step, settings.steps, settings.learning_rate)
-        optimise(optimizer, loss, *[learning_rate] * len(optimizer.param_groups))
-        yield TrainingStep(step + 1, loss.item())
+        take_step(optimizer, *[learning_rate] * len(optimizer.param_groups))
+        yield TrainingStep(step + 1, loss)

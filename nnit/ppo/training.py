@@ -12,22 +12,24 @@ optimization algorithms" (arXiv:1707.06347).
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from nnit.cloning import LayerTensors, flat_from_layers, run_mlp
+from nnit.distributed import descend, gathered, touching, wrap
 from nnit.ghn.model import GraphHyperNetwork
 from nnit.mlp import Architecture, MlpSpec, PolicyInterface
 from nnit.ppo.advantages import Fragment, advantages, discounted_sums
 from nnit.ppo.collect import FragmentUnit
 from nnit.ppo.distributions import clipped_objective, entropy, log_probability
 from nnit.ppo.statistics import Statistics, no_statistics, updated
+from nnit.ranks import ALONE, Ranks, Share
 from nnit.seeding import numpy_generator
 from nnit.tasks.task import TaskRef
-from nnit.training import optimise
+from nnit.training import take_step
 
 CRITIC_WIDTH = 64
 INITIAL_LOG_STD = -0.5
@@ -148,6 +150,7 @@ def train_ppo(
     explore_all: Explorer,
     settings: PpoSettings,
     *,
+    ranks: Ranks = ALONE,
     start: int = 0,
 ) -> Iterator[PpoStep]:
     """Train in place, one yield for each iteration; resumed at ``start`` it goes on exactly.
@@ -164,8 +167,11 @@ def train_ppo(
         sample_architecture: Draws hidden widths; must refuse held-out architectures.
         explore_all: Runs units, in any processes, and returns their fragments in order.
         settings: The numbers.
+        ranks: Which of the processes that train together this one is; each runs its share of the
+            units.
         start: Iterations that were done before.
     """
+    step_loss = wrap(ranks, StepLoss(learner, interface, settings, ranks))
     for iteration in range(start, settings.iterations):
         generator = numpy_generator(settings.seed, "architectures", iteration)
         shapes = [sample_architecture(generator) for _ in range(settings.architectures)]
@@ -187,7 +193,7 @@ def train_ppo(
             )
             for k, (spec, layers) in enumerate(zip(specs, networks, strict=True))
         ]
-        fragments = list(explore_all(units))
+        fragments = of_all(gathered(ranks, explore_all(units[ranks.rank :: ranks.size])))
         scaling = Scaling(
             updated(scaling.observations, np.concatenate([f.observations for f in fragments])),
             updated(scaling.returns, _discounted(fragments, settings.discount)),
@@ -202,11 +208,20 @@ def train_ppo(
         orders = numpy_generator(settings.seed, "minibatches", iteration)
         for _ in range(settings.epochs):
             for rows in minibatches(orders, batches, settings.minibatches):
-                loss = ppo_loss(learner, specs, batches, rows, interface, settings)
-                optimise(optimizer, loss, *rates)
+                optimizer.zero_grad(set_to_none=True)
+                descend(ranks, step_loss, len(specs), specs, batches, rows)
+                take_step(optimizer, *rates)
         returns = [value for fragment in fragments for value in fragment.returns]
         mean_return = float(np.mean(returns)) if returns else float("nan")
         yield PpoStep(iteration + 1, mean_return, scaling, acting)
+
+
+def of_all(parts: Sequence[Sequence[Fragment]]) -> list[Fragment]:
+    """Put the fragments of every rank's share in the order of the units."""
+    fragments: list[Any] = [None] * sum(map(len, parts))
+    for k, part in enumerate(parts):
+        fragments[k :: len(parts)] = part
+    return fragments
 
 
 def _discounted(fragments: Sequence[Fragment], discount: float) -> np.ndarray:
@@ -260,6 +275,44 @@ def minibatches(
     orders = [np.array_split(generator.permutation(len(b.actions)), count) for b in batches]
     for k in range(count):
         yield [torch.from_numpy(order[k]) for order in orders]
+
+
+class StepLoss(nn.Module):
+    """The loss of some policies of a minibatch; called by ``nnit.distributed.descend``."""
+
+    def __init__(
+        self,
+        learner: Learner,
+        interface: PolicyInterface,
+        settings: PpoSettings,
+        ranks: Ranks = ALONE,
+    ) -> None:
+        super().__init__()
+        self.learner = learner
+        self._interface, self._settings, self._ranks = interface, settings, ranks
+
+    def forward(
+        self,
+        share: Share,
+        specs: list[MlpSpec],
+        batches: Sequence[Batch],
+        rows: Sequence[Tensor],
+    ) -> tuple[Tensor, Tensor]:
+        """Return a share's part of the mean loss: times the ranks, and once."""
+        mine, size = specs[share.rows], self._ranks.size
+        if not mine:
+            nothing = touching(self.learner)
+            return nothing, nothing.detach()
+        loss = ppo_loss(
+            self.learner,
+            mine,
+            batches[share.rows],
+            rows[share.rows],
+            self._interface,
+            self._settings,
+        ) * (len(mine) / len(specs))
+        figure = loss.detach()
+        return (size * loss + touching(self.learner) if size > 1 else loss), figure
 
 
 def ppo_loss(

@@ -73,6 +73,11 @@ class NetworkTokens(NamedTuple):
     layout: SequenceLayout
     content: Tensor  # (S, C), standardised, 0 where the mask is False
 
+    def to(self, device: str) -> "NetworkTokens":
+        """Move to a device."""
+        layout = SequenceLayout(*(tensor.to(device) for tensor in self.layout))
+        return NetworkTokens(layout, self.content.to(device))
+
 
 def patch_size_of(entries: int) -> int:
     """Return the patch size p of content of ``p * p + p`` entries."""

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from nnit_cli.options import (
+    AccumulateOption,
     CurveOption,
     DeviceOption,
     Given,
@@ -35,11 +36,17 @@ def diffuse_train_command(
     out: OutOption = None,
     curve: CurveOption = None,
     device: DeviceOption = "auto",
+    accumulate: AccumulateOption = 1,
     resume: ResumeOption = False,
 ) -> None:
     """Train the diffusion transformer that generates networks."""
     session = open_session(
-        "diffuse-train", run, given["diffuse_train"], device=device, resume=resume
+        "diffuse-train",
+        run,
+        given["diffuse_train"],
+        device=device,
+        resume=resume,
+        accumulate=accumulate,
     )
 
     from nnit.generators.names import choose_model

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nnit_cli.options import (
+    AccumulateOption,
     CurveOption,
     DeviceOption,
     Given,
@@ -44,6 +45,7 @@ def ghn_train_command(
     curve: CurveOption = None,
     device: DeviceOption = "auto",
     workers: WorkersOption = 0,
+    accumulate: AccumulateOption = 1,
     resume: ResumeOption = False,
 ) -> None:
     """Train the graph hypernetwork over many architectures at once."""
@@ -59,6 +61,7 @@ def ghn_train_command(
             device=device,
             workers=workers,
             resume=resume,
+            accumulate=accumulate,
             section_name="ppo",
         )
 
@@ -68,7 +71,9 @@ def ghn_train_command(
         session.run(ghn_ppo, ghn_ppo.Inputs(), learnt)
         return
     refuse_flags({**ppo, "task": task}, (), "--objective ppo")
-    session = open_session("ghn-train", run, cloning, device=device, resume=resume)
+    session = open_session(
+        "ghn-train", run, cloning, device=device, resume=resume, accumulate=accumulate
+    )
 
     from stages import ghn_train
 

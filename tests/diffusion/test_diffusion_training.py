@@ -11,19 +11,20 @@ from learning_examples import DEPTHS, DIMS, WIDTHS
 from nnit.diffusion.batch import UNKNOWN_BRANCH, TokenBatch, collate, epoch_batches
 from nnit.diffusion.ema import Ema
 from nnit.diffusion.sampler import OTHER_SHARE
-from nnit.diffusion.training import (
+from nnit.diffusion.step import (
     ARCH_SHARE,
     BIAS_SHARE,
     LATE,
     OWN_SHARE,
     DiffusionTrainingSettings,
     along_path,
-    batch_order,
     between_branches,
     diffusion_loss,
+    draw_mixture,
+    draw_noise,
     noisy,
-    train_diffusion,
 )
+from nnit.diffusion.training import batch_order, train_diffusion
 from nnit.diffusion.transformer import TransformerConfig, build_transformer
 from nnit.diffusion.typical import grid_of
 from nnit.mlp import join_layers
@@ -122,8 +123,9 @@ def test_noise_is_mixed_in_by_time_and_only_where_weights_are(networks):
     """At t = 1 the content stays, at t = 0 it is standard normal, and padding stays zero."""
     batch = collate(networks)
     t = torch.ones(len(networks))
-    assert torch.equal(noisy(batch, t, torch_generator(0)).content, batch.content)
-    noise = noisy(batch, 0 * t, torch_generator(0)).content
+    drawn = torch.randn(batch.content.shape, generator=torch_generator(0))
+    assert torch.equal(noisy(batch, t, drawn).content, batch.content)
+    noise = noisy(batch, 0 * t, drawn).content
     assert not noise[~batch.mask].any()
     values = noise[batch.mask]
     assert float(values.mean()) == pytest.approx(0, abs=0.1)
@@ -144,7 +146,8 @@ def test_late_on_the_path_most_networks_are_what_is_predicted_of_them(networks):
         return 100.0 * batch.mask
 
     t = torch.linspace(0, 0.99, 200)
-    mixed = along_path(predict, clean, t, torch_generator(0)).content
+    drawn = draw_noise(t, *clean.content.shape[1:], torch_generator(0))
+    mixed = along_path(predict, clean, t, drawn).content
     ((noise, start),) = seen
     assert not start.any()
     part = mixed[:, clean.mask[0]]
@@ -172,7 +175,8 @@ def test_networks_between_branches_keep_what_they_have_beside_them(networks, sha
     seen = set()
     for seed in range(30):
         chance = torch_generator(seed)
-        moved = between_branches(model, clean, [[0, 1, 2], [3, 4]], share, chance)
+        mixture = draw_mixture(branches, tasks, [[0, 1, 2], [3, 4]], share, chance)
+        moved = between_branches(model, clean, mixture)
         found = (moved.content - model.typical(moved)) * clean.mask
         torch.testing.assert_close(found, beside, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(moved.share.sum(1), torch.ones(len(networks)))
@@ -205,7 +209,7 @@ def test_order_resumed_at_any_step_is_the_same_order(start):
 
 def test_every_network_weighs_the_same_in_an_epoch(networks, monkeypatch):
     """Alone off by one all over, at one time, it adds as much to the epoch's losses as another."""
-    monkeypatch.setattr("nnit.diffusion.training.sample_times", lambda num, _: torch.zeros(num))
+    monkeypatch.setattr("nnit.diffusion.step.sample_times", lambda num, _: torch.zeros(num))
     lengths = np.array([network.layout.num_tokens for network in networks])
     batches = epoch_batches(
         lengths, SETTINGS.tokens_per_batch, SETTINGS.seed, 0, np.zeros(len(networks))
@@ -225,6 +229,11 @@ def fresh(seed=0):
     """Return a small transformer, its average and its optimiser."""
     model = build_transformer(CONFIG, seed)
     return model, Ema(model, 0.9), build_optimizer(model, 0.0)
+
+
+def told(step):
+    """Return all that a step tells."""
+    return step.step, step.figures.tolist()
 
 
 def all_arrays(model, ema, optimizer):
@@ -251,7 +260,7 @@ def test_resumed_training_equals_the_uninterrupted_one(networks, stop):
         train_diffusion(model, ema, optimizer, networks, DIMS, BRANCHES, SETTINGS, start=stop)
     )
 
-    assert begun + finished == expected_steps
+    assert [told(step) for step in begun + finished] == [told(step) for step in expected_steps]
     ours, expected = all_arrays(model, ema, optimizer), all_arrays(*straight)
     assert ours.keys() == expected.keys()
     assert all(np.array_equal(ours[name], expected[name]) for name in expected)

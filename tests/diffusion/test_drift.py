@@ -8,7 +8,8 @@ from learning_examples import INTERFACE, random_flat
 from nnit.diffusion.batch import collate
 from nnit.diffusion.drift import losses_along_path
 from nnit.diffusion.ema import Ema
-from nnit.diffusion.training import DiffusionTrainingSettings, network_tokens, train_diffusion
+from nnit.diffusion.step import DiffusionTrainingSettings
+from nnit.diffusion.training import network_tokens, train_diffusion
 from nnit.diffusion.transformer import TransformerConfig, build_transformer
 from nnit.diffusion.typical import grid_of
 from nnit.seeding import torch_generator

@@ -7,7 +7,13 @@ import pytest
 import torch
 from learning_examples import DEPTHS, DIMS, WIDTHS, make_demos
 
-from nnit.cloning import CloningData, cloning_data, evaluate_loss, flat_from_layers
+from nnit.cloning import (
+    CloningData,
+    cloning_data,
+    draw_transitions,
+    evaluate_loss,
+    flat_from_layers,
+)
 from nnit.diffusion.batch import collate
 from nnit.diffusion.ema import Ema
 from nnit.diffusion.predicted import (
@@ -16,7 +22,8 @@ from nnit.diffusion.predicted import (
     predicted_networks,
     relative_loss,
 )
-from nnit.diffusion.training import DiffusionTrainingSettings, train_diffusion
+from nnit.diffusion.step import DiffusionTrainingSettings
+from nnit.diffusion.training import train_diffusion
 from nnit.diffusion.transformer import TransformerConfig, build_transformer
 from nnit.seeding import torch_generator
 from nnit.tokens.tokenizer import untokenize
@@ -63,9 +70,15 @@ def test_losses_are_those_of_the_networks_alone(networks, specs, data):
     """With all transitions, drawn in any order, those of the naive way within its error."""
     found = joined(networks, specs, collate(networks).content)
     expected = [evaluate_loss(layers, data) for layers in found]
-    generator = torch_generator(0, "transitions")
-    losses = predicted_losses(found, [data] * len(found), 200_000, generator)
+    of_each = [data] * len(found)
+    drawn = draw_transitions(of_each, 200_000, torch_generator(0, "transitions"))
+    losses = predicted_losses(found, of_each, drawn)
     np.testing.assert_allclose(losses, expected, rtol=0.02)
+
+
+def losses_of(found, of_each):
+    """Return the losses of networks on 64 transitions of each one's demonstrations."""
+    return predicted_losses(found, of_each, draw_transitions(of_each, 64, torch_generator(0, "t")))
 
 
 def test_every_network_is_held_to_its_own_task(networks, specs, data):
@@ -73,8 +86,7 @@ def test_every_network_is_held_to_its_own_task(networks, specs, data):
     found = joined(networks, specs, collate(networks).content)
     other = CloningData(data.observations, -data.actions)
     of_one = [other if k == 2 else data for k in range(len(found))]
-    one = predicted_losses(found, [data] * len(found), 64, torch_generator(0, "t"))
-    two = predicted_losses(found, of_one, 64, torch_generator(0, "t"))
+    one, two = losses_of(found, [data] * len(found)), losses_of(found, of_one)
     assert (one != two).tolist() == [k == 2 for k in range(len(found))]
 
 
@@ -82,8 +94,7 @@ def test_predicted_networks_learn_with_inputs_hidden(networks, specs, data):
     """The transitions of the first are the same, and what it sees of them is not."""
     found = joined(networks, specs, collate(networks).content)
     hidden = [replace(data, input_dropout=0.5)] * len(found)
-    one = predicted_losses(found, [data] * len(found), 64, torch_generator(0, "t"))
-    assert one[0] != predicted_losses(found, hidden, 64, torch_generator(0, "t"))[0]
+    assert losses_of(found, [data] * len(found))[0] != losses_of(found, hidden)[0]
 
 
 def test_gradient_is_relative_above_the_own_loss_and_fades_below():

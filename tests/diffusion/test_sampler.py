@@ -20,7 +20,8 @@ from nnit.diffusion.sampler import (
     sample_networks,
     split_by_length,
 )
-from nnit.diffusion.training import DiffusionTrainingSettings, network_tokens, train_diffusion
+from nnit.diffusion.step import DiffusionTrainingSettings
+from nnit.diffusion.training import network_tokens, train_diffusion
 from nnit.diffusion.transformer import TransformerConfig, build_transformer
 from nnit.seeding import torch_generator
 from nnit.tokens.tokenizer import tokenize_zoo, untokenize
