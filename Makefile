@@ -4,6 +4,7 @@
 #   make demo    the same pipeline in a small profile
 #   make compare [TASK=PickCube-v1]   every method on every task; each part is skipped when unchanged
 #   make lock [UPGRADE=--upgrade]   the exact versions in requirements/, after a change of pyproject.toml
+#   make gpu-check   what a GPU does, held against the CPU, and measured
 #   make wheel-check   the wheel in an environment of its own: the README's first commands
 #   make results the results page, from the files that make compare leaves in results/
 
@@ -22,7 +23,7 @@ TASK ?= PushCube-v1 PickCube-v1 StackCube-v1
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: env repro demo compare results bench figures test test-campaign wheel-check lint types format clean
+.PHONY: env repro demo gpu-check compare results bench figures test test-campaign wheel-check lint types format clean
 
 env: $(READY)
 
@@ -68,6 +69,10 @@ compare: env
 
 results: env
 	$(BIN)/python -m benchmarks.results_page results docs README.md
+
+# Needs a GPU; takes some minutes.
+gpu-check: env
+	$(BIN)/python -m benchmarks.gpu results/gpu.json
 
 # Everything that nnit needs is installed anew; nothing of this checkout is seen.
 wheel-check: env

@@ -116,12 +116,16 @@ def cloning_loss(predicted: Tensor, actions: Tensor, output: Output = ACTION) ->
         actions: Labels, the same shape, within [-1, 1]; of classes, their probabilities.
         output: What the outputs are.
     """
+    return cloning_errors(predicted, actions, output).mean()
+
+
+def cloning_errors(predicted: Tensor, actions: Tensor, output: Output = ACTION) -> Tensor:
+    """Return what ``cloning_loss`` is the mean of: ``(..., act_dim)``, or ``(...,)`` of classes."""
     if output != ACTION:
-        return -(actions * predicted.log_softmax(dim=-1)).sum(dim=-1).mean()
+        return -(actions * predicted.log_softmax(dim=-1)).sum(dim=-1)
     overshoot = (actions >= SATURATION) & (predicted > actions)
     undershoot = (actions <= -SATURATION) & (predicted < actions)
-    error = (predicted - actions).masked_fill(overshoot | undershoot, 0)
-    return error.square().mean()
+    return (predicted - actions).masked_fill(overshoot | undershoot, 0).square()
 
 
 def loss_targets(data: CloningData) -> Tensor:

@@ -200,6 +200,7 @@ def open_session(
     workers: int = 0,
     resume: bool = False,
     accumulate: int | None = None,
+    compiled: bool = False,
     section_name: str | None = None,
 ) -> Session:
     """Read the parameters and lay the flags over them.
@@ -215,6 +216,7 @@ def open_session(
         workers: The flag ``--workers``.
         resume: The flag ``--resume``.
         accumulate: The flag ``--accumulate`` of a command that several processes may run together.
+        compiled: The flag ``--compile``.
         section_name: The parameters that the command uses, where they aren't called as it is.
 
     Raises:
@@ -240,6 +242,7 @@ def open_session(
         workers=workers,
         force=flags.force,
         resume=resume,
+        compile=compiled,
         ranks=replace(ranks, rounds=accumulate or 1),
     )
     return Session(command, flags, params, options, section_name or command.replace("-", "_"))

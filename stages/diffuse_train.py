@@ -153,6 +153,8 @@ def run(
     optimizer, ema = build_optimizer(model, 0.0), Ema(model, section.ema_decay)
     if state is not None:
         restore(model, optimizer, ema, state)
+    if options.compile:
+        model.compile(dynamic=True)
     start = state.step if state else 0
     progress.start("diffuse-train", section.steps, start)
     steps = train_diffusion(

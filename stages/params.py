@@ -598,4 +598,5 @@ class RunOptions:
     workers: int = 0  # processes; 0: one per core
     force: bool = False  # replace an output that exists
     resume: bool = False  # go on from the last checkpoint where there is one
+    compile: bool = False  # by torch.compile, where a step is large
     ranks: Ranks = ALONE  # which of the processes that train together this one is

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from nnit.cloning import CloningData, LayerTensors, Transitions, run_mlp
+from nnit.cloning import CloningData, LayerTensors, Transitions, cloning_errors, run_mlp
+from nnit.diffusion.batch import TokenBatch
 from nnit.mlp import MlpSpec
 from nnit.tokens.patches import count_patches, join_bias, join_matrix, patch_grid
 from nnit.tokens.sequence import SequenceLayout, patch_size_of
@@ -40,6 +43,22 @@ class HeldLosses(NamedTuple):
     minimised: Tensor  # what is added to the error of weights
 
 
+def raw_content(predicted: Tensor, layouts: Sequence[SequenceLayout]) -> Tensor:
+    """Return weights ``(B, S, C)``, not standardised, of predicted content; gradients flow through.
+
+    Args:
+        predicted: Standardised content of B networks, padded.
+        layouts: That of each.
+    """
+    shift, scale = (
+        pad_sequence([getattr(layout, name) for layout in layouts], batch_first=True)
+        for name in ("shift", "scale")
+    )
+    missing = predicted.shape[1] - shift.shape[1]
+    shift, scale = (F.pad(part, (0, 0, 0, missing)) for part in (shift, scale))
+    return predicted * scale.to(predicted) + shift.to(predicted)
+
+
 def predicted_networks(
     predicted: Tensor, layouts: Sequence[SequenceLayout], specs: Sequence[MlpSpec]
 ) -> list[list[LayerTensors]]:
@@ -50,11 +69,7 @@ def predicted_networks(
         layouts: That of each network, of at most S tokens.
         specs: The shape of each.
     """
-    shift, scale = (
-        pad_sequence([getattr(layout, name) for layout in layouts], batch_first=True)
-        for name in ("shift", "scale")
-    )
-    raw = predicted[:, : shift.shape[1]] * scale.to(predicted) + shift.to(predicted)
+    raw = raw_content(predicted, layouts)
     return [layers_of(spec, content) for spec, content in zip(specs, raw, strict=True)]
 
 
@@ -94,6 +109,55 @@ def predicted_losses(
     )
 
 
+def stacked_losses(
+    raw: Tensor,
+    clean: TokenBatch,
+    specs: Sequence[MlpSpec],
+    data: CloningData,
+    transitions: Sequence[Transitions],
+) -> Tensor:
+    """Do what ``predicted_losses`` does for networks of one task, all at once: few calls of a GPU.
+
+    All layers of all networks lie in one tensor, padded with zeros. Where others have more layers,
+    a network has identities before its last one: what a ReLU gave passes another unchanged.
+
+    Args:
+        raw: Weights of B networks ``(B, S, C)``.
+        clean: Says of which layer, row and column a patch is.
+        specs: The shape of each.
+        data: The demonstrations.
+        transitions: Of each.
+    """
+    patch = patch_size_of(raw.shape[-1])
+    depth = max(len(spec.layers) for spec in specs)
+    side = max(-(-size // patch) for spec in specs for shape in spec.layers for size in shape)
+    ends = torch.tensor([len(spec.layers) - 1 for spec in specs]).to(raw.device)
+    layer = torch.where(clean.layer == ends[:, None], depth - 1, clean.layer)
+    network = torch.arange(len(specs), device=raw.device)[:, None]
+    row = ((network * depth + layer) * side + clean.cell[..., 0]).flatten()
+    content = (raw * clean.mask).flatten(0, 1)
+    count = len(specs) * depth * side
+    # Tokens that are no patch have zeros, and add these to the first place.
+    bias = raw.new_zeros(count, patch).index_add(0, row, content[:, patch**2 :])
+    weight = raw.new_zeros(count * side, patch**2).index_add(
+        0, row * side + clean.cell[..., 1].flatten(), content[:, : patch**2]
+    )
+    weight = rearrange(
+        weight, "(B L R C) (p q) -> L B (C q) (R p)", B=len(specs), R=side, C=side, p=patch
+    )
+    bias = rearrange(bias, "(B L R) p -> L B 1 (R p)", B=len(specs), R=side)
+    identity = torch.eye(side * patch, device=raw.device)
+    x = torch.stack([drawn.observations for drawn in transitions])
+    x = F.pad(x, (0, side * patch - x.shape[-1]))
+    for k in range(depth):
+        passes = ((ends <= k) & (k < depth - 1)).to(raw)[:, None, None]
+        x = torch.baddbmm(bias[k], x, weight[k] + passes * identity)
+        x = x.relu() if k < depth - 1 else x
+    rows = torch.stack([drawn.rows for drawn in transitions])
+    outputs = x[..., : specs[0].act_dim]
+    return cloning_errors(outputs, data.actions[rows], data.output).flatten(1).mean(dim=1)
+
+
 def relative_loss(losses: Tensor, own: Tensor) -> Tensor:
     """Return the mean of ``log(1 + loss / own)`` of predicted networks.
 
@@ -110,6 +174,7 @@ def relative_loss(losses: Tensor, own: Tensor) -> Tensor:
 
 def held_losses(
     predicted: Tensor,
+    clean: TokenBatch,
     members: Sequence[int],
     layouts: Sequence[SequenceLayout],
     cloning: PredictedCloning,
@@ -119,19 +184,60 @@ def held_losses(
 
     Args:
         predicted: Standardised content ``(B, S, C)``.
-        members: Which training network each should be.
+        clean: The training networks that it should be.
+        members: Which ones these are.
         layouts: That of each.
         cloning: The demonstrations.
         transitions: What was drawn for each.
     """
-    data = {i: found for i, k in enumerate(members) if (found := cloning.data[k]) is not None}
-    if not data:
+    held = [
+        Held(i, k, data, drawn)
+        for i, (k, drawn) in enumerate(zip(members, transitions, strict=True))
+        if (data := cloning.data[k]) is not None and drawn is not None
+    ]
+    if not held:
         return None
-    chosen = [members[i] for i in data]
-    drawn = [found for found in transitions if found is not None]
-    networks = predicted_networks(
-        predicted[list(data)], [layouts[i] for i in data], [cloning.specs[k] for k in chosen]
-    )
-    losses = predicted_losses(networks, list(data.values()), drawn)
-    share = cloning.share * len(data) / len(members)
-    return HeldLosses(losses, share * relative_loss(losses, cloning.losses[chosen].to(losses)))
+    places = [one.place for one in held]
+    if predicted.is_cuda:
+        raw = raw_content(predicted, layouts)
+        losses = losses_by_task(raw, clean, held, cloning)
+    else:
+        networks = predicted_networks(
+            predicted[places],
+            [layouts[place] for place in places],
+            [cloning.specs[one.network] for one in held],
+        )
+        data, drawn = [one.data for one in held], [one.drawn for one in held]
+        losses = predicted_losses(networks, data, drawn)
+    share = cloning.share * len(held) / len(members)
+    own = cloning.losses[[one.network for one in held]].to(losses)
+    return HeldLosses(losses, share * relative_loss(losses, own))
+
+
+class Held(NamedTuple):
+    """A network of a batch that has demonstrations."""
+
+    place: int  # in the batch
+    network: int  # among all
+    data: CloningData
+    drawn: Transitions
+
+
+def losses_by_task(
+    raw: Tensor, clean: TokenBatch, held: Sequence[Held], cloning: PredictedCloning
+) -> Tensor:
+    """Return the cloning loss of each network that is held, those of a task together."""
+    losses: list[Tensor] = [raw.new_zeros(())] * len(held)
+    for data in {id(one.data): one.data for one in held}.values():
+        mine = [k for k, one in enumerate(held) if one.data is data]
+        places = torch.tensor([held[k].place for k in mine]).to(raw.device)
+        found = stacked_losses(
+            raw[places],
+            TokenBatch(*(tensor[places] for tensor in clean)),
+            [cloning.specs[held[k].network] for k in mine],
+            data,
+            [held[k].drawn for k in mine],
+        )
+        for k, loss in zip(mine, found, strict=True):
+            losses[k] = loss
+    return torch.stack(losses)

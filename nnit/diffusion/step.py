@@ -168,7 +168,8 @@ class StepLoss(nn.Module):
         patches = weights = arch_loss = zero
         held = None
         if found is not None:
-            loss = diffusion_loss(found.predicted, found.clean)
+            layers = 1 + max(len(self._data.architectures[k]) for k in members)
+            loss = diffusion_loss(*found, layers)
             patches, weights = drawn.weight * part * loss.total, part * loss.weights
         if logits is not None:
             arch_loss = architecture_loss(logits, drawn.masked.targets.to(self._device))
@@ -176,7 +177,7 @@ class StepLoss(nn.Module):
         if found is not None and self._data.cloning is not None:
             layouts = [self._data.networks[k].layout for k in members]
             transitions = drawn.transitions[share.rows]
-            held = held_losses(found.predicted, members, layouts, self._data.cloning, transitions)
+            held = held_losses(*found, members, layouts, self._data.cloning, transitions)
         if held is not None:
             minimised = minimised + size * drawn.weight * part * held.minimised
         figures = [
@@ -202,7 +203,7 @@ class StepLoss(nn.Module):
             clean = between_branches(self.model, clean, drawn.mixture.rows(rows))
         t = drawn.t[rows].to(self._device)
         noised = along_path(self.model, clean, t, drawn.noise.rows(rows))
-        return Prediction(clean, self.model(noised, torch.ones_like(t), t))
+        return Prediction(self.model(noised, torch.ones_like(t), t), clean)
 
     def _logits(self, masked: MaskedBatch) -> Tensor:
         """Predict masked architecture tokens."""
@@ -212,10 +213,10 @@ class StepLoss(nn.Module):
 
 
 class Prediction(NamedTuple):
-    """Networks, and what is predicted of them."""
+    """What is predicted of networks, and these."""
 
-    clean: TokenBatch
     predicted: Tensor  # (B, S, C)
+    clean: TokenBatch
 
 
 class PathNoise(NamedTuple):
@@ -341,7 +342,9 @@ def mean_by_layer(error: Tensor, mask: Tensor, group: Tensor, num_groups: int) -
     return sums / counts.clamp(min=1)
 
 
-def diffusion_loss(predicted: Tensor, clean: TokenBatch) -> LossBreakdown:
+def diffusion_loss(
+    predicted: Tensor, clean: TokenBatch, layers: int | None = None
+) -> LossBreakdown:
     """Squared error of the predicted data, averaged over entries, then layers, then networks.
 
     Every layer of a network weighs the same, and so does every network: a wide layer has many
@@ -350,9 +353,10 @@ def diffusion_loss(predicted: Tensor, clean: TokenBatch) -> LossBreakdown:
     Args:
         predicted: Content ``(B, S, C)``.
         clean: The batch with its true content.
+        layers: The most that a network has, where that is known: else a GPU is waited for.
     """
     num_networks = len(predicted)
-    layers = int(clean.layer.max()) + 1
+    layers = layers or int(clean.layer.max()) + 1
     group = clean.layer + layers * torch.arange(num_networks, device=predicted.device)[:, None]
     depths = clean.layer.amax(dim=1) + 1  # (B,) layers of each network
     error = (predicted - clean.content).square() * clean.mask

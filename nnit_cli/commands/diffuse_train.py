@@ -14,6 +14,7 @@ from nnit_cli.options import (
     ResumeOption,
     RunFlags,
     beside,
+    run_option,
     with_flags,
 )
 from nnit_cli.session import open_session
@@ -37,6 +38,9 @@ def diffuse_train_command(
     curve: CurveOption = None,
     device: DeviceOption = "auto",
     accumulate: AccumulateOption = 1,
+    compiled: Annotated[
+        bool, run_option("--compile", help="Compile the transformer first; needs a C++ compiler.")
+    ] = False,
     resume: ResumeOption = False,
 ) -> None:
     """Train the diffusion transformer that generates networks."""
@@ -47,6 +51,7 @@ def diffuse_train_command(
         device=device,
         resume=resume,
         accumulate=accumulate,
+        compiled=compiled,
     )
 
     from nnit.generators.names import choose_model

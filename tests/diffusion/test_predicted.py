@@ -20,7 +20,9 @@ from nnit.diffusion.predicted import (
     PredictedCloning,
     predicted_losses,
     predicted_networks,
+    raw_content,
     relative_loss,
+    stacked_losses,
 )
 from nnit.diffusion.step import DiffusionTrainingSettings
 from nnit.diffusion.training import train_diffusion
@@ -79,6 +81,25 @@ def test_losses_are_those_of_the_networks_alone(networks, specs, data):
 def losses_of(found, of_each):
     """Return the losses of networks on 64 transitions of each one's demonstrations."""
     return predicted_losses(found, of_each, draw_transitions(of_each, 64, torch_generator(0, "t")))
+
+
+def test_networks_stacked_are_those_networks(networks, specs, data):
+    """Of all depths and widths: the losses of the way one by one, and their gradients."""
+    batch, layouts = collate(networks), [network.layout for network in networks]
+    drawn = draw_transitions([data] * len(specs), 64, torch_generator(0, "t"))
+    gradients = []
+    for stacked in (False, True):
+        content = batch.content.clone().requires_grad_()
+        if stacked:
+            raw = raw_content(content, layouts)
+            losses = stacked_losses(raw, batch, specs, data, drawn)
+        else:
+            found = predicted_networks(content, layouts, specs)
+            losses = expected = predicted_losses(found, [data] * len(specs), drawn)
+        (losses * torch.arange(1, 1 + len(losses))).sum().backward()
+        gradients.append(content.grad)
+    torch.testing.assert_close(losses, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-3, atol=1e-5)
 
 
 def test_every_network_is_held_to_its_own_task(networks, specs, data):
