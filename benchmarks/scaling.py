@@ -40,11 +40,11 @@ GPUS = (1, 2, 4, 8, 16, 32, 64)
 def seconds_of(ranks: int, steps: int, words: list[str], out: Path) -> float:
     """Return the seconds of a training from start to end."""
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
+    sizes = ["--steps", str(steps), "--tokens-per-batch", str(TOKENS_PER_BATCH)]
+    command = [*launcher, "-m", "nnit", "diffuse-train", *words, *sizes, "--device", "cpu"]
     started = time.perf_counter()
     subprocess.run(
-        [sys.executable, *launcher, "-m", "nnit", "diffuse-train", *words, "--device", "cpu"]
-        + ["--steps", str(steps), "--tokens-per-batch", str(TOKENS_PER_BATCH)]
-        + ["--quiet", "--force", "--out", str(out)],
+        [sys.executable, *command, "--quiet", "--force", "--out", str(out)],
         check=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
