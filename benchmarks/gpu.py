@@ -53,7 +53,7 @@ class Stopwatch(SilentProgress):
 
 def run(folder: Path, *words: str) -> dict[str, Any]:
     """Run a command; return its summary and its seconds."""
-    metrics = folder / "metrics.json"
+    metrics = folder / f"{words[0]}.json"
     shared = ["--params", str(PROFILE), "--force", "--quiet", "--metrics", str(metrics)]
     started = time.perf_counter()
     subprocess.run([sys.executable, "-m", "nnit_cli", *words, *shared], check=True)
