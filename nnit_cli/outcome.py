@@ -12,7 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 
-from nnit.errors import NnitError, ResourceError
+from nnit.errors import NnitError, ResourceError, unit_of
 from nnit_cli.app import build_app
 from nnit_cli.console import accept_any_text, print_error, print_traceback
 from nnit_cli.signals import stop_request
@@ -73,11 +73,19 @@ def _report(error: Exception) -> int:
         return _interrupted()  # what a library made of KeyboardInterrupt while it was imported
     else:
         print_error(f"internal error: {_summary_of(error)}")
+        _print_unit(error)
         print_error("this is a bug; please report it with what --debug prints")
         return 1
     for line in fault.faults or (type(fault).__name__,):
         print_error(line)
+    _print_unit(error)
     return fault.exit_code
+
+
+def _print_unit(error: Exception) -> None:
+    """Say which unit of work an error comes from, if it is any."""
+    if unit := unit_of(error):
+        print_error(f"in the unit {unit}")
 
 
 def _report_usage(error: Exception) -> int:

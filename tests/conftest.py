@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from command_server import CommandServer, command_server
 
-from nnit.parallel import start_server
+from nnit.processes import start_server
 
 REPOSITORY = Path(__file__).parents[1]
 Nnit = Callable[..., subprocess.CompletedProcess[str]]
