@@ -139,10 +139,9 @@ def run_units(
     missing = [k for k in range(len(units)) if k not in done]
     if engine.merged:
         refuse_gaps(missing, label, len(units), engine.merged)
-    shard, mine = engine.shard, list(range(len(units)))
-    if shard is not None:
-        mine = [k for k in mine if shard_of(k, shard.count) == shard]
-    todo = [k for k in mine if k in set(missing)]
+    shard = engine.shard
+    mine = [k for k in range(len(units)) if shard is None or shard_of(k, shard.count) == shard]
+    todo = [k for k in mine if k not in done]
     work.start(progress, mine, todo)
     if todo:
         with _opened(function, engine, len(todo)) as pool:

@@ -188,7 +188,7 @@ class Session:
             "shard": str(end.shard),
             end.label: end.kept,
             "kept in": f"{place}.state",
-            f"when all {end.shard.count} have ended": way,
+            "next": f"when all {end.shard.count} have ended, {way}",
         }
         if self.flags.json:
             print_json({"command": self.command, "outputs": {}, "shard": facts})
