@@ -19,10 +19,12 @@ import numpy as np
 from nnit.artifacts.demos import read_demos
 from nnit.artifacts.frontier import read_frontier
 from nnit.artifacts.state import UnitStore
+from nnit.engine import Engine
 from nnit.frontier.race import Standing
 from nnit.groups.units import in_order, plan_clones, train_unit
 from nnit.mlp import Network
-from nnit.parallel import default_workers, map_units
+from nnit.parallel import map_units
+from nnit.processes import default_workers
 from nnit.progress import silent
 from nnit.seeding import derive_seed
 from nnit.tasks.task import TaskRef
@@ -67,7 +69,7 @@ def main() -> None:
         steps = params.rollout.clone_steps
         shapes = [one.hidden_dims for one in generated]
         units = plan_clones(shapes, demos, steps=steps, seed=seed)
-        trained = map_units(train_unit, units, default_workers())
+        trained = map_units(train_unit, units, Engine())
         networks = in_order((unit.indices for unit in units), trained)
         cloned_s = (time.perf_counter() - started) / share
         cloned = frontier.run_race(

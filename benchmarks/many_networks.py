@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nnit.artifacts.samples import read_samples
+from nnit.engine import Engine
 from nnit.mlp import format_architecture
-from nnit.parallel import default_workers, map_units
+from nnit.parallel import map_units
+from nnit.processes import default_workers
 from nnit.rollout.episodes import EvaluationRequest, Trajectory, UnitResult, evaluate_networks
 from nnit.tasks.registry import process_simulation
 from nnit.tasks.task import TaskRef
@@ -56,6 +58,7 @@ def main() -> None:
     arguments = parse_arguments()
     samples, artifact = read_samples(arguments.samples)
     interface, workers = samples.interface, default_workers()
+    engine = Engine(workers)
     requests = [
         EvaluationRequest(f"{k}", "sample", one.network.hidden_dims, "", one.network.weights)
         for k, one in enumerate(samples.samples)
@@ -65,18 +68,18 @@ def main() -> None:
         requests,
         interface,
         arguments.episodes,
-        workers=workers,
+        engine=engine,
         on_unit=lambda _, result: recorded.append(result),
         record=True,
     )
     units = [Replay(TaskRef(interface.task), result.trajectories) for result in recorded]
 
     def evaluate_all() -> int:
-        found = evaluate_networks(requests, interface, arguments.episodes, workers=workers)
+        found = evaluate_networks(requests, interface, arguments.episodes, engine=engine)
         return sum(e.success_once for one in found for e in one.episodes)
 
     def replay_all() -> int:
-        return sum(sum(one) for one in map_units(replay, units, workers))
+        return sum(sum(one) for one in map_units(replay, units, engine))
 
     seconds: dict[str, list[float]] = {"evaluated": [], "replayed": []}
     successes = {sum(e.success_once for one in evaluations for e in one.episodes)}

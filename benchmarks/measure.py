@@ -20,6 +20,7 @@ from typing import Any
 from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.samples import read_samples
 from nnit.artifacts.zoo import read_zoo
+from nnit.engine import ONE_WORKER, Engine
 from nnit.parallel import map_units
 from nnit.rollout.episodes import evaluate_expert
 from nnit.rollout.rates import measure_rates
@@ -92,7 +93,7 @@ def measure_demos(folder: Path) -> dict[str, float]:
     """300 episodes of demonstrations, and the expert without noise."""
     words = ["nnit", "demos", "-n", "300", "--force", "-o", str(folder / "demos")]
     seconds = median_of(1, lambda: run_timed(words))
-    expert = evaluate_expert(TaskRef("PushCube-v1"), EXPERT_EPISODES, workers=2)
+    expert = evaluate_expert(TaskRef("PushCube-v1"), EXPERT_EPISODES, engine=Engine(2))
     return {
         "seconds_300_episodes": seconds,
         "expert_episodes": EXPERT_EPISODES,
@@ -136,7 +137,9 @@ def measure_simulation() -> dict[str, float]:
     samples, _ = read_samples(ARTIFACTS / "samples")
     network = samples.samples[0].network
     rates = measure_rates(samples.interface, network.hidden_dims, network.weights)
-    direct, official = (map_units(step_rate, [path], 1)[0] for path in ("direct", "official"))
+    direct, official = (
+        map_units(step_rate, [path], ONE_WORKER)[0] for path in ("direct", "official")
+    )
     return {
         "direct_steps_per_s": direct,
         "official_steps_per_s": official,
@@ -214,7 +217,7 @@ def main() -> None:
             "demos": measure_demos(folder),
             "simulation": measure_simulation(),
             "rollout": measure_rollout(folder),
-            "tokens": map_units(tokenize_rates, [None], 1)[0],
+            "tokens": map_units(tokenize_rates, [None], ONE_WORKER)[0],
             "second_repro": measure_repro(),
         }
     result_file.parent.mkdir(parents=True, exist_ok=True)

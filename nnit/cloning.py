@@ -99,7 +99,7 @@ def cloning_data(demos: Demos, device: str = "cpu") -> CloningData:
     observations = demos.interface.standardise(demos.observations).astype(np.float32)
     return CloningData(
         torch.from_numpy(observations).to(device),
-        torch.from_numpy(demos.actions).to(device),
+        torch.tensor(demos.actions, device=device),  # a copy: the array may be shared with others
         demos.interface.output,
         demos.input_dropout,
     )

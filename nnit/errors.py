@@ -9,11 +9,23 @@ memory or device, 7 quality gate not met, 130 and 143 interrupted.
 from typing import ClassVar
 
 SHOWN = 40  # characters of what was found
+_IN_UNIT = "in the unit "
 
 
 def shorten(text: str, to: int = SHOWN) -> str:
     """Cut off what a message does not need of a text that may be long."""
     return text if len(text) <= to else text[: to - 1] + "…"
+
+
+def name_unit(error: Exception, unit: str) -> None:
+    """Note in an error which unit of work it comes from."""
+    error.add_note(f"{_IN_UNIT}{unit}")
+
+
+def unit_of(error: Exception) -> str | None:
+    """Return the unit of work that an error comes from, as ``name_unit`` noted it."""
+    notes = getattr(error, "__notes__", [])
+    return next((n.removeprefix(_IN_UNIT) for n in notes if n.startswith(_IN_UNIT)), None)
 
 
 class NnitError(Exception):

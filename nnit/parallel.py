@@ -1,184 +1,256 @@
-"""Run independent units of work over processes.
+"""Run independent units of work: the one seam between what is to be done and what does it.
 
-Workers have one thread each for BLAS, OpenMP and torch, whatever their number: one worker is a
-process too. They are forked from a server that has imported what they need and done nothing else
-(multiprocessing's forkserver), so that a unit's result cannot depend on how many workers there are,
-nor on what the parent imported, and the import is paid for once.
+An ``Engine`` says what does: processes of this machine, the workers of a Dask scheduler, or one of
+several runs that share the units out and are merged later. A unit's result depends on the unit
+alone, and so it is the same by each of them.
 """
 
-import multiprocessing
-import os
 import signal
-import threading
-import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from multiprocessing import forkserver, resource_tracker
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerProcess
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from nnit.errors import InterruptedRunError, ResourceError, UsageError
+from nnit.engine import Engine, ShardEnd, refuse_gaps, shard_of
+from nnit.errors import InterruptedRunError, UsageError, name_unit
+from nnit.processes import ProcessPool, default_workers
 from nnit.progress import Progress, silent
+from nnit.shipping import Cargo, Finished
 
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")
 
 POLL_S = 0.2  # how long a request to stop may go unnoticed
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-)
+LABEL = "units"
 
 
-def default_workers() -> int:
-    """Return the number of CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+class Pool(Protocol):
+    """What runs units: processes of this machine, or of others."""
+
+    def begin(self, cargo: Cargo, names: Sequence[str]) -> None:
+        """Take the units of a round, and what each is called; those of the last are finished."""
+        ...
+
+    def has_room(self) -> bool:
+        """Whether it is worth while to submit another unit."""
+        ...
+
+    def submit(self, index: int) -> None:
+        """Run a unit; where its worker is killed, run it again in another one."""
+        ...
+
+    def finished(self, timeout_s: float) -> list[Finished]:
+        """Return the units that have ended, as soon as there is one; none after the time."""
+        ...
+
+    def close(self) -> None:
+        """Drop what is running, and end."""
+        ...
 
 
 def map_units(
     function: Callable[[Unit], Result],
     units: Sequence[Unit],
-    workers: int,
+    engine: Engine,
     progress: Progress = silent,
     *,
+    label: str = LABEL,
+    names: Sequence[str] | None = None,
     unit_sizes: Sequence[int] | None = None,
     on_result: Callable[[int, Result], None] | None = None,
 ) -> list[Result]:
     """Apply a function to every unit in worker processes; return the results in unit order.
 
+    Where the engine is a shard, it runs all units nevertheless: they are not kept for the others.
+
     Args:
         function: A function at the top level of a module, called once per unit.
-        units: Picklable arguments.
-        workers: Processes, at least 1; no more than there are units are started.
-        progress: Advanced after each unit. The caller starts it.
+        units: Picklable arguments; large arrays that several of them share go to each worker once,
+            and can't be written to there.
+        engine: What runs them; no more processes than there are units are started.
+        progress: Advanced after each unit.
+        label: What progress and errors call the units.
+        names: What errors call each.
         unit_sizes: What each unit counts for in ``progress``; 1 each by default.
         on_result: Called here, in the parent, with index and result as units finish, in any
             order; a place to save partial results.
 
     Raises:
-        UsageError: ``workers`` is below 1.
-        ResourceError: a worker was killed, for instance for lack of memory.
+        ResourceError: a unit's worker was killed again and again, for instance for lack of memory;
+            or the workers of the engine can't be reached.
         InterruptedRunError: ``progress.stop_signal()`` asked to stop; running units are dropped.
-        Exception: whatever ``function`` raised first, with the worker's traceback as a note.
+        Exception: whatever ``function`` raised first, with the unit's name and the worker's
+            traceback as notes.
     """
-    _check_workers(workers)
-    with _worker_pool(function, min(workers, len(units))) as pool:
-        return _map(pool, units, progress, unit_sizes, on_result)
+    results: dict[int, Result] = {}
+
+    def keep(index: int, result: Result) -> None:
+        results[index] = result
+        if on_result is not None:
+            on_result(index, result)
+
+    run_units(
+        function,
+        units,
+        Engine(engine.workers, engine.scheduler),
+        progress,
+        on_result=keep,
+        label=label,
+        names=names,
+        unit_sizes=unit_sizes,
+    )
+    return [results[index] for index in range(len(units))]
+
+
+def run_units(
+    function: Callable[[Unit], Result],
+    units: Sequence[Unit],
+    engine: Engine,
+    progress: Progress = silent,
+    *,
+    on_result: Callable[[int, Result], None],
+    done: Container[int] = (),
+    label: str = LABEL,
+    names: Sequence[str] | None = None,
+    unit_sizes: Sequence[int] | None = None,
+    needed_for: str | None = None,
+) -> None:
+    """Do what ``map_units`` does with units whose results are kept; a shard runs its own alone.
+
+    Args:
+        function: As of ``map_units``.
+        units: All of them.
+        engine: What runs them.
+        progress: Advanced after each unit.
+        on_result: Called with index and result as units finish, in any order: keeps them.
+        done: The units whose results are kept already, by this run or another.
+        label: What progress and errors call the units.
+        names: What errors call each.
+        unit_sizes: What each unit counts for in ``progress``; 1 each by default.
+        needed_for: What the units that come after these are called; None: there are none.
+
+    Raises:
+        ShardEnd: the engine is a shard which has run its units, and the others have not run theirs,
+            or there are no further ones.
+        UsageError: shards are merged, and have not run all units.
+        Exception: as ``map_units``.
+    """
+    work = _Round(units, label, names, unit_sizes)
+    missing = [k for k in range(len(units)) if k not in done]
+    if engine.merged:
+        refuse_gaps(missing, label, len(units), engine.merged)
+    shard = engine.shard
+    mine = [k for k in range(len(units)) if shard is None or shard_of(k, shard.count) == shard]
+    todo = [k for k in mine if k not in done]
+    work.start(progress, mine, todo)
+    if todo:
+        with _opened(function, engine, len(todo)) as pool:
+            _run(pool, work, todo, progress, on_result)
+    if shard is not None and (needed_for is None or len(todo) < len(missing)):
+        raise ShardEnd(shard, label, sum(work.sizes[k] for k in mine), needed_for)
 
 
 class UnitPool(Generic[Unit, Result]):
-    """Worker processes that stay for several rounds of units; made by ``open_pool``."""
+    """Workers that stay for several rounds of units; made by ``open_pool``."""
 
-    def __init__(self, workers: "list[_Worker]") -> None:
-        self._workers = workers
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
 
     def map(
+        self, units: Sequence[Unit], progress: Progress = silent, *, label: str = LABEL
+    ) -> list[Result]:
+        """Do what ``map_units`` does with workers that run already; after an error, close them."""
+        results: dict[int, Result] = {}
+        self.run(units, progress, on_result=results.__setitem__, label=label)
+        return [results[index] for index in range(len(units))]
+
+    def run(
         self,
         units: Sequence[Unit],
         progress: Progress = silent,
         *,
+        on_result: Callable[[int, Result], None],
+        done: Container[int] = (),
+        label: str = LABEL,
+        names: Sequence[str] | None = None,
         unit_sizes: Sequence[int] | None = None,
-        on_result: Callable[[int, Result], None] | None = None,
-    ) -> list[Result]:
-        """Do what ``map_units`` does with workers that run already; after an error, close them."""
-        return _map(self._workers, units, progress, unit_sizes, on_result)
+    ) -> None:
+        """Do what ``run_units`` does with workers that run already; after an error, close them."""
+        work = _Round(units, label, names, unit_sizes)
+        todo = [k for k in range(len(units)) if k not in done]
+        work.start(progress, range(len(units)), todo)
+        _run(self._pool, work, todo, progress, on_result)
 
 
 @contextmanager
-def open_pool(function: Callable[[Unit], Result], workers: int) -> Iterator[UnitPool[Unit, Result]]:
+def open_pool(
+    function: Callable[[Unit], Result], engine: Engine
+) -> Iterator[UnitPool[Unit, Result]]:
     """Start workers for rounds of units that depend on the results of earlier rounds.
 
     Raises:
-        UsageError: ``workers`` is below 1.
+        UsageError: the engine is a shard.
+        ResourceError: the workers of the engine can't be reached.
     """
-    _check_workers(workers)
-    with _worker_pool(function, workers) as pool:
+    if engine.shard is not None:
+        raise UsageError(f"--shard: each round of {function.__name__} depends on all of the last")
+    with _opened(function, engine) as pool:
         yield UnitPool(pool)
 
 
-def _check_workers(workers: int) -> None:
-    if workers < 1:
-        raise UsageError(f"--workers {workers}: must be at least 1")
+class _Round:
+    """Units that can be run in any order."""
+
+    def __init__(
+        self,
+        units: Sequence[Any],
+        label: str,
+        names: Sequence[str] | None,
+        sizes: Sequence[int] | None,
+    ) -> None:
+        total = len(units)
+        self.units, self.label = units, label
+        self.names = names or [f"{k + 1} of {total} ({label})" for k in range(total)]
+        self.sizes = sizes or [1] * total
+
+    def start(self, progress: Progress, all_units: Iterable[int], todo: Iterable[int]) -> None:
+        """Tell progress what there is and what is left of it."""
+        total, left = (sum(self.sizes[k] for k in some) for some in (all_units, todo))
+        progress.start(self.label, total, total - left)
 
 
-def _map(
-    pool: "list[_Worker]",
-    units: Sequence[Any],
+def _run(
+    pool: Pool,
+    work: _Round,
+    todo: Sequence[int],
     progress: Progress,
-    unit_sizes: Sequence[int] | None,
-    on_result: Callable[[int, Any], None] | None,
-) -> list[Any]:
-    sizes = unit_sizes if unit_sizes is not None else [1] * len(units)
-    results: dict[int, Any] = {}
-    todo = iter(enumerate(units))
+    on_result: Callable[[int, Any], None],
+) -> None:
+    waiting, finished = deque(todo), 0
+    cargo = Cargo(work.units, todo)
+    pool.begin(cargo, work.names)
     try:
-        for worker in pool:
-            worker.give(todo)
-        while len(results) < len(units):
-            _raise_if_stopped(progress, len(results), len(units))
-            for worker in _ready(pool):
-                index, result = worker.take()
-                worker.give(todo)
-                results[index] = result
-                if on_result is not None:
-                    on_result(index, result)
-                progress.advance(sizes[index])
+        while finished < len(todo):
+            _raise_if_stopped(progress, finished, len(todo))
+            _submit(pool, waiting)
+            for one in pool.finished(POLL_S):
+                if one.error is not None:
+                    if work.names[one.index] not in str(one.error):
+                        name_unit(one.error, work.names[one.index])
+                    raise one.error
+                cargo.finish(one.index)
+                _submit(pool, waiting)
+                on_result(one.index, one.result)
+                progress.advance(work.sizes[one.index])
+                finished += 1
     except KeyboardInterrupt:  # a worker was so slow to take a unit that nobody asked about signals
-        _raise_if_stopped(progress, len(results), len(units))
+        _raise_if_stopped(progress, finished, len(todo))
         raise
-    return [results[index] for index in range(len(units))]
 
 
-@dataclass
-class _Worker:
-    process: ForkServerProcess
-    connection: Connection
-
-    def give(self, todo: Iterator[tuple[int, Any]]) -> None:
-        """Send the next unit, if there is one; a dead worker is noticed by ``take``."""
-        unit = next(todo, None)
-        if unit is not None:
-            try:
-                self.connection.send(unit)
-            except (BrokenPipeError, ConnectionResetError):
-                return
-
-    def take(self) -> tuple[int, Any]:
-        """Receive one result.
-
-        Raises:
-            ResourceError: the worker is dead.
-            Exception: what the unit raised.
-        """
-        try:
-            index, result, error = self.connection.recv()
-        except (EOFError, ConnectionResetError):
-            raise self._death() from None
-        if error is not None:
-            raise error
-        return index, result
-
-    def _death(self) -> Exception:
-        self.process.join(timeout=5.0)
-        code = self.process.exitcode
-        if code is not None and code < 0:
-            name = signal.Signals(-code).name
-            return ResourceError(
-                f"a worker process was killed by {name}; if memory is short, use fewer --workers"
-            )
-        return RuntimeError(f"a worker process ended with exit code {code}")
-
-
-def _ready(pool: list[_Worker]) -> list[_Worker]:
-    readable = wait([worker.connection for worker in pool], timeout=POLL_S)
-    return [worker for worker in pool if worker.connection in readable]
+def _submit(pool: Pool, waiting: deque[int]) -> None:
+    while waiting and pool.has_room():
+        pool.submit(waiting.popleft())
 
 
 def _raise_if_stopped(progress: Progress, done: int, total: int) -> None:
@@ -188,98 +260,35 @@ def _raise_if_stopped(progress: Progress, done: int, total: int) -> None:
         raise InterruptedRunError(signal_number, f"stopped by {name} after {done} of {total} units")
 
 
-def start_server(*modules: str) -> None:
-    """Start the server that workers are forked from; it runs already after the first call.
-
-    Args:
-        modules: What it imports; workers import what else they need.
-    """
-    multiprocessing.get_context("forkserver").set_forkserver_preload(list(modules))
-    with _one_thread_each(), _stop_signals_blocked():
-        forkserver.ensure_running()
-
-
 @contextmanager
-def _worker_pool(function: Callable[[Any], Any], workers: int) -> Iterator[list[_Worker]]:
-    """Start workers; kill those that are still there in the end."""
-    pool: list[_Worker] = []
+def _opened(
+    function: Callable[[Any], Any], engine: Engine, most: int | None = None
+) -> Iterator[Pool]:
+    """Open what runs units: no more processes than ``most``."""
+    pool: Pool
+    if engine.scheduler is None:
+        workers = engine.workers or default_workers()
+        pool = ProcessPool(function, min(workers, most or workers))
+    else:
+        pool = _dask_pool(function, engine.scheduler)
     try:
-        start_server(function.__module__)
-        for _ in range(workers):
-            pool.append(_start(function))
         yield pool
     finally:
-        for worker in pool:
-            worker.process.kill()
-        for worker in pool:
-            worker.process.join()
-            worker.process.close()
-            worker.connection.close()
+        pool.close()
 
 
-def _start(function: Callable[[Any], Any]) -> _Worker:
-    context = multiprocessing.get_context("forkserver")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, function), daemon=True)
-    process.start()
-    theirs.close()  # so that the worker's death reads as the end of the stream
-    return _Worker(process, ours)
+def _dask_pool(function: Callable[[Any], Any], scheduler: str) -> Pool:
+    """Return the workers of a Dask scheduler.
 
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Have children inherit one thread per library: read when numpy or torch is imported."""
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
-def _stop_signals_blocked() -> Iterator[None]:
-    """Have children start with both blocked: terminals and ``timeout`` send them to the group.
-
-    Multiprocessing's resource tracker comes first, because starting it unblocks them.
+    Raises:
+        UsageError: Dask is not installed: it is an extra.
     """
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _serve(connection: Connection, function: Callable[[Any], Any]) -> None:
-    """Be a worker: answer units until the parent closes the connection or dies."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
-    while True:
-        try:
-            index, unit = connection.recv()
-        except (EOFError, ConnectionResetError):
-            return
-        connection.send(_attempt(function, index, unit))
-
-
-def _attempt(
-    function: Callable[[Any], Any], index: int, unit: object
-) -> tuple[int, Any, Exception | None]:
-    try:
-        return index, function(unit), None
-    except Exception as error:  # noqa: BLE001 - raised again in the parent
-        error.add_note(f"in a worker process:\n{traceback.format_exc()}")
-        return index, None, error
-
-
-def _exit_with_parent() -> None:
-    """Leave at once when the parent is gone, even by SIGKILL and in the middle of a unit."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-    os._exit(1)
+        from nnit.dask_cluster import DaskPool
+    except ModuleNotFoundError as error:
+        if error.name not in ("dask", "distributed"):
+            raise
+        raise UsageError(
+            f"--executor dask://{scheduler}: needs nnit[cluster]; pip install 'nnit[cluster]'"
+        ) from None
+    return DaskPool(function, scheduler)

@@ -44,6 +44,13 @@ def prepare_torch() -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
+def forget_preparation() -> None:
+    """Undo ``prepare_torch``, so that what comes next finds torch as in a fresh worker."""
+    torch.set_flush_denormal(False)
+    torch.set_deterministic_debug_mode("default")
+    torch.utils.deterministic.fill_uninitialized_memory = True  # type: ignore[attr-defined]
+
+
 def build_optimizer(model: nn.Module, weight_decay: float) -> torch.optim.AdamW:
     """AdamW over all parameters; the learning rate is set at each step."""
     return torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=weight_decay, fused=True)

@@ -21,12 +21,14 @@ EVALUATION = (  # commands that judge a generator, or make what it is compared w
     "flat-train",
     "flat-sample",
 )
+SHARED = ("demos", "zoo-export", "zoo-refine", "zoo-alone", "rollout", "baseline")  # by --shard
 HELPERS = ("inspect", "verify", "check-policy", "report", "card", "doctor")
 PANELS = {
     "Pipeline, in the order of use": PIPELINE,
     "Further rounds": ROUNDS,
     "Evaluation and baselines": EVALUATION,
     "Artifacts and the machine": (*HELPERS, "models"),
+    "Several machines": ("merge",),
 }
 COMMANDS = Path(__file__).with_name("commands")
 
@@ -68,6 +70,8 @@ def load(name: str) -> TyperCommand | TyperGroup:
         app = typer.Typer(add_completion=False, invoke_without_command=True)
         app.callback()(module.models_command)
         app.command("validate")(module.validate_command)
+    elif name == "merge":  # what is behind the command is the command's, flags too
+        app.command(name, context_settings={"allow_interspersed_args": False})(module.merge_command)
     else:
         app.command(name)(getattr(module, f"{snake}_command"))
     return typer.main.get_command(app)  # type: ignore[return-value]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SEVERAL = (tuple, dict)  # kinds of parameters whose flag may be repeated
 
 RUN_PANEL = "How to run"
+MERGE = "merge"  # what --shard says where shards are put together
 MAX_WORKERS = 1024  # more than a machine has cores; each needs memory
 PARAMS_PANEL = "Parameters (default: params.yaml, then built in)"
 
@@ -79,6 +80,22 @@ WorkersOption = Annotated[
 AccumulateOption = Annotated[
     int,
     run_option("--accumulate", min=1, help="Parts of a batch that are computed one by one."),
+]
+ExecutorOption = Annotated[
+    str | None,
+    run_option(
+        "--executor",
+        metavar="dask://HOST:PORT",
+        help="Have the workers of a Dask scheduler do the work; needs nnit[cluster].",
+    ),
+]
+ShardOption = Annotated[
+    str | None,
+    run_option(
+        "--shard",
+        metavar="I/N",
+        help="Do part I of N of the work, for `nnit merge` to put all parts together.",
+    ),
 ]
 ResumeOption = Annotated[
     bool, run_option("--resume", help="Go on from the last checkpoint, if there is one.")

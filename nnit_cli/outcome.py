@@ -19,6 +19,7 @@ from nnit.errors import (
     RankLostError,
     ResourceError,
     UsageError,
+    unit_of,
 )
 from nnit.ranks import ranks_of
 from nnit_cli.app import build_app
@@ -81,6 +82,7 @@ def _report(error: Exception) -> int:
         return _interrupted()  # what a library made of KeyboardInterrupt while it was imported
     else:
         print_error(f"internal error: {_summary_of(error)}")
+        _print_unit(error)
         print_error("this is a bug; please report it with what --debug prints")
         return 1
     ranks = ranks_of(os.environ)
@@ -92,7 +94,14 @@ def _report(error: Exception) -> int:
         of_rank = f"rank {ranks.rank}: "
     for line in fault.faults or (type(fault).__name__,):
         print_error(f"{of_rank}{line}")
+    _print_unit(error)
     return fault.exit_code
+
+
+def _print_unit(error: Exception) -> None:
+    """Say which unit of work an error comes from, if it is any."""
+    if unit := unit_of(error):
+        print_error(f"in the unit {unit}")
 
 
 def _report_usage(error: Exception) -> int:

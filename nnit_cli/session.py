@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from nnit.errors import MissingArtifactError, QualityGateError, UsageError
 from nnit.ranks import ranks_of
 from nnit_cli.console import open_progress, print_facts, print_json, print_tables
-from nnit_cli.options import RunFlags, beside
+from nnit_cli.options import MERGE, RunFlags, beside
 from nnit_cli.signals import stop_request
 
 if TYPE_CHECKING:
     from nnit.artifacts.loose import IsEarlier
+    from nnit.engine import Shard, ShardEnd
     from nnit.generators.names import Model
     from nnit.mlp import Architecture
     from nnit.progress import Progress
@@ -33,6 +34,7 @@ INPUT_KINDS = {  # name of an input -> what it may be, where that is not the nam
     "further": ("zoo",),
     "parent": ("generator",),
 }
+MAX_SHARDS = 10_000
 INPUT_FILES = {"trajectories"}  # inputs that are no artifacts
 
 
@@ -63,6 +65,7 @@ class Session:
     params: "Params"
     options: "RunOptions"
     section_name: str  # of the parameters that it uses
+    merges: bool = False  # what shards have done
 
     @property
     def section(self) -> dict[str, Any]:
@@ -71,13 +74,15 @@ class Session:
 
     def run(self, stage: Stage, inputs: object, outputs: object) -> dict[str, Any]:
         """Run the stage, or say what it would do, and print the result; returns the summary."""
-        from nnit.artifacts.locking import lock_output
         from nnit.artifacts.loose import write_loose
+        from nnit.engine import ShardEnd
         from nnit.machine import resolve_device
+        from stages.shards import count_shards, place_of, working_at
 
-        ranks = self.options.ranks
+        out, ranks = artifact_of(outputs)[1], self.options.ranks
         device = resolve_device(self.options.device, ranks.local_rank)
-        options = replace(self.options, device=device)
+        merged = count_shards(out) if self.merges else 0
+        options = replace(self.options, device=device, merged=merged)
         is_summary = partial(_is_summary, names={one.name for one in fields(stage.Summary)})
         self._check_outputs(outputs, is_summary)
         if self.flags.dry_run:
@@ -89,10 +94,14 @@ class Session:
             for line in self._opening_lines(inputs, device):
                 progress.note(line)
             # From the start: unfinished work lies beside the output, and is one run's alone.
-            with lock_output(artifact_of(outputs)[1]) if ranks.is_first else nullcontext():
-                summary = asdict(
-                    stage.run(self.params, inputs, outputs, options=options, progress=progress)
-                )
+            try:
+                with working_at(out, options) if ranks.is_first else nullcontext():
+                    summary = asdict(
+                        stage.run(self.params, inputs, outputs, options=options, progress=progress)
+                    )
+            except ShardEnd as end:
+                self._finish_shard(end, place_of(out, options))
+                return {}
         if not ranks.is_first:
             return summary
         if self.flags.metrics:
@@ -105,7 +114,8 @@ class Session:
         """Print the table of the artifact that was written, for people."""
         from stages.inspection import describe
 
-        if not (self.flags.dry_run or self.flags.json or self.flags.quiet):
+        writes_none = self.flags.dry_run or self.options.shard
+        if not (writes_none or self.flags.json or self.flags.quiet):
             print()
             print_tables(describe(path).tables)
 
@@ -175,6 +185,22 @@ class Session:
         else:
             print_facts(facts)
 
+    def _finish_shard(self, end: "ShardEnd", place: Path) -> None:
+        """Say what a shard has done, and what is next once all have ended."""
+        way = f"nnit merge {self.command} ..., with the words of this command but --shard"
+        if end.needed_for:
+            way = f"run each once more, with --resume, for the {end.needed_for}"
+        facts = {
+            "shard": str(end.shard),
+            end.label: end.kept,
+            "kept in": f"{place}.state",
+            "next": f"when all {end.shard.count} have ended, {way}",
+        }
+        if self.flags.json:
+            print_json({"command": self.command, "outputs": {}, "shard": facts})
+        elif not self.flags.quiet:
+            print_facts(facts)
+
     def _finish(self, outputs: Mapping[str, Path], summary: Mapping[str, Any]) -> None:
         written = {name: str(path) for name, path in outputs.items()}
         if self.flags.json:
@@ -198,6 +224,8 @@ def open_session(
     data: str | None = None,
     device: str = "cpu",
     workers: int = 0,
+    executor: str | None = None,
+    shard: str | None = None,
     resume: bool = False,
     accumulate: int | None = None,
     compiled: bool = False,
@@ -214,15 +242,20 @@ def open_session(
         data: The flag ``--data``.
         device: The flag ``--device``.
         workers: The flag ``--workers``.
+        executor: The flag ``--executor``.
+        shard: The flag ``--shard``.
         resume: The flag ``--resume``.
         accumulate: The flag ``--accumulate`` of a command that several processes may run together.
         compiled: The flag ``--compile``.
         section_name: The parameters that the command uses, where they aren't called as it is.
 
     Raises:
-        UsageError: several processes were started for a command that is one.
+        UsageError: no executor or shard, or flags that contradict each other; several processes
+            were started for a command that is one.
         NnitError: see ``load_params`` and ``override``.
     """
+    if executor is not None:
+        refuse_flags({"workers": workers or None, "shard": shard}, (), "a run without --executor")
     from stages.params import RunOptions
     from stages.params_file import load_params, override
 
@@ -240,12 +273,49 @@ def open_session(
         seed=params.seed,
         device=device,
         workers=workers,
+        scheduler=parse_executor(executor),
+        shard=parse_shard(shard),
         force=flags.force,
         resume=resume,
         compile=compiled,
         ranks=replace(ranks, rounds=accumulate or 1),
     )
-    return Session(command, flags, params, options, section_name or command.replace("-", "_"))
+    section_name = section_name or command.replace("-", "_")
+    return Session(command, flags, params, options, section_name, merges=shard == MERGE)
+
+
+def parse_executor(text: str | None) -> str | None:
+    """Return HOST:PORT of ``--executor dask://HOST:PORT``.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    if text is None:
+        return None
+    scheme, _, address = text.partition("://")
+    host, _, port = address.rpartition(":")
+    if scheme != "dask" or not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise UsageError(f"--executor {text}: expected dask://HOST:PORT, as in dask://node1:8786")
+    return address
+
+
+def parse_shard(text: str | None) -> "Shard | None":
+    """Return the part of the work that ``--shard`` names.
+
+    Raises:
+        UsageError: it is none.
+    """
+    from nnit.engine import Shard
+
+    if text is None or text == MERGE:
+        return None
+    number, _, count = text.partition("/")
+    known = number.isdecimal() and count.isdecimal()
+    if not known or not 1 <= int(number) <= int(count) <= MAX_SHARDS:
+        raise UsageError(
+            f"--shard {text}: expected I/N with I from 1 to N, as in 3/8; N is at most {MAX_SHARDS}"
+        )
+    return Shard(int(number), int(count))
 
 
 def together(options: "RunOptions") -> AbstractContextManager[None]:

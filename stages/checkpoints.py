@@ -4,7 +4,7 @@ import math
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,9 +20,11 @@ from nnit.artifacts.state import (
     load_state,
     save_state,
     saved_parts,
+    shard_output,
     state_folder,
 )
 from nnit.distributed import of_first, signal_of_any
+from nnit.engine import all_shards
 from nnit.errors import InterruptedRunError, ParamsError, RankLostError, UsageError
 from nnit.progress import Progress
 from nnit.seeding import digest_text
@@ -97,12 +99,40 @@ def find_state(run: Run) -> State | None:
 def open_units(run: Run) -> UnitStore:
     """Return the store of a run's finished units; it holds those to go on from.
 
+    A shard has a store of its own, and sees the units of the others; merging sees those of all.
+
     Raises:
-        UsageError: as ``settle``.
+        UsageError: as ``settle``; or what is to be merged is of other parameters or inputs.
         DamagedArtifactError: what is stored is not what was written.
     """
+    shard, merged = run.options.shard, run.options.merged
+    if shard is not None:
+        others = [shard_output(run.out, one) for one in shard.others]
+        run = replace(run, out=shard_output(run.out, shard))
+    else:
+        others = [shard_output(run.out, one) for one in all_shards(merged)]
+        refuse_strange_shards(run, others)
     settle(run)
-    return UnitStore(run.out, run.key)
+    return UnitStore(run.out, run.key, others)
+
+
+def refuse_strange_shards(run: Run, shards: Sequence[Path]) -> None:
+    """Refuse to merge shards of other runs.
+
+    Raises:
+        UsageError: a line lists them.
+        DamagedArtifactError: what is stored is not what was written.
+    """
+    strange = [
+        str(number)
+        for number, out in enumerate(shards, start=1)
+        if any(part.key != run.key for part in saved_parts(out))
+    ]
+    if strange:
+        raise UsageError(
+            f"{run.out}: of {len(shards)} shards these have other parameters, inputs or nnit: "
+            f"{', '.join(strange)}; run them again with --force, or merge with what they had"
+        )
 
 
 def settle(run: Run) -> None:

@@ -294,6 +294,7 @@ def clone_directly(
         progress,
         unit_sizes=[len(unit.indices) for unit in units],
         kept_as="cloned-groups",
+        needed_for="episodes",
     )
     networks = in_order((unit.indices for unit in units), map(unpack_networks, packed))
     training_range = params.architectures.training_range()

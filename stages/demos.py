@@ -11,12 +11,13 @@ from nnit.artifacts.demos import write_demos
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
 from nnit.demos import Demos
-from nnit.parallel import default_workers
 from nnit.progress import Progress, silent
-from nnit.tasks.collect import DemoRequest, collect_demos, demo_seeds
+from nnit.tasks.collect import DemoRequest, collect_demos, count_units, demo_seeds
 from nnit.tasks.registry import episode_seeds, expert_of, get_task
 from nnit.tasks.seeds import check_disjoint_seeds
 from nnit.tasks.task import TaskRef
+from stages.checkpoints import Run, naming_the_way_on, open_units, run_key
+from stages.demo_store import load_records, records_saver
 from stages.params import Params, RunOptions
 from stages.task_source import fetch_examples, rollout_episodes, source_digests, task_ref
 
@@ -71,16 +72,36 @@ def run(
         input_dropout=section.input_dropout,
     )
     seeds = evaluated_apart(params, ref, request)
-    demos = collect_demos(ref, request, options.workers or default_workers(), progress)
     decides = {
         "task": get_task(ref).task_id,
         "episodes": len(seeds),
         "first_seed": seeds.start,
         "noise": section.noise,
     }
-    provenance = Provenance("demos", decides, options.seed, source_digests(ref))
+    parents = source_digests(ref)
+    run_ = Run(outputs.demos, run_key("demos", decides, options.seed, parents), options)
+    demos = collect(ref, request, run_, progress)
+    provenance = Provenance("demos", decides, options.seed, parents)
     write_demos(outputs.demos, demos, provenance, force=options.force)
     return summarise(demos)
+
+
+def collect(ref: TaskRef, request: DemoRequest, run: Run, progress: Progress) -> Demos:
+    """Collect demonstrations; the episodes of a shard are kept, until all shards are merged.
+
+    Raises:
+        ShardEnd: a shard has run its units.
+        NnitError: as ``collect_demos`` and ``open_units``.
+    """
+    engine = run.options.engine
+    if not engine.is_shared:
+        return collect_demos(ref, request, engine, progress)
+    store = open_units(run)
+    kept = {k: found for k in range(count_units(ref, request)) if (found := load_records(store, k))}
+    with naming_the_way_on(run.out):
+        return collect_demos(
+            ref, request, engine, progress, on_unit=records_saver(store), done_units=kept
+        )
 
 
 def check_task(params: Params, inputs: Inputs) -> None:

@@ -15,13 +15,13 @@ from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
 from nnit.errors import UsageError
 from nnit.mlp import Architecture, Network, format_architecture
-from nnit.parallel import default_workers
 from nnit.progress import Progress, silent
-from nnit.tasks.collect import DemoRequest, Teacher, collect_demos, join_demos
+from nnit.tasks.collect import DemoRequest, Teacher, join_demos
 from nnit.tasks.registry import get_task
 from nnit.tasks.task import Task
+from stages.checkpoints import Run, run_key
 from stages.contenders import read_contenders
-from stages.demos import Outputs, Summary, evaluated_apart, summarise
+from stages.demos import Outputs, Summary, collect, evaluated_apart, summarise
 from stages.params import Params, RunOptions
 from stages.task_source import require_task, source_digests, task_ref
 
@@ -77,7 +77,6 @@ def run(
         input_dropout=dropout,
     )
     seeds = evaluated_apart(params, ref, request)
-    demos = collect_demos(ref, request, options.workers or default_workers(), progress)
     decides = {
         "task": task.task_id,
         "episodes": len(seeds),
@@ -85,6 +84,8 @@ def run(
         "noise": section.noise,
         "asked_for": [format_architecture(dims) for dims in inputs.architectures],
     }
+    run_ = Run(outputs.demos, run_key("demos", decides, options.seed, parents), options)
+    demos = collect(ref, request, run_, progress)
     provenance = Provenance("demos", decides, options.seed, parents)
     everything = demos if before is None else join_demos(task, before, demos)
     write_demos(outputs.demos, everything, provenance, force=options.force)

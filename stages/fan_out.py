@@ -1,13 +1,15 @@
-"""Units of work over processes, each kept as it finishes, for a run that stops and goes on."""
+"""Units of work, each kept as it finishes, for a run that stops and goes on."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 import numpy as np
 
 from nnit.artifacts.state import UnitStore
+from nnit.engine import Engine
 from nnit.groups.units import TrainedNetwork, in_order
-from nnit.parallel import default_workers, map_units
+from nnit.parallel import run_units
 from nnit.progress import Progress
 from stages.params import RunOptions
 
@@ -39,8 +41,9 @@ def fan_out(
     *,
     unit_sizes: Sequence[int] | None = None,
     kept_as: str = "",
+    needed_for: str | None = None,
 ) -> list[Arrays]:
-    """Run units that are not in the store over processes, and keep each as it finishes.
+    """Run units that are not in the store, and keep each as it finishes.
 
     Args:
         label: What progress calls them.
@@ -48,35 +51,45 @@ def fan_out(
         units: The work.
         pack: Turns a result into arrays.
         store: Where they are kept.
-        options: Workers and device; on a GPU one process does everything, unless told otherwise.
+        options: Engine and device; on a GPU one process does everything, unless told otherwise.
         progress: Counts what is done.
         unit_sizes: What each unit counts for; 1 each by default.
         kept_as: What the store calls them; the label by default.
+        needed_for: What the units that come after these are called; None: there are none.
 
     Returns:
         What was packed of each unit, in their order.
+
+    Raises:
+        ShardEnd: a shard has run its units.
+        UsageError: shards are merged, and have not run all units.
+        InterruptedRunError: asked to stop; finished units are kept.
     """
-    name = kept_as or label
-    sizes = list(unit_sizes or [1] * len(units))
-    arrays = {k: found for k in range(len(units)) if (found := store.load(f"{name}-{k}"))}
-    todo = [k for k in range(len(units)) if k not in arrays]
-    progress.start(label, sum(sizes), sum(sizes[k] for k in arrays))
+    names = [f"{kept_as or label}-{k}" for k in range(len(units))]
+    arrays = {k: found for k, name in enumerate(names) if (found := store.load(name))}
 
     def keep(index: int, result: Result) -> None:
-        k = todo[index]
-        arrays[k] = pack(result)
-        store.save(f"{name}-{k}", arrays[k])
+        arrays[index] = pack(result)
+        store.save(names[index], arrays[index])
 
-    workers = options.workers or (default_workers() if options.device == "cpu" else 1)
-    map_units(
+    run_units(
         function,
-        [units[k] for k in todo],
-        workers,
+        units,
+        options.engine if options.device == "cpu" else one_process(options.engine),
         progress,
-        unit_sizes=[sizes[k] for k in todo],
         on_result=keep,
+        done=set(arrays),
+        label=label,
+        names=names,
+        unit_sizes=unit_sizes,
+        needed_for=needed_for,
     )
     return [arrays[k] for k in range(len(units))]
+
+
+def one_process(engine: Engine) -> Engine:
+    """Return an engine that starts one process here where nobody said how many."""
+    return replace(engine, workers=engine.workers or 1)
 
 
 def train_networks(
@@ -86,7 +99,7 @@ def train_networks(
     options: RunOptions,
     progress: Progress,
 ) -> list[TrainedNetwork]:
-    """Train networks over processes; return all of them in the order of their indices."""
+    """Train networks; return all of them in the order of their indices; errors as ``fan_out``."""
     packed = fan_out(
         "networks",
         function,

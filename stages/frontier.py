@@ -8,11 +8,8 @@ Writes:  frontier    kind "frontier",  schema 1
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
-
-import numpy as np
 
 from nnit.architectures import TrainingRange, held_out_kind
 from nnit.artifacts.demos import read_demos
@@ -28,9 +25,8 @@ from nnit.frontier.front import Candidate, Frontier, episodes_run
 from nnit.frontier.race import RaceRules, Standing, race
 from nnit.generators.choice import choose_interface, load_generator
 from nnit.generators.generation import Settings, Wanted, generate_networks
-from nnit.generators.trained import Generator
+from nnit.generators.trained import Generator, moved
 from nnit.mlp import Architecture, Network, PolicyInterface, format_architecture
-from nnit.parallel import default_workers, map_units
 from nnit.progress import Progress, silent
 from nnit.rollout.episodes import EpisodeRange, EvaluationRequest, SuccessEvaluator, open_evaluator
 from nnit.seeding import derive_seed, torch_generator
@@ -40,6 +36,7 @@ from nnit.tasks.task import TaskRef
 from nnit.training import prepare_torch
 from stages.checkpoints import Run, naming_the_way_on, open_units, run_key
 from stages.episode_store import load_units, saver
+from stages.fan_out import Arrays, fan_out
 from stages.lineage import require_same_task
 from stages.params import FrontierParams, Params, RunOptions
 from stages.task_source import named_id, source_digests, task_of
@@ -81,14 +78,13 @@ class Summary:
 
 
 class SampleUnit(NamedTuple):
-    """Some shapes to generate, as a unit of work for a process."""
+    """Some shapes to generate, as a unit of work."""
 
-    generator: Path
+    generator: Generator
     device: str
     shapes: tuple[Architecture, ...]
     seed: int
     steps: int
-    task: str  # of those that the generator knows
 
 
 def run(
@@ -135,9 +131,7 @@ def run(
     store = open_units(Run(outputs.frontier, key, options))
     started = time.perf_counter()
     with naming_the_way_on(outputs.frontier):
-        networks = networks_of(
-            shapes, inputs.generator, generator.interface.task, section, store, options, progress
-        )
+        networks = networks_of(shapes, moved(generator, "cpu"), section, store, options, progress)
         sampled = time.perf_counter()
         standings = run_race(networks, generator.interface, task, section, store, options, progress)
         frontier = Frontier(
@@ -240,58 +234,48 @@ def choose_shapes(
 
 def networks_of(
     shapes: Sequence[Architecture],
-    generator: Path,
-    task: str,
+    generator: Generator,
     section: FrontierParams,
     store: UnitStore,
     options: RunOptions,
     progress: Progress,
 ) -> list[Network]:
-    """Generate one network of each shape, in worker processes.
-
-    Raises:
-        InterruptedRunError: asked to stop; finished units are kept.
-    """
-    groups = [
-        tuple(shapes[k : k + SHAPES_TOGETHER]) for k in range(0, len(shapes), SHAPES_TOGETHER)
-    ]
-    done = {k: found for k in range(len(groups)) if (found := store.load(f"networks-{k}"))}
-    todo = [k for k in range(len(groups)) if k not in done]
+    """Generate one network of each shape; errors are those of ``fan_out``."""
     units = [
         SampleUnit(
-            generator.absolute(), options.device, groups[k], options.seed, section.steps, task
+            generator,
+            options.device,
+            tuple(shapes[k : k + SHAPES_TOGETHER]),
+            options.seed,
+            section.steps,
         )
-        for k in todo
+        for k in range(0, len(shapes), SHAPES_TOGETHER)
     ]
-    sizes = [len(groups[k]) for k in todo]
-    progress.start("networks", len(shapes), len(shapes) - sum(sizes))
-
-    def keep(index: int, weights: list[np.ndarray]) -> None:
-        done[todo[index]] = {str(k): flat for k, flat in enumerate(weights)}
-        store.save(f"networks-{todo[index]}", done[todo[index]])
-
-    workers = options.workers or default_workers()
-    map_units(sample_shapes, units, workers, progress, unit_sizes=sizes, on_result=keep)
+    packed = fan_out(
+        "networks",
+        sample_shapes,
+        units,
+        dict,
+        store,
+        options,
+        progress,
+        unit_sizes=[len(unit.shapes) for unit in units],
+    )
     return [
-        Network(shape, done[k][str(place)])
-        for k, group in enumerate(groups)
-        for place, shape in enumerate(group)
+        Network(shape, arrays[str(place)])
+        for unit, arrays in zip(units, packed, strict=True)
+        for place, shape in enumerate(unit.shapes)
     ]
 
 
-def sample_shapes(unit: SampleUnit) -> list[np.ndarray]:
+def sample_shapes(unit: SampleUnit) -> Arrays:
     """Generate the flat weights of one network of each shape."""
-    generator = _process_generator(unit.generator, unit.device, unit.task)
+    prepare_torch()
+    generator = moved(unit.generator, unit.device)
     wanted = [Wanted(generator.interface.spec(shape), SAMPLE_INDEX) for shape in unit.shapes]
     settings = Settings(unit.seed, unit.steps, device=unit.device)
-    return [network.weights for network in generate_networks(generator, wanted, settings)]
-
-
-@cache
-def _process_generator(path: Path, device: str, task: str) -> Generator:
-    """Return this process's generator, read on the first call."""
-    prepare_torch()
-    return load_generator(path, device, task)
+    networks = generate_networks(generator, wanted, settings)
+    return {str(place): network.weights for place, network in enumerate(networks)}
 
 
 def run_race(
@@ -313,8 +297,7 @@ def run_race(
         [interface.spec(network.hidden_dims).num_parameters for network in networks],
         race_rules(section),
     )
-    workers = options.workers or default_workers()
-    with open_evaluator(interface, section.first_seed, workers, task) as evaluator:
+    with open_evaluator(interface, section.first_seed, options.engine, task) as evaluator:
         turns = next(contest)
         number = 0
         while True:
@@ -357,9 +340,8 @@ def confirm(
     requests, front = requests_of(networks), frontier.front
     ranges = [EpisodeRange(requests[k], section.episodes, section.confirm_episodes) for k in front]
     progress.note(f"frontier: confirming {len(front)} shapes in fresh episodes")
-    workers = options.workers or default_workers()
     interface = frontier.interface
-    with open_evaluator(interface, section.first_seed, workers, task) as evaluator:
+    with open_evaluator(interface, section.first_seed, options.engine, task) as evaluator:
         return dict(zip(front, run_ranges(evaluator, ranges, store, progress), strict=True))
 
 

@@ -21,7 +21,7 @@ from nnit.artifacts.state import clear_state
 from nnit.errors import UsageError
 from nnit.ghn.model import GhnConfig, build_ghn
 from nnit.mlp import PolicyInterface
-from nnit.parallel import default_workers, open_pool
+from nnit.parallel import open_pool
 from nnit.ppo.batched import BatchedExplorer
 from nnit.ppo.best import Best, load_best
 from nnit.ppo.calibration import calibrate_outputs
@@ -231,7 +231,7 @@ def open_explorer(
         UsageError: a task that has no simulation there.
     """
     if section.sim_backend == "physx_cpu":
-        with open_pool(explore, options.workers or default_workers()) as pool:
+        with open_pool(explore, options.engine) as pool:
             yield pool.map
         return
     require_backend(section.sim_backend)

@@ -14,6 +14,7 @@ from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
 from nnit.architectures import HELD_OUT_KINDS, TrainingRange, rule_fault
+from nnit.engine import Engine, Shard
 from nnit.errors import UsageError
 from nnit.mlp import MAX_WIDTH, Architecture
 from nnit.ranks import ALONE, Ranks
@@ -596,7 +597,15 @@ class RunOptions:
     seed: int = 0
     device: str = "auto"  # "auto", "cpu", "cuda" or "cuda:1"
     workers: int = 0  # processes; 0: one per core
+    scheduler: str | None = None  # HOST:PORT of a Dask scheduler, whose workers are taken instead
+    shard: Shard | None = None  # which part of the units is run; the others are by other runs
+    merged: int = 0  # shards that have run all units; 0: there are none
     force: bool = False  # replace an output that exists
     resume: bool = False  # go on from the last checkpoint where there is one
     compile: bool = False  # by torch.compile, where a step is large
     ranks: Ranks = ALONE  # which of the processes that train together this one is
+
+    @property
+    def engine(self) -> Engine:
+        """What runs units of work."""
+        return Engine(self.workers, self.scheduler, self.shard, self.merged)

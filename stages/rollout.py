@@ -27,7 +27,7 @@ from nnit.demos import Demos
 from nnit.errors import UsageError
 from nnit.figures.film import mp4_bytes
 from nnit.mlp import Architecture, Network, PolicyInterface, format_architecture
-from nnit.parallel import default_workers, map_units
+from nnit.parallel import map_units
 from nnit.policy import NumpyPolicy
 from nnit.progress import Progress, raise_if_stopped, silent
 from nnit.rollout.batched import evaluate_batched, require_backend
@@ -53,7 +53,7 @@ from stages.lineage import on_other_demonstrations, require_same_task
 from stages.params import Params, RolloutParams, RunOptions
 from stages.task_source import rollout_episodes, source_digests, task_of
 
-LOSSES_PER_UNIT = 16  # networks; the demonstrations go to a process with every unit
+LOSSES_PER_UNIT = 16  # networks
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def run(
     check_output_free(outputs.rollouts, force=options.force, kind="rollouts")
     section, training_range = params.rollout, params.architectures.training_range()
     require_backend(section.sim_backend)
-    refuse_recording_on_gpu(section, outputs)
+    refuse_single_episodes_on_gpu(section, outputs, options)
     check_labels(inputs.also)
     asked = read_contenders(inputs.networks, inputs.architectures, training_range)
     task = task_of(inputs.networks, asked.interface, params, inputs.task)
@@ -217,15 +217,23 @@ def read_comparison(params: Params, inputs: Inputs, asked: Contenders, seeds: ra
     return Comparison(tuple(requests), tuple(also), parents, demos, loss_demos)
 
 
-def refuse_recording_on_gpu(section: RolloutParams, outputs: Outputs) -> None:
-    """Episodes are recorded and filmed one at a time, with physics on the CPU.
+def refuse_single_episodes_on_gpu(
+    section: RolloutParams, outputs: Outputs, options: RunOptions
+) -> None:
+    """Episodes are recorded, filmed and shared out one by one, with physics on the CPU.
 
     Raises:
         UsageError: they are wanted from a GPU.
     """
-    for flag, wanted in {"trajectories": section.trajectories, "video": outputs.video}.items():
+    flags = {
+        "trajectories": section.trajectories,
+        "video": outputs.video,
+        "executor": options.scheduler,
+        "shard": options.engine.is_shared,
+    }
+    for flag, wanted in flags.items():
         if wanted and section.sim_backend != "physx_cpu":
-            raise UsageError(f"--{flag}: recorded with --sim-backend physx_cpu alone")
+            raise UsageError(f"--{flag}: goes with --sim-backend physx_cpu alone")
 
 
 def open_camera(task: TaskRef) -> FilmedSimulation:
@@ -319,12 +327,12 @@ def with_losses(
     networks = [Network(request.hidden_dims, request.weights) for request in requests]
     starts = range(0, len(networks), LOSSES_PER_UNIT)
     units = [LossUnit(demos, tuple(networks[k : k + LOSSES_PER_UNIT])) for k in starts]
-    progress.start("cloning losses", len(networks))
     measured = map_units(
         measure_losses,
         units,
-        options.workers or default_workers(),
+        options.engine,
         progress,
+        label="cloning losses",
         unit_sizes=[len(unit.networks) for unit in units],
     )
     losses = [loss for unit in measured for loss in unit]
@@ -356,7 +364,7 @@ def evaluate(
         interface,
         len(seeds),
         seeds.start,
-        options.workers or default_workers(),
+        options.engine,
         progress,
         on_unit=saver(store),
         done_units=load_units(store, unit_keys(requests, seeds)),

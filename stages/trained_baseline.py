@@ -255,7 +255,14 @@ def _from_branches(work: Work, *, fine_tune: bool) -> list[np.ndarray]:
         for k in range(work.samples)
     ]
     branches = fan_out(
-        "branches", train_branch, branch_units, dict, work.store, work.options, work.progress
+        "branches",
+        train_branch,
+        branch_units,
+        dict,
+        work.store,
+        work.options,
+        work.progress,
+        needed_for="networks",
     )
     asked = [shape for shape in work.shapes for _ in branches]  # one of each branch
     units = plan_members(branches, config, work.demos, asked, settings, work.options.device)

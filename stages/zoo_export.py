@@ -116,7 +116,14 @@ def run(
     refuse_held_out(architectures, training_range, str(outputs.zoo))
     with naming_the_way_on(outputs.zoo):
         branches = fan_out(
-            "branches", train_branch, branch_units, lambda arrays: arrays, store, options, progress
+            "branches",
+            train_branch,
+            branch_units,
+            dict,
+            store,
+            options,
+            progress,
+            needed_for="networks",
         )
         units = plan_members(branches, config, demos, architectures, settings, options.device)
         networks = train_networks(write_members, units, store, options, progress)

@@ -8,7 +8,7 @@ Writes:  zoo         kind "zoo",       schema 1
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nnit.architectures import refuse_held_out
 from nnit.artifacts.demos import read_demos
@@ -19,23 +19,22 @@ from nnit.artifacts.zoo import write_zoo
 from nnit.diffusion.batch import UNKNOWN_BRANCH
 from nnit.diffusion.sampler import SampleRequest, sample_networks
 from nnit.generators.choice import choose_task
-from nnit.generators.trained import Generator, generator_of, read_generator
+from nnit.generators.trained import Generator, generator_of, moved, read_generator
 from nnit.groups.training import CloningSettings
 from nnit.groups.units import train_unit
 from nnit.mlp import Architecture, Network
-from nnit.progress import Progress, raise_if_stopped, silent
+from nnit.progress import Progress, silent
 from nnit.seeding import derive_seed, torch_generator
 from nnit.training import prepare_torch
 from nnit.zoo.export import member_architectures
 from nnit.zoo.refine import Draft, plan_refining
 from stages.checkpoints import Run, naming_the_way_on, open_units, run_key
-from stages.fan_out import train_networks
+from stages.fan_out import Arrays, fan_out, train_networks
 from stages.lineage import refuse_trained_on_held_out, require_same_task, trained_on
 from stages.params import Params, RunOptions
 from stages.zoo_export import Summary, summarise, zoo_in_order
 
-DRAFTS = "drafts"  # how the store calls what was sampled
-DRAFTS_PER_FILE = 10  # that are lost at most where a run is stopped
+DRAFTS_PER_UNIT = 10  # that are lost at most where a run is stopped
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def run(
     trained = read_generator(inputs.generator)
     known = [one.interface.task for one in trained.tasks]
     wanted = demos.interface.task if len(known) > 1 else None
-    generator = generator_of(trained, choose_task(inputs.generator, known, wanted), options.device)
+    generator = generator_of(trained, choose_task(inputs.generator, known, wanted), "cpu")
     require_same_task(inputs.generator, generator.interface, inputs.demos, demos.interface)
     refuse_trained_on_held_out(
         inputs.generator, trained.params, params.architectures, "nnit diffuse-train"
@@ -145,6 +144,17 @@ def refine_settings(params: Params) -> CloningSettings:
     )
 
 
+class DraftUnit(NamedTuple):
+    """Sample networks of some architectures."""
+
+    generator: Generator
+    first: int  # the number of the first network, among all
+    architectures: tuple[Architecture, ...]
+    seed: int
+    steps: int
+    device: str
+
+
 def sampled(
     generator: Generator,
     architectures: Sequence[Architecture],
@@ -153,50 +163,63 @@ def sampled(
     options: RunOptions,
     progress: Progress,
 ) -> list[Draft]:
-    """Sample a network of each architecture; those that an interrupted run kept are taken.
+    """Sample a network of each architecture; errors are those of ``fan_out``."""
+    steps, many = params.sample.steps, DRAFTS_PER_UNIT
+    units = [
+        DraftUnit(
+            generator,
+            first,
+            tuple(architectures[first : first + many]),
+            options.seed,
+            steps,
+            options.device,
+        )
+        for first in range(0, len(architectures), many)
+    ]
+    packed = fan_out(
+        "drafts",
+        sample_drafts,
+        units,
+        dict,
+        store,
+        options,
+        progress,
+        unit_sizes=[len(unit.architectures) for unit in units],
+        needed_for="networks",
+    )
+    weights = [arrays[f"weights-{k}"] for arrays in packed for k in range(len(arrays))]
+    return [
+        Draft(Network(widths, flat), branch_of(generator, k))
+        for k, (widths, flat) in enumerate(zip(architectures, weights, strict=True))
+    ]
 
-    Raises:
-        InterruptedRunError: the caller asked to stop; what was sampled before is kept.
-    """
+
+def sample_drafts(unit: DraftUnit) -> Arrays:
+    """Sample the networks of a unit; return the flat weights of each."""
     prepare_torch()
-    requests = draft_requests(generator, architectures, options.seed)
-    starts = range(0, len(requests), DRAFTS_PER_FILE)
-    kept = {start: found for start in starts if (found := store.load(f"{DRAFTS}-{start}"))}
-    progress.start(DRAFTS, len(requests), sum(map(len, kept.values())))
-    networks: list[Network] = []
-    for start in starts:
-        if start not in kept:
-            raise_if_stopped(progress, f"stopped after {len(networks)} of {len(requests)} samples")
-            found = sample_networks(
-                generator.model,
-                requests[start : start + DRAFTS_PER_FILE],
-                generator.patch_size,
-                generator.standardizer,
-                num_steps=params.sample.steps,
-                device=options.device,
-            )
-            kept[start] = {f"weights-{k}": network.weights for k, network in found}
-            store.save(f"{DRAFTS}-{start}", kept[start])
-            progress.advance(len(kept[start]))
-        arrays = kept[start]
-        specs = [request.spec for request in requests[start : start + DRAFTS_PER_FILE]]
-        networks += [Network(s.hidden_dims, arrays[f"weights-{k}"]) for k, s in enumerate(specs)]
-    return [Draft(network, branch_of(generator, k)) for k, network in enumerate(networks)]
+    generator = moved(unit.generator, unit.device)
+    found = sample_networks(
+        generator.model,
+        draft_requests(unit),
+        generator.patch_size,
+        generator.standardizer,
+        num_steps=unit.steps,
+        device=unit.device,
+    )
+    return {f"weights-{k}": network.weights for k, network in found}
 
 
-def draft_requests(
-    generator: Generator, architectures: Sequence[Architecture], seed: int
-) -> list[SampleRequest]:
+def draft_requests(unit: DraftUnit) -> list[SampleRequest]:
     """Ask for a network of each architecture, dealt to the branches in turn."""
-    task, rows = generator.place
+    task, rows = unit.generator.place
     return [
         SampleRequest(
-            generator.interface.spec(widths),
-            rows[branch_of(generator, k)] if rows else UNKNOWN_BRANCH,
-            torch_generator(seed, "draft", k),
+            unit.generator.interface.spec(widths),
+            rows[branch_of(unit.generator, k)] if rows else UNKNOWN_BRANCH,
+            torch_generator(unit.seed, "draft", k),
             task,
         )
-        for k, widths in enumerate(architectures)
+        for k, widths in enumerate(unit.architectures, start=unit.first)
     ]
 
 

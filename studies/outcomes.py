@@ -16,8 +16,8 @@ from nnit.artifacts.demos import read_demos
 from nnit.artifacts.reading import open_artifact
 from nnit.audit.report import EVERY
 from nnit.cloning import LossUnit, measure_losses
+from nnit.engine import Engine
 from nnit.mlp import Architecture, Network, format_architecture
-from nnit.parallel import default_workers
 from nnit.progress import silent
 from nnit.rollout.episodes import evaluate_networks
 from nnit.tasks.registry import get_task
@@ -83,7 +83,7 @@ def evaluate(
         found.interface,
         rollout_episodes(read, get_task(where)),
         EVALUATION_FIRST_SEED,
-        default_workers(),
+        Engine(),
         stop_on_success=True,
         task=where,
     )

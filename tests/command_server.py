@@ -133,7 +133,7 @@ def serve() -> None:
     import torch
     import torch._dynamo  # what the first optimiser imports
 
-    from nnit import parallel
+    from nnit import processes
     from nnit.tasks.simulation import prepare_process
     from nnit_cli.main import main
     from stages import demos, diffuse_train, ghn_train, rollout, sample, tokenize, zoo_export
@@ -143,7 +143,7 @@ def serve() -> None:
     prepare_process()
     forking = multiprocessing.get_context("fork")
     multiprocessing.get_context = lambda method=None: forking  # type: ignore[assignment]
-    parallel.start_server = lambda *modules: None
+    processes.start_server = lambda *modules: None
     print(READY, flush=True)
     for line in sys.stdin:
         request = json.loads(line)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from command_server import CommandServer, command_server
+from dask_processes import Cluster, dask_cluster
 
-from nnit.parallel import start_server
+from nnit.processes import start_server
 
 REPOSITORY = Path(__file__).parents[1]
 Nnit = Callable[..., subprocess.CompletedProcess[str]]
@@ -50,4 +51,11 @@ def nnit(tmp_path: Path) -> Nnit:
 def server(tmp_path_factory) -> Iterator[CommandServer]:
     """The command line in forks of a process that has everything imported."""
     with command_server(tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory) -> Iterator[Cluster]:
+    """A Dask scheduler with two workers."""
+    with dask_cluster(tmp_path_factory.mktemp("cluster"), 2) as running:
         yield running

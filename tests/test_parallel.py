@@ -5,13 +5,18 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from nnit.errors import InterruptedRunError, ResourceError, UsageError
-from nnit.parallel import THREAD_VARIABLES, default_workers, map_units, open_pool
+from nnit.engine import ONE_WORKER, Engine, Shard, ShardEnd
+from nnit.errors import InterruptedRunError, ResourceError, UsageError, unit_of
+from nnit.parallel import map_units, open_pool, run_units
+from nnit.processes import THREAD_VARIABLES, default_workers
 from nnit.progress import SilentProgress
+from nnit.shipping import SHARED_BYTES, Cargo, unpack
 
 
 def _square(unit):
@@ -45,6 +50,16 @@ def _kill_own_process(unit):
     return unit
 
 
+def _kill_own_process_twice(file):
+    """Return the attempts; units with an odd number need three."""
+    with file.open("a") as stream:
+        stream.write(".")
+    attempts = len(file.read_text())
+    if int(file.name) % 2 and attempts < 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return attempts
+
+
 def _leave(_):
     sys.exit(3)
 
@@ -75,13 +90,15 @@ class _Recorder(SilentProgress):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_come_in_unit_order(workers):
     """Results stand in the order of the units, however many workers there are."""
-    assert map_units(_square, range(7), workers) == [unit * unit for unit in range(7)]
+    assert map_units(_square, range(7), Engine(workers)) == [unit * unit for unit in range(7)]
 
 
 def test_a_unit_that_finishes_later_keeps_its_place():
     """``on_result`` sees units as they finish, the returned list has them in order."""
     seen = []
-    results = map_units(_slower_first, range(3), 2, on_result=lambda i, r: seen.append((i, r)))
+    results = map_units(
+        _slower_first, range(3), Engine(2), on_result=lambda i, r: seen.append((i, r))
+    )
     assert results == [0, 1, 2]
     assert sorted(seen) == [(0, 0), (1, 1), (2, 2)]
     assert seen[0] != (0, 0)
@@ -89,13 +106,13 @@ def test_a_unit_that_finishes_later_keeps_its_place():
 
 def test_no_unit_gives_no_result():
     """An empty list of units needs no process."""
-    assert map_units(_square, [], 2) == []
+    assert map_units(_square, [], Engine(2)) == []
 
 
 def test_one_worker_is_a_process_with_one_thread():
     """A single worker is another process, pinned like any other; the parent stays as it was."""
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    ((process_id, threads),) = map_units(_process_and_threads, [0], 1)
+    ((process_id, threads),) = map_units(_process_and_threads, [0], ONE_WORKER)
     assert process_id != os.getpid()
     assert threads == ["1"] * len(THREAD_VARIABLES)
     assert {name: os.environ.get(name) for name in THREAD_VARIABLES} == before
@@ -103,30 +120,40 @@ def test_one_worker_is_a_process_with_one_thread():
 
 def test_torch_computes_with_one_thread_in_a_worker():
     """The pinning reaches torch."""
-    assert map_units(_torch_threads, [0], 1) == [1]
+    assert map_units(_torch_threads, [0], ONE_WORKER) == [1]
 
 
 def test_progress_counts_what_units_are_worth():
     """Each finished unit advances the progress by its size."""
     progress = _Recorder()
-    map_units(_square, [1, 2, 3], 1, progress, unit_sizes=[10, 10, 5])
+    map_units(_square, [1, 2, 3], ONE_WORKER, progress, unit_sizes=[10, 10, 5])
     assert progress.advanced == [10, 10, 5]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_error_in_a_worker_is_raised_here(workers):
-    """The type and the faults of a unit's error survive, with the worker's traceback as a note."""
+    """Type and faults of a unit's error survive, with its name and the worker's traceback."""
     with pytest.raises(UsageError, match="unit two") as caught:
-        map_units(_fail_on_two, range(5), workers)
+        map_units(_fail_on_two, range(5), Engine(workers))
     assert caught.value.faults == ("unit two", "is impossible")
     assert "_fail_on_two" in caught.value.__notes__[0]
+    assert unit_of(caught.value) == "3 of 5 (units)"
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_killed_worker_is_a_resource_error(workers):
-    """SIGKILL of a worker, as by the kernel's memory killer, is one line and no hang."""
-    with pytest.raises(ResourceError, match="killed by SIGKILL") as caught:
-        map_units(_kill_own_process, range(4), workers)
+def test_a_killed_worker_is_replaced_and_its_unit_repeated(workers, tmp_path):
+    """SIGKILL of workers, as by the kernel's memory killer, loses nothing."""
+    units = [tmp_path / str(k) for k in range(4)]
+    found = map_units(_kill_own_process_twice, units, Engine(workers))
+    assert found == [3 if int(unit.name) % 2 else 1 for unit in units]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_unit_whose_workers_are_killed_is_given_up(workers):
+    """After three workers: one line with the unit and the signal, and no hang."""
+    names = [f"network {k}" for k in range(4)]
+    with pytest.raises(ResourceError, match=r"network 1: 3 workers .* by SIGKILL") as caught:
+        map_units(_kill_own_process, range(4), Engine(workers), names=names)
     assert caught.value.exit_code == 6
     assert "\n" not in str(caught.value)
 
@@ -134,13 +161,13 @@ def test_a_killed_worker_is_a_resource_error(workers):
 def test_a_worker_that_exits_is_an_error():
     """A worker that ends by itself is our bug, not the machine's."""
     with pytest.raises(RuntimeError, match="exit code 3"):
-        map_units(_leave, [0], 1)
+        map_units(_leave, [0], ONE_WORKER)
 
 
-def test_zero_workers_are_refused():
-    """The number of workers is at least one."""
-    with pytest.raises(UsageError, match="--workers 0"):
-        map_units(_square, [1], 0)
+def test_fewer_workers_than_none_are_refused():
+    """The number of workers is at least one; 0 stands for one per core."""
+    with pytest.raises(UsageError, match="--workers -1"):
+        Engine(-1)
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
@@ -149,7 +176,10 @@ def test_a_request_to_stop_ends_running_units(signal_number):
     started = time.monotonic()
     with pytest.raises(InterruptedRunError) as caught:
         map_units(
-            _sleep_long, range(4), 2, _Recorder(stop_after_s=0.5, signal_number=signal_number)
+            _sleep_long,
+            range(4),
+            Engine(2),
+            _Recorder(stop_after_s=0.5, signal_number=signal_number),
         )
     assert time.monotonic() - started < 10
     assert caught.value.exit_code == 128 + signal_number
@@ -161,10 +191,11 @@ import signal, sys
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, {tests!r})
+from nnit.engine import Engine
 from nnit.parallel import map_units
 from test_parallel import _write_process_id_and_sleep
 if __name__ == "__main__":
-    map_units(_write_process_id_and_sleep, [Path({folder!r})] * 2, 2)
+    map_units(_write_process_id_and_sleep, [Path({folder!r})] * 2, Engine(2))
 """
 
 
@@ -227,14 +258,113 @@ def test_default_workers_respects_the_affinity():
 
 def test_workers_of_a_pool_stay_for_the_next_round():
     """Two rounds are done by the same processes; each gives its results in unit order."""
-    with open_pool(_process_and_threads, workers=2) as pool:
+    with open_pool(_process_and_threads, Engine(2)) as pool:
         rounds = [{process for process, _ in pool.map(range(6))} for _ in range(2)]
     assert len(rounds[0] | rounds[1]) <= 2
-    with open_pool(_slower_first, workers=2) as pool:
+    with open_pool(_slower_first, Engine(2)) as pool:
         assert [pool.map(range(3)), pool.map([]), pool.map([5, 0])] == [[0, 1, 2], [], [5, 0]]
 
 
-def test_a_pool_needs_a_worker():
-    """No worker is a usage error, as for ``map_units``."""
-    with pytest.raises(UsageError, match="--workers 0"), open_pool(_square, workers=0):
+@dataclass(frozen=True)
+class _Unit:
+    """As the units of networks are: some that is its own, and demonstrations that all share."""
+
+    number: int
+    shared: dict[str, np.ndarray]
+
+
+def _units(count):
+    demos = {"observations": np.arange(SHARED_BYTES, dtype=np.float64)}
+    return [_Unit(k, demos) for k in range(count)]
+
+
+def _where_and_what(unit):
+    time.sleep(0.02)  # so that both workers take part
+    array = unit.shared["observations"]
+    return os.getpid(), id(array), array.sum(), array.flags.writeable
+
+
+def test_what_units_share_goes_to_each_worker_once():
+    """All units of a worker have one array, whole, that none of them can change."""
+    units = _units(12)
+    found = map_units(_where_and_what, units, Engine(2))
+    places = {(process, place) for process, place, *_ in found}
+    assert len(places) == len({process for process, _ in places}) == 2
+    expected = units[0].shared["observations"].sum(), False
+    assert {(total, writeable) for *_, total, writeable in found} == {expected}
+
+
+def test_bytes_of_a_unit_hardly_depend_on_what_it_shares():
+    """A unit is sent in a hundredth of what it shares, and unpacks to what it was."""
+    units = _units(3)
+    cargo = Cargo(units, range(3))
+    crates = [cargo.pack(k) for k in range(3)]
+    (token,) = {token for crate in crates for token in crate.tokens}
+    array = cargo.array(token)
+    assert array is units[0].shared["observations"]
+    assert max(len(crate.data) for crate in crates) < array.nbytes / 100
+    again = unpack(crates[2], {token: array.copy()})
+    assert again.number == 2
+    np.testing.assert_array_equal(again.shared["observations"], array)
+
+
+def test_an_array_of_one_unit_stays_in_it():
+    """What is not shared is not kept by a worker either."""
+    alone = [_Unit(0, {"a": np.zeros(SHARED_BYTES)}), _Unit(1, {"a": np.zeros(SHARED_BYTES)})]
+    cargo = Cargo(alone, range(2))
+    assert [cargo.pack(k).tokens for k in range(2)] == [(), ()]
+
+
+def test_shared_arrays_are_forgotten_when_their_units_are_done():
+    """Workers keep no array that no unit still needs."""
+    units = _units(2)
+    cargo = Cargo(units, range(2))
+    (token,) = cargo.pack(0).tokens
+    cargo.finish(0)
+    assert cargo.is_needed(token)
+    cargo.finish(1)
+    assert not cargo.is_needed(token)
+
+
+def test_shards_run_each_unit_once_and_merging_runs_none():
+    """Every unit is run by one of three shards; what one left out is said by its number."""
+    kept = {}
+    for number in (1, 2, 3):
+        with pytest.raises(ShardEnd) as ended:
+            _keep_in(kept, Engine(1, shard=Shard(number, 3)))
+        assert (ended.value.kept, ended.value.needed_for) == (7 // 3 + (number == 1), None)
+    assert kept == {unit: unit * unit for unit in range(7)}
+    _keep_in(kept, Engine(merged=3))
+    del kept[1], kept[4], kept[5]
+    with pytest.raises(UsageError, match=r"3 of 7 units \(squares\) .* shards 2, 3 of 3 again"):
+        _keep_in(kept, Engine(merged=3))
+
+
+def _keep_in(kept, engine):
+    done = dict(kept)
+
+    def keep(index, result):
+        assert index not in kept
+        kept[index] = result
+
+    run_units(_square, range(7), engine, on_result=keep, done=done, label="squares")
+
+
+def test_a_shard_goes_on_where_it_needs_no_other():
+    """Once the others have run their units too, what needs these can be done."""
+    kept = {unit: unit for unit in (1, 3)}
+    engine, units = Engine(1, shard=Shard(1, 2)), range(4)
+    how = {"on_result": kept.__setitem__, "needed_for": "networks", "label": "branches"}
+    run_units(_square, units, engine, done=dict(kept), **how)
+    assert kept == {0: 0, 1: 1, 2: 4, 3: 3}
+    with pytest.raises(ShardEnd, match="shard 1 of 2: 2 branches"):
+        run_units(_square, units, engine, done={0, 1, 2}, **how)
+
+
+def test_rounds_are_not_for_a_shard():
+    """What to run next depends on all results of a round."""
+    with (
+        pytest.raises(UsageError, match="--shard"),
+        open_pool(_square, Engine(1, shard=Shard(1, 2))),
+    ):
         pass

@@ -11,7 +11,7 @@ import itertools
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +23,14 @@ from nnit.artifacts.canonical import JsonObject, canonical_json
 from nnit.artifacts.durable import disk_errors, hidden_for, remains_of, replace_file
 from nnit.artifacts.publish import is_artifact
 from nnit.artifacts.weights import TensorFile, read_metadata, read_tensors, tensor_bytes
+from nnit.engine import Shard
 from nnit.errors import DamagedArtifactError, UsageError
 
 STATE_NAME = "training.safetensors"
 UNITS_FOLDER = "units"
 _UNIT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SUFFIX = ".safetensors"
+_SHARD = re.compile(r"\.shard-([1-9][0-9]{0,5})-of-([1-9][0-9]{0,5})\.state")
 _WAY_OUT = "move it away to start from the beginning"
 
 
@@ -150,18 +152,37 @@ def clear_state(out: Path, keep: str | None = None) -> None:
                 inner.rmdir()
 
 
+def shard_output(out: Path, shard: Shard) -> Path:
+    """Return what stands for the output ``out`` where one of several runs does a part of it."""
+    target = Path(os.path.realpath(out))
+    return target.with_name(f"{target.name}.shard-{shard.number}-of-{shard.count}")
+
+
+def shard_counts(out: Path) -> set[int]:
+    """Return into how many parts runs have cut the work for the output ``out``."""
+    target = Path(os.path.realpath(out))
+    if not target.parent.is_dir():
+        return set()
+    names = (one.name for one in target.parent.iterdir() if one.name.startswith(target.name))
+    found = (_SHARD.fullmatch(name.removeprefix(target.name)) for name in names)
+    return {int(match[2]) for match in found if match}
+
+
 class UnitStore:
     """Finished pieces of work that many workers share, kept until the output is written.
 
     Args:
         out: The output.
         key: Digest of parameters and inputs; units of another key count as missing.
+        others: Further outputs, whose finished units count too.
     """
 
-    def __init__(self, out: Path, key: str) -> None:
+    def __init__(self, out: Path, key: str, others: Iterable[Path] = ()) -> None:
         self._out = out
         self._key = key
         self._folder = state_folder(out) / UNITS_FOLDER
+        found = (sorted((state_folder(one) / UNITS_FOLDER).glob(f"*{_SUFFIX}")) for one in others)
+        self._elsewhere = {file.name: file for files in found for file in files}
 
     def load(self, unit_id: str) -> dict[str, np.ndarray] | None:
         """Return a finished unit; None where it is missing, damaged or of another run.
@@ -170,6 +191,8 @@ class UnitStore:
         error would cost the run.
         """
         file = self._file(unit_id)
+        if not file.is_file():
+            file = self._elsewhere.get(file.name, file)
         if not file.is_file():
             return None
         try:

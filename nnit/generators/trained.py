@@ -1,7 +1,7 @@
 """Read a generator artifact as a model that is ready to sample, for one of its tasks."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,6 +91,11 @@ def generator_of(trained: TrainedGenerator, task: int, device: str) -> Generator
         chosen.values,
         trained.versions,
     )
+
+
+def moved(generator: Generator, device: str) -> Generator:
+    """Return a generator whose model is on a device."""
+    return replace(generator, model=generator.model.to(device))
 
 
 def model_of(trained: TrainedGenerator, adapter: int | None) -> DiffusionTransformer:

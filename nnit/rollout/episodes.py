@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nnit.engine import ONE_WORKER, Engine
 from nnit.errors import UsageError
 from nnit.mlp import Architecture, PolicyInterface
-from nnit.parallel import UnitPool, map_units, open_pool
+from nnit.parallel import UnitPool, open_pool, run_units
 from nnit.policy import NumpyPolicy
 from nnit.progress import Progress, silent
 from nnit.rollout.metrics import Episode, Evaluation, summarise_episode
@@ -129,7 +130,7 @@ def evaluate_networks(
     interface: PolicyInterface,
     num_episodes: int,
     first_seed: int = EVALUATION_FIRST_SEED,
-    workers: int = 1,
+    engine: Engine = ONE_WORKER,
     progress: Progress = silent,
     *,
     on_unit: Callable[[UnitKey, UnitResult], None] | None = None,
@@ -145,7 +146,7 @@ def evaluate_networks(
         interface: The task, the scaling of observations and the horizon.
         num_episodes: Episodes of each network.
         first_seed: Reset seed of the first episode; the others follow.
-        workers: Processes; the result does not depend on their number.
+        engine: What runs them; the result does not depend on it.
         progress: Counts episodes.
         on_unit: Called with each finished unit, in any order; a place to save it.
         done_units: Units that an earlier, interrupted run saved; they are not run again.
@@ -159,7 +160,8 @@ def evaluate_networks(
 
     Raises:
         UsageError: unknown task, no episode, seeds out of range, a name that occurs twice.
-        ResourceError: a worker was killed.
+        ResourceError: workers were killed again and again.
+        ShardEnd: a shard has run its units.
         InterruptedRunError: asked to stop; finished units went to ``on_unit``.
     """
     if len({network.name for network in networks}) < len(networks):
@@ -178,7 +180,7 @@ def evaluate_networks(
         for network in networks
         for start in unit_starts(num_episodes)
     ]
-    run = partial(map_units, _run_unit, workers=workers)
+    run = partial(run_units, _run_unit, engine=engine)
     results = _run_units(units, done_units or {}, run, progress, on_unit)
     return [
         Evaluation(
@@ -242,7 +244,7 @@ class SuccessEvaluator:
             )
             for one in ranges
         ]
-        results = _run_units(units, done_units or {}, self._pool.map, progress, on_unit)
+        results = _run_units(units, done_units or {}, self._pool.run, progress, on_unit)
         return [
             tuple(bool(episode.success_once) for episode in results[unit.key].episodes)
             for unit in units
@@ -251,16 +253,16 @@ class SuccessEvaluator:
 
 @contextmanager
 def open_evaluator(
-    interface: PolicyInterface, first_seed: int, workers: int, task: TaskRef | None = None
+    interface: PolicyInterface, first_seed: int, engine: Engine, task: TaskRef | None = None
 ) -> Iterator[SuccessEvaluator]:
-    """Start processes for an evaluation that decides by its results what to run next.
+    """Start workers for an evaluation that decides by its results what to run next.
 
     Raises:
-        UsageError: unknown task, or ``workers`` below 1.
+        UsageError: an unknown task.
     """
     task = task or TaskRef(interface.task)
     get_task(task)
-    with open_pool(_run_unit, workers) as pool:
+    with open_pool(_run_unit, engine) as pool:
         yield SuccessEvaluator(pool, interface, first_seed, task)
 
 
@@ -268,7 +270,7 @@ def evaluate_expert(
     task: TaskRef,
     num_episodes: int,
     first_seed: int = EVALUATION_FIRST_SEED,
-    workers: int = 1,
+    engine: Engine = ONE_WORKER,
     progress: Progress = silent,
 ) -> Evaluation:
     """Evaluate a task's scripted expert, without noise; errors as ``evaluate_networks``."""
@@ -283,7 +285,7 @@ def evaluate_expert(
         )
         for start in unit_starts(num_episodes)
     ]
-    run = partial(map_units, _run_unit, workers=workers)
+    run = partial(run_units, _run_unit, engine=engine)
     results = _run_units(units, {}, run, progress, None)
     return Evaluation("expert", "expert", (), "", _episodes_of("expert", units, results))
 
@@ -291,22 +293,27 @@ def evaluate_expert(
 def _run_units(
     units: list[_Unit],
     done_units: Mapping[UnitKey, UnitResult],
-    run: Callable[..., object],  # map_units or the like, its function and workers settled
+    run: Callable[..., None],  # run_units or the like, its function and engine settled
     progress: Progress,
     on_unit: Callable[[UnitKey, UnitResult], None] | None,
 ) -> dict[UnitKey, UnitResult]:
-    results = {unit.key: done_units[unit.key] for unit in units if _is_done(unit, done_units)}
-    todo = [unit for unit in units if unit.key not in results]
-    sizes = [len(unit.seeds) for unit in todo]
-    total = sum(len(unit.seeds) for unit in units)
-    progress.start("episodes", total, total - sum(sizes))
+    done = {k for k, unit in enumerate(units) if _is_done(unit, done_units)}
+    results = {units[k].key: done_units[units[k].key] for k in done}
 
     def keep(index: int, result: UnitResult) -> None:
-        results[todo[index].key] = result
+        results[units[index].key] = result
         if on_unit is not None:
-            on_unit(todo[index].key, result)
+            on_unit(units[index].key, result)
 
-    run(todo, progress=progress, unit_sizes=sizes, on_result=keep)
+    run(
+        units=units,
+        progress=progress,
+        on_result=keep,
+        done=done,
+        label="episodes",
+        names=[f"{unit.key.name}, from episode {unit.key.first_episode}" for unit in units],
+        unit_sizes=[len(unit.seeds) for unit in units],
+    )
     return results
 
 

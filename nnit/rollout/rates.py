@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nnit.engine import ONE_WORKER
 from nnit.mlp import Architecture, PolicyInterface
 from nnit.parallel import map_units
 from nnit.policy import NumpyPolicy
@@ -52,7 +53,7 @@ def measure_rates(
     units = [
         _Unit(interface, hidden_dims, weights, num_episodes, official) for official in (False, True)
     ]
-    direct, official = (map_units(_measure, [unit], workers=1)[0] for unit in units)
+    direct, official = (map_units(_measure, [unit], ONE_WORKER)[0] for unit in units)
     return Rates(direct, official)
 
 

@@ -1,6 +1,6 @@
 """Demonstrations: a scripted expert, disturbed so that the data shows recoveries, or labels."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from nnit.demos import Demos
+from nnit.engine import ONE_WORKER, Engine
 from nnit.errors import UsageError
 from nnit.mlp import ACTION, Network, PolicyInterface
-from nnit.parallel import map_units
+from nnit.parallel import run_units
 from nnit.policy import NumpyPolicy
 from nnit.progress import Progress, silent
 from nnit.seeding import numpy_generator
@@ -131,25 +132,32 @@ def _replace(replaced: bool, choice: np.ndarray, action: np.ndarray) -> np.ndarr
 def collect_demos(
     ref: TaskRef,
     request: DemoRequest = THE_TASKS_OWN,
-    workers: int = 1,
+    engine: Engine = ONE_WORKER,
     progress: Progress = silent,
+    *,
+    on_unit: Callable[[int, list[EpisodeRecord]], None] | None = None,
+    done_units: Mapping[int, list[EpisodeRecord]] | None = None,
 ) -> Demos:
     """Collect demonstrations of a task's expert in the simulator, or its labelled examples.
 
-    Episode ``k`` has a stream of noise of its own, so that the result does not depend on
-    ``workers``.
+    Episode ``k`` has a stream of noise of its own, so that the result does not depend on the
+    engine.
 
     Args:
         ref: The task.
         request: Which episodes, and who acts.
-        workers: Processes.
+        engine: What runs them.
         progress: Counts episodes.
+        on_unit: Called with the number and the episodes of each finished unit; a place to keep it.
+        done_units: Units that were kept; they are not run again.
 
     Raises:
         UsageError: an unknown task or one without expert and examples, no episode, seeds out of
             range, noise or a dropout out of range; observations, actions or labels that are not
-            what the task says; networks to learn from or to correct where there are labels.
-        InterruptedRunError: asked to stop; nothing is kept.
+            what the task says; networks to learn from or to correct, or a shard, where there are
+            labels.
+        ShardEnd: a shard has run its units.
+        InterruptedRunError: asked to stop; finished units went to ``on_unit``.
     """
     task = get_task(ref)
     noise = noise_of(task, request)
@@ -157,6 +165,8 @@ def collect_demos(
     seeds = demo_seeds(ref, request)
     if task.examples is not None:
         refuse_teachers_of_examples(task, request)
+        if engine.is_shared:
+            raise UsageError(f"--shard: {task.task_id} has labelled examples; no episode is run")
         demos = demos_of_examples(task, checked_examples(task, task.examples()), seeds)
         return replace(demos, input_dropout=dropout)
     if request.teacher is None:
@@ -164,11 +174,25 @@ def collect_demos(
     episodes = range(len(seeds))
     chunks = [episodes[start : start + UNIT_EPISODES] for start in episodes[::UNIT_EPISODES]]
     units = [_Unit(ref, request, seeds.start, noise, chunk) for chunk in chunks]
-    progress.start("demonstrations", len(seeds))
-    records = map_units(
-        _collect_unit, units, workers, progress, unit_sizes=[len(chunk) for chunk in chunks]
+    records = dict(done_units or {})
+
+    def keep(index: int, collected: list[EpisodeRecord]) -> None:
+        records[index] = collected
+        if on_unit is not None:
+            on_unit(index, collected)
+
+    run_units(
+        _collect_unit,
+        units,
+        engine,
+        progress,
+        on_result=keep,
+        done=set(records),
+        label="demonstrations",
+        names=[f"episodes {chunk.start} to {chunk.stop - 1}" for chunk in chunks],
+        unit_sizes=[len(chunk) for chunk in chunks],
     )
-    demos = _join(task, [record for chunk in records for record in chunk])
+    demos = _join(task, [record for k in range(len(units)) for record in records[k]])
     return replace(demos, input_dropout=dropout)
 
 
@@ -209,6 +233,11 @@ def input_dropout_of(task: Task, wanted: float | None) -> float:
     if not 0.0 <= dropout < 1.0:
         raise UsageError(f"{name}: found {dropout}, expected at least 0 and below 1")
     return dropout
+
+
+def count_units(ref: TaskRef, request: DemoRequest) -> int:
+    """Return how many units of work a request is; errors are those of ``demo_seeds``."""
+    return len(demo_seeds(ref, request)[::UNIT_EPISODES])
 
 
 def demo_seeds(ref: TaskRef, request: DemoRequest) -> range:

@@ -9,15 +9,17 @@ from nnit_cli.options import (
     ArchOption,
     CountingRunFlags,
     DeviceOption,
+    ExecutorOption,
     Given,
     HeldOutOption,
     OutOption,
     ResumeOption,
+    ShardOption,
     WorkersOption,
     beside,
     with_flags,
 )
-from nnit_cli.session import open_session, wanted_architectures
+from nnit_cli.session import open_session, refuse_flags, wanted_architectures
 
 
 @with_flags("baseline")
@@ -42,12 +44,21 @@ def baseline_command(
     held_out: HeldOutOption = False,
     out: OutOption = None,
     workers: WorkersOption = 0,
+    executor: ExecutorOption = None,
+    shard: ShardOption = None,
     resume: ResumeOption = False,
     device: DeviceOption = "cpu",
 ) -> None:
     """Make networks without a generator: of a zoo, cloned, cut out of one, or asked of a GHN."""
     session = open_session(
-        "baseline", run, given["baseline"], device=device, workers=workers, resume=resume
+        "baseline",
+        run,
+        given["baseline"],
+        device=device,
+        workers=workers,
+        executor=executor,
+        shard=shard,
+        resume=resume,
     )
     wanted = wanted_architectures(session, arch, held_out=held_out)
 
@@ -55,6 +66,8 @@ def baseline_command(
 
     where = out or beside(source, method)
     if method in baseline.METHODS:
+        trained = ", ".join(trained_baseline.METHODS)
+        refuse_flags({"executor": executor, "shard": shard}, (), f"what is trained: {trained}")
         session.run(baseline, baseline.Inputs(source, method, wanted), baseline.Outputs(where))
         return
     ghn = source if method in trained_baseline.OF_GHN else None

@@ -9,8 +9,11 @@ from nnit_cli.options import (
     ArchOption,
     CountingRunFlags,
     DataOption,
+    ExecutorOption,
     Given,
     OutOption,
+    ResumeOption,
+    ShardOption,
     TaskOption,
     WorkersOption,
     with_flags,
@@ -46,13 +49,33 @@ def demos_command(
         bool, typer.Option("--download", help="Fetch the examples into --data if it isn't there.")
     ] = False,
     workers: WorkersOption = 0,
+    executor: ExecutorOption = None,
+    shard: ShardOption = None,
+    resume: ResumeOption = False,
 ) -> None:
     """Collect observations and actions of a scripted expert, or labelled examples."""
     others = {"teacher": teacher, "dagger_from": dagger_from, "add_to": add_to, "arch": arch}
     if trajectories:
-        collecting = {**others, **given["demos"], "task": task, "data": data}
+        collecting = {
+            **others,
+            **given["demos"],
+            "task": task,
+            "data": data,
+            "executor": executor,
+            "shard": shard,
+        }
         refuse_flags(collecting, ("input_dropout",), "a run without --trajectories")
-    session = open_session("demos", run, given["demos"], task=task, data=data, workers=workers)
+    session = open_session(
+        "demos",
+        run,
+        given["demos"],
+        task=task,
+        data=data,
+        workers=workers,
+        executor=executor,
+        shard=shard,
+        resume=resume,
+    )
 
     from stages import demos
 

@@ -9,6 +9,7 @@ from nnit_cli.options import (
     ChosenTaskOption,
     DataOption,
     DeviceOption,
+    ExecutorOption,
     Given,
     ModelOption,
     OutOption,
@@ -43,6 +44,7 @@ def frontier_command(
         bool, typer.Option("--require", help="Exit with 7 where no network has --min-success.")
     ] = False,
     workers: WorkersOption = 0,
+    executor: ExecutorOption = None,
     resume: ResumeOption = False,
     device: DeviceOption = "cpu",
 ) -> None:
@@ -54,6 +56,7 @@ def frontier_command(
         data=data,
         device=device,
         workers=workers,
+        executor=executor,
         resume=resume,
     )
 

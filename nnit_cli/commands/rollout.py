@@ -8,11 +8,13 @@ import typer
 from nnit_cli.options import (
     ArchOption,
     DataOption,
+    ExecutorOption,
     Given,
     NamedTaskOption,
     OutOption,
     ResumeOption,
     RunFlags,
+    ShardOption,
     WorkersOption,
     beside,
     with_flags,
@@ -54,11 +56,20 @@ def rollout_command(
         bool, typer.Option("--video", help="Film each network's first episode: videos/NAME.mp4.")
     ] = False,
     workers: WorkersOption = 0,
+    executor: ExecutorOption = None,
+    shard: ShardOption = None,
     resume: ResumeOption = False,
 ) -> None:
     """Run networks in the simulator and report their success with intervals."""
     session = open_session(
-        "rollout", run, given["rollout"], data=data, workers=workers, resume=resume
+        "rollout",
+        run,
+        given["rollout"],
+        data=data,
+        workers=workers,
+        executor=executor,
+        shard=shard,
+        resume=resume,
     )
 
     from stages import rollout

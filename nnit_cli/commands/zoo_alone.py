@@ -7,10 +7,12 @@ import typer
 
 from nnit_cli.options import (
     DeviceOption,
+    ExecutorOption,
     Given,
     OutOption,
     ResumeOption,
     RunFlags,
+    ShardOption,
     WorkersOption,
     beside,
     with_flags,
@@ -27,11 +29,20 @@ def zoo_alone_command(
     out: OutOption = None,
     device: DeviceOption = "auto",
     workers: WorkersOption = 0,
+    executor: ExecutorOption = None,
+    shard: ShardOption = None,
     resume: ResumeOption = False,
 ) -> None:
     """Write the unaligned zoo: zoo-export's architectures, each initialised and cloned alone."""
     session = open_session(
-        "zoo-alone", run, given["zoo_alone"], device=device, workers=workers, resume=resume
+        "zoo-alone",
+        run,
+        given["zoo_alone"],
+        device=device,
+        workers=workers,
+        executor=executor,
+        shard=shard,
+        resume=resume,
     )
 
     from stages import zoo_alone

@@ -7,10 +7,12 @@ import typer
 
 from nnit_cli.options import (
     DeviceOption,
+    ExecutorOption,
     Given,
     OutOption,
     ResumeOption,
     RunFlags,
+    ShardOption,
     WorkersOption,
     beside,
     with_flags,
@@ -30,11 +32,20 @@ def zoo_export_command(
     out: OutOption = None,
     device: DeviceOption = "auto",
     workers: WorkersOption = 0,
+    executor: ExecutorOption = None,
+    shard: ShardOption = None,
     resume: ResumeOption = False,
 ) -> None:
     """Write a zoo of structurally aligned networks, each fine-tuned."""
     session = open_session(
-        "zoo-export", run, given["zoo_export"], device=device, workers=workers, resume=resume
+        "zoo-export",
+        run,
+        given["zoo_export"],
+        device=device,
+        workers=workers,
+        executor=executor,
+        shard=shard,
+        resume=resume,
     )
 
     from stages import zoo_export

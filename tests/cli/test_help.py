@@ -24,7 +24,18 @@ def root(version: bool = False) -> None: "A program."
 def command(number: int = 1) -> None: "A command of one option."
 app(["command", "--help"])
 """
-HEAVY = {"torch", "scipy", "sklearn", "ruamel", "zarr", "safetensors", "mani_skill", "gymnasium"}
+HEAVY = {
+    "torch",
+    "dask",
+    "distributed",
+    "scipy",
+    "sklearn",
+    "ruamel",
+    "zarr",
+    "safetensors",
+    "mani_skill",
+    "gymnasium",
+}
 OF_PARAMETERS = {"numpy", "pydantic", "stages"}  # which the help of a command is made of
 COMMANDS = [*PIPELINE, *ROUNDS, *EVALUATION, *HELPERS]
 WORDS = [[], *([command] for command in COMMANDS), ["models"], ["models", "validate"]]

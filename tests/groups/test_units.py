@@ -6,6 +6,7 @@ import torch
 from learning_examples import INTERFACE, make_demos, worker_settings
 
 from nnit.cloning import cloning_data, cloning_loss, evaluate_loss, layers_from_flat
+from nnit.engine import ONE_WORKER
 from nnit.groups.plan import NETWORKS_PER_UNIT
 from nnit.groups.training import CloningSettings, Pupil
 from nnit.groups.units import TrainedNetwork, in_order, plan_clones, plan_units, train_unit
@@ -42,7 +43,7 @@ def test_every_network_is_in_one_unit_by_its_index(units):
 
 def test_networks_are_the_same_in_another_process(units):
     """Weights and losses of a worker are those that this process computes with one thread."""
-    (remote,) = map_units(train_unit, units[:1], workers=1)
+    (remote,) = map_units(train_unit, units[:1], ONE_WORKER)
     for ours, theirs in zip(train_unit(units[0]), remote, strict=True):
         np.testing.assert_array_equal(ours.weights, theirs.weights)
         assert ours.loss == theirs.loss

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from nnit.engine import ONE_WORKER, Engine
 from nnit.errors import InterruptedRunError, UsageError
 from nnit.policy import NumpyPolicy
 from nnit.progress import SilentProgress
@@ -49,14 +50,12 @@ def saved_units():
 @pytest.fixture(scope="module")
 def evaluations(cloned, idle, interface, saved_units):
     """Both networks, evaluated by one worker."""
-    return evaluate_networks(
-        [cloned, idle], interface, EPISODES, workers=1, on_unit=saved_units.__setitem__
-    )
+    return evaluate_networks([cloned, idle], interface, EPISODES, on_unit=saved_units.__setitem__)
 
 
 def test_result_does_not_depend_on_workers(evaluations, cloned, idle, interface):
     """One worker and two report the same of every episode."""
-    assert evaluate_networks([cloned, idle], interface, EPISODES, workers=2) == evaluations
+    assert evaluate_networks([cloned, idle], interface, EPISODES, engine=Engine(2)) == evaluations
 
 
 def test_result_does_not_depend_on_company(evaluations, cloned, interface):
@@ -176,7 +175,7 @@ def test_stopping_at_success_changes_no_success_once(evaluations, cloned, idle, 
 
 def test_rounds_of_episodes_give_the_same_success(evaluations, cloned, idle, interface):
     """Some episodes now, some later, by workers that stay: each as in the whole evaluation."""
-    with open_evaluator(interface, 0, workers=1) as evaluator:
+    with open_evaluator(interface, 0, ONE_WORKER) as evaluator:
         rounds = [
             evaluator.run([EpisodeRange(cloned, 0, 2), EpisodeRange(idle, 1, 1)]),
             evaluator.run([EpisodeRange(cloned, 2, 3)]),

@@ -92,9 +92,7 @@ def test_films_are_not_made_on_a_gpu(cart_poles, tmp_path, monkeypatch, capsys):
     """As trajectories: many environments at once have no camera."""
     monkeypatch.setattr("stages.rollout.require_backend", lambda _: None)
     assert roll_out(cart_poles, tmp_path / "out", "--video", "--sim-backend", "physx_cuda") == 2
-    assert capsys.readouterr().err.startswith(
-        "nnit: --video: recorded with --sim-backend physx_cpu"
-    )
+    assert capsys.readouterr().err.startswith("nnit: --video: goes with --sim-backend physx_cpu")
 
 
 @pytest.mark.sim

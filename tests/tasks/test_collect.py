@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nnit.engine import Engine
 from nnit.errors import InterruptedRunError, UsageError
 from nnit.progress import SilentProgress
 from nnit.seeding import numpy_generator
@@ -26,13 +27,13 @@ PUSH_CUBE = get_task(PUSH_REF)
 @pytest.fixture(scope="module")
 def demos():
     """A dozen demonstrations with the default noise."""
-    return collect_demos(PUSH_REF, DemoRequest(12), workers=1)
+    return collect_demos(PUSH_REF, DemoRequest(12))
 
 
 @pytest.mark.sim
 def test_demos_do_not_depend_on_workers(demos):
     """One worker and two give the same bytes."""
-    again = collect_demos(PUSH_REF, DemoRequest(12), workers=2)
+    again = collect_demos(PUSH_REF, DemoRequest(12), Engine(2))
     for name in ("observations", "actions", "episode_ends", "success_once", "seeds"):
         assert np.array_equal(getattr(demos, name), getattr(again, name)), name
     assert demos.interface == again.interface

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.sim
 def written(tmp_path_factory):
     """Two episodes of the expert in ManiSkill's format, and the same as demonstrations."""
     folder = tmp_path_factory.mktemp("trajectories")
-    demos = collect_demos(TaskRef("PushCube-v1"), DemoRequest(2, noise=0.0), 1)
+    demos = collect_demos(TaskRef("PushCube-v1"), DemoRequest(2, noise=0.0))
     simulation = process_simulation("PushCube-v1")
     runs = [run_trajectory(simulation, TASK.expert, seed, TASK.horizon) for seed in (10000, 10001)]
     rows = [Trajectory("x", r.seed, r.observations, r.actions, r.success) for r in runs]

@@ -8,6 +8,7 @@ import torch
 from learning_examples import INTERFACE, RANGE, TINY_GHN, make_demos
 
 from nnit.cloning import cloning_data, evaluate_loss, layers_from_flat
+from nnit.engine import ONE_WORKER
 from nnit.ghn.model import load_ghn, write_networks
 from nnit.mlp import split_layers
 from nnit.parallel import map_units
@@ -44,14 +45,14 @@ def member_unit(branches, settings):
 
 def test_branch_is_the_same_in_another_process(branch_units, branches):
     """A worker returns the bits that this process computes with one thread."""
-    (remote,) = map_units(train_branch, branch_units[1:], workers=1)
+    (remote,) = map_units(train_branch, branch_units[1:], ONE_WORKER)
     assert remote.keys() == branches[1].keys()
     assert all(np.array_equal(remote[name], branches[1][name]) for name in remote)
 
 
 def test_networks_are_the_same_in_another_process(member_unit):
     """Weights and losses of a worker are those that this process computes with one thread."""
-    (remote,) = map_units(write_members, [member_unit], workers=1)
+    (remote,) = map_units(write_members, [member_unit], ONE_WORKER)
     for ours, theirs in zip(write_members(member_unit), remote, strict=True):
         np.testing.assert_array_equal(ours.weights, theirs.weights)
         assert ours.loss == theirs.loss
