@@ -134,7 +134,7 @@ def time_steps(at: Path, device: str) -> dict[str, float]:
 
 def frontier(at: Path, device: str) -> dict[str, Any]:
     """Look for the smallest network that does the job."""
-    asked = ["--model", f"{at}/generator", "--max-params", "20000", "-o", f"{at}/frontier"]
+    asked = ["--model", f"{at}/generator", "--shapes", "40", "-o", f"{at}/frontier"]
     return run(at, "frontier", *asked, "--device", device)
 
 

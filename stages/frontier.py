@@ -240,16 +240,20 @@ def networks_of(
     options: RunOptions,
     progress: Progress,
 ) -> list[Network]:
-    """Generate one network of each shape; errors are those of ``fan_out``."""
+    """Generate one network of each shape; errors are those of ``fan_out``.
+
+    A GPU generates all in one unit, whose batches are as large as suits it.
+    """
+    together = SHAPES_TOGETHER if options.device == "cpu" else len(shapes)
     units = [
         SampleUnit(
             generator,
             options.device,
-            tuple(shapes[k : k + SHAPES_TOGETHER]),
+            tuple(shapes[k : k + together]),
             options.seed,
             section.steps,
         )
-        for k in range(0, len(shapes), SHAPES_TOGETHER)
+        for k in range(0, len(shapes), together)
     ]
     packed = fan_out(
         "networks",
@@ -260,6 +264,7 @@ def networks_of(
         options,
         progress,
         unit_sizes=[len(unit.shapes) for unit in units],
+        kept_as="networks" if together == SHAPES_TOGETHER else "all-networks",
     )
     return [
         Network(shape, arrays[str(place)])
