@@ -113,7 +113,7 @@ def main(
         num_bytes = gradient_bytes(made)
     torch.set_num_threads(1)
     drawing = measure_drawing()
-    figures = {
+    found = {
         "command": f"python -m benchmarks.scaling {out} --demos DEMOS --tokens TOKENS",
         "cores": len(os.sched_getaffinity(0)),
         "ranks": ranks,
@@ -121,7 +121,8 @@ def main(
         "gradient_bytes": num_bytes,
         "model": modelled(drawing, num_bytes),
     }
-    out.write_text(json.dumps(figures, indent=1) + "\n")
+    kept = json.loads(out.read_text()) if out.exists() else {}
+    out.write_text(json.dumps({**kept, "trainings": found}, indent=2) + "\n")
     typer.echo(out.read_text())
 
 
