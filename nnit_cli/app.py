@@ -21,11 +21,13 @@ EVALUATION = (  # commands that judge a generator, or make what it is compared w
     "flat-train",
     "flat-sample",
 )
+WAYS_OUT = ("export",)
 HELPERS = ("inspect", "verify", "check-policy", "report", "card", "doctor")
 PANELS = {
     "Pipeline, in the order of use": PIPELINE,
     "Further rounds": ROUNDS,
     "Evaluation and baselines": EVALUATION,
+    "Other tools": WAYS_OUT,
     "Artifacts and the machine": (*HELPERS, "models"),
 }
 COMMANDS = Path(__file__).with_name("commands")

@@ -9,7 +9,7 @@ from dataclasses import fields
 
 import pytest
 
-from nnit_cli.app import EVALUATION, HELPERS, PIPELINE, ROUNDS
+from nnit_cli.app import EVALUATION, HELPERS, PIPELINE, ROUNDS, WAYS_OUT
 from nnit_cli.options import RunFlags
 from stages.params import Params
 
@@ -26,7 +26,7 @@ app(["command", "--help"])
 """
 HEAVY = {"torch", "scipy", "sklearn", "ruamel", "zarr", "safetensors", "mani_skill", "gymnasium"}
 OF_PARAMETERS = {"numpy", "pydantic", "stages"}  # which the help of a command is made of
-COMMANDS = [*PIPELINE, *ROUNDS, *EVALUATION, *HELPERS]
+COMMANDS = [*PIPELINE, *ROUNDS, *EVALUATION, *WAYS_OUT, *HELPERS]
 WORDS = [[], *([command] for command in COMMANDS), ["models"], ["models", "validate"]]
 COUNTING = {"demos", "sample", "baseline", "flat-sample"}  # whose -n is a number
 
