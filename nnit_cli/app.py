@@ -21,7 +21,7 @@ EVALUATION = (  # commands that judge a generator, or make what it is compared w
     "flat-train",
     "flat-sample",
 )
-WAYS_OUT = ("export",)
+WAYS_OUT = ("export", "push", "pull")
 HELPERS = ("inspect", "verify", "check-policy", "report", "card", "doctor")
 PANELS = {
     "Pipeline, in the order of use": PIPELINE,

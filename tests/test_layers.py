@@ -58,6 +58,8 @@ HOMES = {  # third-party library -> the only modules that may import it
     "gymnasium": ("nnit.tasks", "nnit.rollout.batched"),
     "onnx": ("nnit.export.onnx_graph",),
     "onnxruntime": ("nnit.export.onnx_graph",),
+    "huggingface_hub": ("nnit.export.hub",),
+    "httpx2": ("nnit.export.hub",),
     "sklearn": ("nnit.tasks.classification",),
     "h5py": ("nnit.artifacts.trajectories", "nnit.tasks.hdf5"),
     "click": (),
