@@ -11,7 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from nnit.errors import DamagedArtifactError, MissingArtifactError, ResourceError, UsageError
+from nnit.errors import (
+    DamagedArtifactError,
+    MissingArtifactError,
+    NnitError,
+    ResourceError,
+    UsageError,
+)
 from nnit.opening import read_bounded
 
 if TYPE_CHECKING:
@@ -49,7 +55,7 @@ def push_files(
         private: Of a new repository: for its owner alone.
 
     Raises:
-        UsageError: no name of a repository.
+        UsageError: no name of a repository, or a card whose front matter the hub does not take.
         ResourceError: the hub can't be reached, or refuses.
     """
     with _hub(repo) as api:
@@ -107,6 +113,8 @@ def _hub(repo: str) -> "Iterator[HfApi]":
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, library_name="nnit")
     try:
         yield api
+    except NnitError:
+        raise
     except errors.HFValidationError:
         raise UsageError(f"{repo}: no name of a repository; give OWNER/NAME") from None
     except errors.RevisionNotFoundError:
@@ -120,6 +128,8 @@ def _hub(repo: str) -> "Iterator[HfApi]":
             f"{repo}: {api.endpoint} answers {error.response.status_code}; `hf auth whoami` says "
             "who you are there"
         ) from None
+    except ValueError as error:  # of a card that somebody has edited
+        raise UsageError(f"{repo}: {' '.join(str(error).split())}") from None
     except (httpx2.HTTPError, *unreachable) as error:
         raise ResourceError(
             f"{repo}: {api.endpoint} can't be reached ({type(error).__name__})"

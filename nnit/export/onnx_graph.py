@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnit import __version__
+from nnit.errors import UsageError
 from nnit.export.policy import OBSERVATION, OUTPUTS, Answers, ExportedPolicy, about
 from nnit.mlp import ACTION, split_layers
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from onnx import NodeProto, TensorProto
 
 OPSET, IR_VERSION = 17, 8  # of 2022, so that older runtimes of robots read them
+MAX_BYTES = 2**31 - 2**20  # a message of protobuf is below 2 GiB
 _HEAD = b"\x08\x08\x12\x04nnit\x1a"  # IR version 8, producer "nnit", then its version
 
 
@@ -28,7 +30,12 @@ def onnx_bytes(policy: ExportedPolicy) -> bytes:
 
     Of classes it has two outputs: ``logits (batch, act_dim)`` and ``class (batch,)``, int64. What
     is not a number becomes 0, as in ``MlpPolicy``. Its metadata say what the network is for.
+
+    Raises:
+        UsageError: the network is too large for one file.
     """
+    if policy.num_bytes > MAX_BYTES:
+        raise UsageError(f"--onnx: {policy.name}: a file of ONNX holds less than 2 GiB")
     import onnx
     from onnx import TensorProto, helper
 

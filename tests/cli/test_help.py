@@ -25,6 +25,7 @@ def command(number: int = 1) -> None: "A command of one option."
 app(["command", "--help"])
 """
 HEAVY = {"torch", "scipy", "sklearn", "ruamel", "zarr", "safetensors", "mani_skill", "gymnasium"}
+HEAVY |= {"onnx", "onnxruntime", "huggingface_hub"}
 OF_PARAMETERS = {"numpy", "pydantic", "stages"}  # which the help of a command is made of
 COMMANDS = [*PIPELINE, *ROUNDS, *EVALUATION, *WAYS_OUT, *HELPERS]
 WORDS = [[], *([command] for command in COMMANDS), ["models"], ["models", "validate"]]

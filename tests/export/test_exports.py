@@ -11,6 +11,7 @@ import onnx
 import pytest
 from export_examples import SHAPES, network, policy
 
+from nnit.errors import UsageError
 from nnit.export.c_compiler import has_compiler, run_header
 from nnit.export.c_header import header_text
 from nnit.export.onnx_graph import onnx_answers, onnx_bytes
@@ -119,6 +120,14 @@ def test_a_model_says_what_it_is_for():
     assert about["observation_layout"].startswith(
         '[{"name": "agent/qpos", "start": 0, "length": 4}'
     )
+
+
+def test_a_model_beyond_what_onnx_holds_is_refused():
+    """Before any memory is taken for it."""
+    one = policy("action")
+    network = one.network._replace(hidden_dims=(30000, 30000))
+    with pytest.raises(UsageError, match=r"^--onnx: network-0000: a file of ONNX holds less than"):
+        onnx_bytes(one._replace(network=network))
 
 
 def test_a_header_holds_every_number_to_the_last_bit():

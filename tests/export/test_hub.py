@@ -132,6 +132,22 @@ def test_more_bytes_than_a_network_has_are_not_brought(pushed, hub, capsys, monk
     assert hub.asked == set()
 
 
+def test_a_card_may_be_edited(hub, folder, capsys):
+    """As long as the hub takes its front matter; but there is one."""
+    card = folder / "README.md"
+    card.write_text(f"{card.read_text()}\nBy me.\n")
+    assert main(["push", str(folder), REPO]) == 0
+    capsys.readouterr()
+    before = dict(hub.commits[REPO])
+    card.write_text("By me.\n")
+    line = fault_of(capsys, ["push", str(folder), REPO], 2)
+    assert line == f"{REPO}: Invalid metadata in README.md. - no metadata"
+    card.unlink()
+    line = fault_of(capsys, ["push", str(folder), REPO], 4)
+    assert line == f"{card}: no such file; make it with `nnit export --hf`"
+    assert hub.commits[REPO] == before
+
+
 def test_what_is_not_there_is_said(pushed, hub, folder, capsys, monkeypatch):
     """Repository, revision, network, folder, hub, right to write; nothing is left of any."""
     hub.commit("me/bert", {"config.json": b"{}"})
