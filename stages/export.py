@@ -75,7 +75,7 @@ class Exported:
 class Checked(NamedTuple):
     """What came of running an export beside torch."""
 
-    difference: float | None = None  # at most, beside the size of what torch answers
+    difference: float | None = None  # at most, beside the largest number that torch answers, or 1
     latency_us: float | None = None  # processor time of one observation, compiled
     note: str = ""  # why there is no figure
 

@@ -15,7 +15,7 @@ OBSERVATION = "observation"  # what the input of every export is called
 OUTPUTS = {"action": ("action",), "class": ("logits", "class")}  # kind of output -> names
 CHECKED = 1000  # observations that an export is compared with torch on
 FAR = 100  # of them: some numbers so far out that the clipping of inputs shows
-TOLERANCE = 1e-5  # times the largest number of torch's answer, or 1: rounding of float32
+TOLERANCE = 1e-5  # of actions; of classes, beside the largest number: rounding of float32
 
 
 class ExportedPolicy(NamedTuple):
@@ -75,14 +75,15 @@ def observations_for(policy: ExportedPolicy) -> np.ndarray:
 
 
 def largest_difference(expected: Answers, found: Answers) -> float:
-    """Return by how much answers differ at most, beside the largest number of each, or 1.
+    """Return by how much answers differ at most, beside the largest number of all of them, or 1.
 
+    A network that answers with differences of large numbers is no more exact in torch either.
     Infinity where a class is chosen that is not the largest of the numbers beside it.
     """
     if found.chosen is not None and (found.chosen != found.outputs.argmax(axis=1)).any():
         return float("inf")
-    scale = np.maximum(1, np.abs(expected.outputs).max(axis=1, keepdims=True))
-    return float((np.abs(found.outputs - expected.outputs) / scale).max())
+    scale = max(1.0, float(np.abs(expected.outputs).max()))
+    return float(np.abs(found.outputs - expected.outputs).max()) / scale
 
 
 def about(policy: ExportedPolicy) -> dict[str, str]:

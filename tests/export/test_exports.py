@@ -85,7 +85,7 @@ def test_any_number_of_observations_is_asked_at_once(form, kind):
 def test_a_difference_is_seen():
     """Of a number by its size, and of a class that is not that of the largest number."""
     expected = Answers(np.array([[0.0, 1.0], [0.0, 100.0]], np.float32), np.array([1, 1]))
-    near = Answers(np.array([[0.0, 1.0], [0.0, 100.5]], np.float32), np.array([1, 1]))
+    near = Answers(np.array([[0.0, 1.5], [0.0, 100.0]], np.float32), np.array([1, 1]))
     assert largest_difference(expected, expected) == 0
     assert largest_difference(expected, near) == pytest.approx(0.005)
     other = expected._replace(chosen=np.array([1, 0]))
