@@ -102,6 +102,7 @@ test-campaign: env
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.campaign --out results/campaign.json
 
 lint: env
+	$(BIN)/hadolint Dockerfile
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 

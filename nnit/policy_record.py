@@ -58,12 +58,23 @@ def record_policy(
     Raises:
         UsageError: as ``answers``.
     """
-    z = np.random.default_rng(0).standard_normal((PAIRS, interface.obs_dim))
-    z[-FAR_PAIRS:, FAR_NUMBERS] *= 100 * interface.obs_clip
-    drawn = np.asarray(interface.obs_mean) + np.asarray(interface.obs_std) * z
-    observations = np.clip(drawn, -MAX_VALUE, MAX_VALUE).astype(np.float32)
+    observations = draw_observations(interface, PAIRS, FAR_PAIRS)
     actions = answers(network, interface, observations)
     return PolicyRecord(setting, versions, observations, actions)
+
+
+def draw_observations(interface: PolicyInterface, count: int, far: int) -> np.ndarray:
+    """Draw raw observations ``(count, obs_dim)`` float32 from a scaling, the same every time.
+
+    Args:
+        interface: What says mean and standard deviation of each number.
+        count: How many.
+        far: Of them, the last: some numbers are so far out that the clipping of inputs shows.
+    """
+    z = np.random.default_rng(0).standard_normal((count, interface.obs_dim))
+    z[-far:, FAR_NUMBERS] *= 100 * interface.obs_clip
+    drawn = np.asarray(interface.obs_mean) + np.asarray(interface.obs_std) * z
+    return np.clip(drawn, -MAX_VALUE, MAX_VALUE).astype(np.float32)
 
 
 def answers(network: Network, interface: PolicyInterface, observations: np.ndarray) -> np.ndarray:

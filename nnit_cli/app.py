@@ -22,11 +22,13 @@ EVALUATION = (  # commands that judge a generator, or make what it is compared w
     "flat-sample",
 )
 SHARED = ("demos", "zoo-export", "zoo-refine", "zoo-alone", "rollout", "baseline")  # by --shard
+WAYS_OUT = ("export", "push", "pull")
 HELPERS = ("inspect", "verify", "check-policy", "report", "card", "doctor")
 PANELS = {
     "Pipeline, in the order of use": PIPELINE,
     "Further rounds": ROUNDS,
     "Evaluation and baselines": EVALUATION,
+    "Other tools": WAYS_OUT,
     "Artifacts and the machine": (*HELPERS, "models"),
     "Several machines": ("merge",),
 }

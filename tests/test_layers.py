@@ -22,6 +22,7 @@ ROOMS = {
     "audit",
     "alignment",
     "ppo",
+    "export",
 }
 MAY_USE = {  # which rooms of nnit a room may import, beside the modules at the top of nnit
     "top": set(),
@@ -40,6 +41,7 @@ MAY_USE = {  # which rooms of nnit a room may import, beside the modules at the 
     "alignment": {"zoo", "tokens"},
     "artifacts": ROOMS,
     "generators": {"artifacts", "diffusion", "tokens", "zoo"},
+    "export": {"generators"},
 }
 HOMES = {  # third-party library -> the only modules that may import it
     "typer": ("nnit_cli",),
@@ -54,6 +56,10 @@ HOMES = {  # third-party library -> the only modules that may import it
     "mani_skill": ("nnit.tasks", "nnit.rollout.batched"),
     "sapien": ("nnit.tasks", "nnit.rollout.batched"),
     "gymnasium": ("nnit.tasks", "nnit.rollout.batched"),
+    "onnx": ("nnit.export.onnx_graph",),
+    "onnxruntime": ("nnit.export.onnx_graph",),
+    "huggingface_hub": ("nnit.export.hub",),
+    "httpx2": ("nnit.export.hub",),
     "sklearn": ("nnit.tasks.classification",),
     "h5py": ("nnit.artifacts.trajectories", "nnit.tasks.hdf5"),
     "click": (),

@@ -9,7 +9,7 @@ from dataclasses import fields
 
 import pytest
 
-from nnit_cli.app import EVALUATION, HELPERS, PIPELINE, ROUNDS
+from nnit_cli.app import EVALUATION, HELPERS, PIPELINE, ROUNDS, WAYS_OUT
 from nnit_cli.options import RunFlags
 from stages.params import Params
 
@@ -35,9 +35,12 @@ HEAVY = {
     "safetensors",
     "mani_skill",
     "gymnasium",
+    "onnx",
+    "onnxruntime",
+    "huggingface_hub",
 }
 OF_PARAMETERS = {"numpy", "pydantic", "stages"}  # which the help of a command is made of
-COMMANDS = [*PIPELINE, *ROUNDS, *EVALUATION, *HELPERS]
+COMMANDS = [*PIPELINE, *ROUNDS, *EVALUATION, *WAYS_OUT, *HELPERS]
 WORDS = [[], *([command] for command in [*COMMANDS, "merge", "models"]), ["models", "validate"]]
 COUNTING = {"demos", "sample", "baseline", "flat-sample"}  # whose -n is a number
 

@@ -1,0 +1,37 @@
+"""``nnit pull``."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nnit_cli.console import print_facts, print_json
+from nnit_cli.options import DebugOption, JsonOption, OutOption
+
+
+def pull_command(
+    *,
+    repo: Annotated[str, typer.Argument(help="OWNER/NAME.")],
+    revision: Annotated[
+        str, typer.Option("--revision", help="A commit, which stays what it is; a tag, a branch.")
+    ] = "main",
+    out: OutOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing output.")] = False,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Get a network that `nnit push` put on the Hugging Face Hub, as samples.
+
+    It is checked as any artifact, and nothing of it is run. Written to the folder NAME, without
+    --out.
+    """
+    from stages.pull import run
+
+    samples = out or Path(repo.rpartition("/")[2])
+    summary = asdict(run(repo, revision, samples, force=force))
+    if json:
+        outputs = {"samples": str(samples)}
+        print_json({"command": "pull", "outputs": outputs, "summary": summary})
+    else:
+        print_facts({"samples": samples, **summary})
