@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnit.artifacts.model import read_model
-from nnit.artifacts.tokens import parse_standardizer
+from nnit.artifacts.tokens import StoredStandardizer
 from nnit.errors import DamagedArtifactError, NnitError
 from nnit.flat.model import FlatConfig, FlatModel
 from nnit.mlp import PolicyInterface
@@ -34,7 +34,7 @@ def load_flat(path: Path, device: str) -> FlatGenerator:
     try:
         config = FlatConfig(**stored.config)
         model = build_from_arrays(lambda: FlatModel(config), stored.tensors)
-        standardizer = parse_standardizer(artifact.attributes.object("standardizer"))
+        standardizer = artifact.attribute("standardizer", StoredStandardizer)
     except NnitError:
         raise
     except (TypeError, ValueError, RuntimeError) as error:

@@ -16,16 +16,15 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from nnit import __version__
-from nnit.artifacts.canonical import JsonObject
-from nnit.artifacts.interface import parse_interfaces
+from nnit.artifacts.interface import interfaces_of
 from nnit.artifacts.manifest import MANIFEST_NAME
 from nnit.artifacts.model import TENSORS_NAME
 from nnit.artifacts.reading import Artifact, open_artifact
+from nnit.artifacts.records import HiddenDims, Record
 from nnit.errors import (
     DamagedArtifactError,
     MissingArtifactError,
     NnitError,
-    UnknownSchemaError,
     WrongKindError,
 )
 from nnit.generators.names import Model, choose_model, find_models, of_folder
@@ -34,6 +33,11 @@ from nnit.opening import read_bounded
 DEEPEST = 3  # folders below the one that is searched
 MAX_CARD_BYTES = 2**20
 MAX_RESULTS = 1000  # of a card, and of each task's
+
+
+class _Trained(Record, extra="ignore"):
+    arch_widths: HiddenDims
+    arch_depths: HiddenDims
 
 
 @dataclass(frozen=True)
@@ -154,19 +158,13 @@ def _named(*, whole: bool = False) -> list[Listed]:
 
 
 def _listed(model: Model, artifact: Artifact) -> Listed:
-    fields = artifact.attributes
-    interfaces = parse_interfaces(fields, several=artifact.several)
-    config = JsonObject(fields.object("config").value, fields.where)
-    widths, depths = (config.items(f"arch_{name}") for name in ("widths", "depths"))
-    try:
-        spans = [(int(min(some)), int(max(some))) for some in (widths, depths)]
-    except (TypeError, ValueError):
-        raise UnknownSchemaError(f"{model.path}: says no trained widths or depths") from None
+    trained = artifact.attribute("config", _Trained)
+    widths, depths = trained.arch_widths, trained.arch_depths
     return Listed(
         model,
-        tuple(one.task for one in interfaces),
-        spans[0],
-        spans[1],
+        tuple(one.task for one in interfaces_of(artifact)),
+        (min(widths), max(widths)),
+        (min(depths), max(depths)),
         artifact.manifest.num_bytes,
         stated_success(read_card(model)),
     )

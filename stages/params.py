@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from nnit.architectures import HELD_OUT_KINDS, TrainingRange, rule_fault
 from nnit.engine import Engine, Shard
 from nnit.errors import UsageError
+from nnit.faults import Fault, RulesError
 from nnit.mlp import MAX_WIDTH, Architecture
 from nnit.ranks import ALONE, Ranks
 
@@ -46,15 +47,6 @@ Widths = tuple[Width, ...]
 HiddenDims = Annotated[Widths, Field(min_length=1)]
 Precision = Literal["auto", "float32", "bfloat16"]
 COUNTED: JsonDict = {"short": "-n"}  # the short form of its flag
-Location = tuple[str | int, ...]  # keys and indices from the top of params.yaml
-
-
-class RulesError(ValueError):
-    """Faults that several keys make together, each with where it lies in its section."""
-
-    def __init__(self, faults: list[tuple[Location, str]]) -> None:
-        super().__init__("; ".join(message for _, message in faults))
-        self.faults = faults
 
 
 class Section(BaseModel):
@@ -139,9 +131,9 @@ class ArchitecturesParams(Section):
         return self
 
 
-def range_faults(params: ArchitecturesParams) -> list[tuple[Location, str]]:
+def range_faults(params: ArchitecturesParams) -> list[Fault]:
     """Return what is wrong with the range of widths and depths."""
-    faults: list[tuple[Location, str]] = []
+    faults: list[Fault] = []
     if params.widths_max < params.widths_min:
         text = f"must be at least widths_min, {params.widths_min} (got {params.widths_max})"
         faults.append((("widths_max",), text))
@@ -161,10 +153,10 @@ def range_faults(params: ArchitecturesParams) -> list[tuple[Location, str]]:
     return faults
 
 
-def held_out_faults(params: ArchitecturesParams) -> list[tuple[Location, str]]:
+def held_out_faults(params: ArchitecturesParams) -> list[Fault]:
     """Return every held-out architecture that breaks the rule of its kind or is listed twice."""
     training = params.training_range()
-    faults: list[tuple[Location, str]] = []
+    faults: list[Fault] = []
     seen: set[Architecture] = set()
     for kind in HELD_OUT_KINDS:
         for index, hidden_dims in enumerate(getattr(params.held_out, kind)):

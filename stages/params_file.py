@@ -1,7 +1,6 @@
 """From ``params.yaml`` and command-line flags to checked parameters, or to all faults at once."""
 
 import difflib
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, StringMark, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -21,8 +19,9 @@ from nnit.errors import (
     UsageError,
     shorten,
 )
+from nnit.faults import Location, faults_of, spell
 from nnit.opening import read_bounded
-from stages.params import Location, Params, RulesError, Section
+from stages.params import Params, Section
 
 DEFAULT_FILE = Path("params.yaml")
 MAX_SIZE = 2**16  # bytes of a file, and about as many once its aliases are written out
@@ -34,18 +33,7 @@ SHOWN_PROBLEM = 120  # characters of what ruamel says
 TAG = "tag:yaml.org,2002:"
 KNOWN_TAGS = {f"{TAG}{name}" for name in ("null", "bool", "int", "float", "str", "seq", "map")}
 MERGE = f"{TAG}merge"  # the key <<, whose value is keys to take over
-PLAIN_WORDS = {
-    "int_type": "must be a whole number",
-    "float_type": "must be a number",
-    "bool_type": "must be true or false",
-    "string_type": "must be text",
-    "tuple_type": "must be a list",
-    "too_short": "must not be empty",
-    "model_type": "must be a section of keys",
-    "invalid_key": "keys must be text",
-}
 SectionT = TypeVar("SectionT", bound=Section)
-Fault = tuple[Location, str]
 Places = dict[Location, tuple[int, int]]  # line and column, from 1, of each key and list item
 
 
@@ -78,12 +66,13 @@ def load_params(path: Path | None = None) -> Params:
     try:
         return Params.model_validate({} if data is None else data)
     except ValidationError as error:
+        faults = faults_of(error, _unknown_key)
         found = sorted(
-            ((_position(places, where), where, what) for where, what in _faults(error)),
+            ((_position(places, where), where, what) for where, what in faults),
             key=lambda fault: fault[0],
         )
         lines = [
-            f"{path}:{line}:{column}: {_dotted(where)}{what}"
+            f"{path}:{line}:{column}: {spell(where)}{what}"
             for (line, column), where, what in found[:SHOWN_FAULTS]
         ]
         more = len(found) - SHOWN_FAULTS
@@ -102,7 +91,7 @@ def override(section: SectionT, **flags: Any) -> SectionT:  # noqa: ANN401
     except ValidationError as error:
         lines = [
             f"--{str(location[0]).replace('_', '-')}: {message}"
-            for location, message in _faults(error)
+            for location, message in faults_of(error, _unknown_key)
         ]
         raise UsageError(*lines) from None
 
@@ -192,28 +181,6 @@ def _first_line(problem: object) -> str:
     return shorten(str(problem).strip().splitlines()[0], to=SHOWN_PROBLEM)
 
 
-def _faults(error: ValidationError) -> list[Fault]:
-    faults: list[Fault] = []
-    for details in error.errors(include_url=False):
-        location, cause = details["loc"], details.get("ctx", {}).get("error")
-        if isinstance(cause, RulesError):
-            faults += [((*location, *inner), message) for inner, message in cause.faults]
-        else:
-            faults.append((location, _message(details)))
-    # A fault deeper inside accounts for one around it: a list left short by a bad item.
-    explained = {location[:depth] for location, _ in faults for depth in range(len(location))}
-    return [fault for fault in faults if fault[0] not in explained]
-
-
-def _message(details: ErrorDetails) -> str:
-    if details["type"] == "extra_forbidden":
-        return _unknown_key(details["loc"])
-    words = PLAIN_WORDS.get(details["type"]) or (
-        details["msg"].removeprefix("Value error, ").replace("Input should", "must")
-    )
-    return f"{words} (got {_shown(details['input'])})"
-
-
 def _unknown_key(location: Location) -> str:
     """Name what the key may have meant, or all keys there are."""
     known = list(_section_at(location[:-1]).model_fields)
@@ -231,18 +198,6 @@ def _section_at(location: Location) -> type[Section]:
             break
         section = annotation
     return section
-
-
-def _shown(value: object) -> str:
-    return shorten(json.dumps(value, default=str, ensure_ascii=False))
-
-
-def _dotted(location: Location) -> str:
-    """Write a location as ``section.key[2]: ``; the top of the file has no name."""
-    text = "".join(
-        f"[{part}]" if isinstance(part, int) else f".{shorten(part)}" for part in location
-    )
-    return f"{text.removeprefix('.')}: " if text else ""
 
 
 def _position(places: Places, location: Location) -> tuple[int, int]:

@@ -46,8 +46,8 @@ MAY_USE = {  # which rooms of nnit a room may import, beside the modules at the 
 HOMES = {  # third-party library -> the only modules that may import it
     "typer": ("nnit_cli",),
     "rich": ("nnit_cli",),
-    "pydantic": ("stages",),
-    "pydantic_core": ("stages",),
+    "pydantic": ("stages", "nnit.artifacts", "nnit.faults"),
+    "pydantic_core": ("nnit.artifacts.records", "nnit.faults"),
     "ruamel": ("stages",),
     "matplotlib": ("nnit.figures",),
     "imageio_ffmpeg": ("nnit.figures",),

@@ -78,7 +78,7 @@ class ZooAlignment(NamedTuple):
     line: Interpolation
     line_matched: Interpolation  # after matching by weights
     smoothness: tuple[Smoothness, ...]
-    ranks: tuple[LayerRank, ...]  # of the networks in the pairs; empty in a report of schema 1
+    ranks: tuple[LayerRank, ...] = ()  # of the networks in the pairs; a report of schema 1 has none
 
 
 class Alignment(NamedTuple):

@@ -4,19 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnit.alignment.report import Alignment
-from nnit.artifacts.canonical import canonical_file, parse_canonical
+from nnit.artifacts.canonical import canonical_file
 from nnit.artifacts.checks import all_attributes, damage_of
-from nnit.artifacts.interface import parse_interface
+from nnit.artifacts.interface import interface_of
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import publish
-from nnit.artifacts.reading import (
-    Artifact,
-    Check,
-    of_one_moment,
-    open_artifact,
-    read_bytes,
-)
-from nnit.artifacts.records import parse_record, record_to_json
+from nnit.artifacts.reading import Artifact, Check, of_one_moment, open_artifact, read_record
+from nnit.artifacts.records import record_to_json
 from nnit.mlp import PolicyInterface
 
 ALIGNMENT_NAME = "alignment.json"
@@ -70,23 +64,11 @@ def read_alignment(path: Path, *, check: Check = "small") -> tuple[StoredAlignme
         NnitError: as ``open_artifact``, or parts that contradict each other.
     """
     artifact = open_artifact(path, "alignment", check=check)
-    interface = parse_interface(artifact.attributes.object("interface"))
-    where = str(artifact.path / ALIGNMENT_NAME)
-    value = parse_canonical(read_bytes(artifact, ALIGNMENT_NAME), where)
-    if artifact.manifest.schema == 1:
-        value = _with_ranks(value)
-    alignment = parse_record(Alignment, value, where)
+    interface = interface_of(artifact)
+    alignment = read_record(artifact, ALIGNMENT_NAME, Alignment)
     with damage_of(artifact.path / ALIGNMENT_NAME):
         _check(alignment)
     return StoredAlignment(alignment, interface), artifact
-
-
-def _with_ranks(value: object) -> object:
-    """Add what schema 1 did not know; what is no report stays, for the parser to refuse."""
-    if not isinstance(value, dict) or not isinstance(value.get("zoos"), list):
-        return value
-    zoos = [{"ranks": [], **zoo} if isinstance(zoo, dict) else zoo for zoo in value["zoos"]]
-    return {**value, "zoos": zoos}
 
 
 def _check(alignment: Alignment) -> None:

@@ -6,21 +6,22 @@ still squeezes padding and integers.
 """
 
 import errno
-import json
 import math
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import zarr
+from pydantic import Field
 from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.errors import BaseZarrError
 
-from nnit.artifacts.canonical import JsonObject, parse_json
+from nnit.artifacts.canonical import canonical_json, parse_json
 from nnit.artifacts.manifest import DTYPES, ArraySpec
 from nnit.artifacts.publish import ArtifactWriter
 from nnit.artifacts.reading import Artifact, damage_at, read_bytes, require_memory
+from nnit.artifacts.records import Extent, Items, Record, parse_record
 from nnit.errors import DamagedArtifactError, NnitError, ResourceError
 from nnit.opening import open_regular
 
@@ -64,6 +65,20 @@ class Layout(NamedTuple):
         if self.num_bytes:
             for start in range(0, self.shape[0], self.shard_rows):
                 yield slice(start, min(start + self.shard_rows, self.shape[0]))
+
+
+class _Rows(Record, extra="ignore"):
+    chunk_shape: Annotated[Items[Annotated[Extent, Field(ge=1)]], Field(min_length=1)]
+
+
+class _Cut(Record, extra="ignore"):
+    configuration: _Rows
+
+
+class _ArrayFile(Record, extra="ignore"):  # the rest follows, and is compared
+    shape: Items[Extent]
+    chunk_grid: _Cut
+    codecs: Annotated[Items[_Cut], Field(min_length=1)]
 
 
 def write_arrays(writer: ArtifactWriter, arrays: Mapping[str, np.ndarray]) -> None:
@@ -135,11 +150,6 @@ def read_array(
             f"{where}: found {spec.dtype} {spec.shape}, expected {dtype} ({wanted})"
         )
     layout = _read_layout(artifact, name)
-    if (layout.shape, layout.dtype) != spec:
-        raise DamagedArtifactError(
-            f"{where}: zarr.json says {layout.dtype} {layout.shape}, "
-            f"the manifest {spec.dtype} {spec.shape}"
-        )
     _check_shards(artifact, name, layout)
     result = _read_shards(artifact, name, layout)
     _check_shards(artifact, name, layout)  # somebody may have replaced, and so removed, the rest
@@ -162,23 +172,17 @@ def _read_layout(artifact: Artifact, name: str) -> Layout:
     """Parse ``zarr.json`` without trusting it: only what ``write_arrays`` writes is accepted."""
     file = f"{ARRAYS_FOLDER}/{name}/zarr.json"
     where = str(artifact.path / file)
-    top = JsonObject(parse_json(read_bytes(artifact, file), where), where)
-    if top.text("data_type") not in DTYPES:
-        top.refuse("data_type", f"one of {', '.join(DTYPES)}")
-    shape = top.integers("shape", 0, 2**62)
-    shard = top.object("chunk_grid").object("configuration").integers("chunk_shape", 1, 2**62)
-    sharding = JsonObject(next(iter(top.items("codecs")), None), f"{where}: codecs[0]")
-    chunk = sharding.object("configuration").integers("chunk_shape", 1, 2**62)
-    if not shape or not chunk or not shard:
-        top.refuse("shape", "at least one axis")
-    layout = Layout(shape, top.text("data_type"), chunk[0], shard[0])
-    if chunk != layout.chunks or shard != layout.shards or shard[0] % chunk[0]:
-        top.refuse("chunk_grid", "cuts along the first axis alone")
+    content = parse_record(dict[str, Any], parse_json(read_bytes(artifact, file), where), where)
+    found = parse_record(_ArrayFile, content, where)
+    shard, chunk = (cut.configuration.chunk_shape[0] for cut in (found.chunk_grid, found.codecs[0]))
+    layout = Layout(*artifact.spec(name), chunk, shard)
+    if shard % chunk:
+        raise DamagedArtifactError(f"{where}: chunk_grid: {shard} rows are no multiple of {chunk}")
     expected = _metadata(layout)
-    top.only(expected)
-    for field, value in expected.items():
-        if top.value[field] != value:
-            top.refuse(field, f"what nnit writes, {json.dumps(value)}")
+    for field in {**expected, **content}:
+        if field not in expected or content.get(field) != expected[field]:
+            wanted = canonical_json(expected.get(field))
+            raise DamagedArtifactError(f"{where}: {field}: must be what nnit writes, {wanted}")
     return layout
 
 

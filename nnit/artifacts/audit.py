@@ -4,19 +4,13 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnit.artifacts.canonical import canonical_file, parse_canonical
+from nnit.artifacts.canonical import canonical_file
 from nnit.artifacts.checks import all_attributes, damage_of
-from nnit.artifacts.interface import parse_interface
+from nnit.artifacts.interface import interface_of
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import publish
-from nnit.artifacts.reading import (
-    Artifact,
-    Check,
-    of_one_moment,
-    open_artifact,
-    read_bytes,
-)
-from nnit.artifacts.records import parse_record, record_to_json
+from nnit.artifacts.reading import Artifact, Check, of_one_moment, open_artifact, read_record
+from nnit.artifacts.records import record_to_json
 from nnit.audit.report import EVERY, Audit
 from nnit.mlp import PolicyInterface
 
@@ -58,10 +52,8 @@ def read_audit(path: Path, *, check: Check = "small") -> tuple[StoredAudit, Arti
         NnitError: as ``open_artifact``, or parts that contradict each other.
     """
     artifact = open_artifact(path, "audit", check=check)
-    interface = parse_interface(artifact.attributes.object("interface"))
-    where = str(artifact.path / AUDIT_NAME)
-    value = parse_canonical(read_bytes(artifact, AUDIT_NAME), where)
-    audit = parse_record(Audit, value, where)
+    interface = interface_of(artifact)
+    audit = read_record(artifact, AUDIT_NAME, Audit)
     with damage_of(artifact.path / AUDIT_NAME):
         _check(audit)
     return StoredAudit(audit, interface), artifact

@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any, NoReturn
 
@@ -133,114 +133,5 @@ def _finite_float(text: str) -> float:
     return number
 
 
-class JsonObject:
-    """A JSON object from an untrusted file, read field by field.
-
-    Every method names the file, the field, what was found and what was expected.
-
-    Args:
-        value: What ``parse_json`` returned.
-        where: The file, and the field within it, for messages.
-
-    Raises:
-        DamagedArtifactError: the value is not an object.
-    """
-
-    def __init__(self, value: object, where: str) -> None:
-        self.where = where
-        if not isinstance(value, dict):
-            raise DamagedArtifactError(f"{where}: found {_shown(value)}, expected an object")
-        self.value: dict[str, Any] = value
-
-    def only(self, names: Collection[str]) -> "JsonObject":
-        """Return itself, after making sure that its keys are exactly ``names``."""
-        missing = sorted(set(names) - set(self.value))
-        unknown = sorted(set(self.value) - set(names))
-        if missing:
-            raise DamagedArtifactError(f"{self.where}: field {missing[0]!r} is missing")
-        if unknown:
-            raise DamagedArtifactError(f"{self.where}: found unknown field {unknown[0]!r}")
-        return self
-
-    def text(self, name: str) -> str:
-        """Return a text field."""
-        return self._typed(name, str, "text")
-
-    def boolean(self, name: str) -> bool:
-        """Return a field that is true or false."""
-        return self._typed(name, bool, "true or false")
-
-    def integer(self, name: str, low: int = -MAX_WHOLE, high: int = MAX_WHOLE) -> int:
-        """Return a whole number within ``low`` to ``high``."""
-        value = self._field(name)
-        if not (_is_whole(value) and low <= value <= high):
-            self.refuse(name, f"a whole number{_range(low, high)}")
-        return value
-
-    def number(self, name: str, low: float = -MAX_NUMBER, high: float = MAX_NUMBER) -> float:
-        """Return a number within ``low`` to ``high``."""
-        value = self._field(name)
-        if not (_is_number(value) and low <= value <= high):
-            self.refuse(name, f"a number{_range(low, high)}")
-        return float(value)
-
-    def numbers(self, name: str, count: int) -> tuple[float, ...]:
-        """Return a list of ``count`` numbers within ``-MAX_NUMBER`` to ``MAX_NUMBER``."""
-        values = self.items(name)
-        fine = (_is_number(value) and abs(value) <= MAX_NUMBER for value in values)
-        if len(values) != count or not all(fine):
-            self.refuse(name, f"{count} numbers{_range(-MAX_NUMBER, MAX_NUMBER)}")
-        return tuple(map(float, values))
-
-    def integers(self, name: str, low: int, high: int) -> tuple[int, ...]:
-        """Return a list of whole numbers, each within ``low`` to ``high``."""
-        values = self.items(name)
-        if not all(_is_whole(value) and low <= value <= high for value in values):
-            self.refuse(name, f"whole numbers{_range(low, high)}")
-        return tuple(values)
-
-    def items(self, name: str) -> list[Any]:
-        """Return a list field."""
-        return self._typed(name, list, "a list")
-
-    def object(self, name: str) -> "JsonObject":
-        """Return a field that is itself an object."""
-        return JsonObject(self._field(name), f"{self.where}: {name}")
-
-    def refuse(self, name: str, expected: str) -> NoReturn:
-        """Say that a field is wrong."""
-        found = _shown(self.value[name])
-        raise DamagedArtifactError(f"{self.where}: {name}: found {found}, expected {expected}")
-
-    def _field(self, name: str) -> Any:  # noqa: ANN401  # JSON has no narrower type
-        if name not in self.value:
-            raise DamagedArtifactError(f"{self.where}: field {name!r} is missing")
-        return self.value[name]
-
-    def _typed(self, name: str, kind: type, expected: str) -> Any:  # noqa: ANN401
-        value = self._field(name)
-        if not isinstance(value, kind):
-            self.refuse(name, expected)
-        return value
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, float) or _is_whole(value)
-
-
-def _shown(value: object) -> str:
-    return _short(json.dumps(value))
-
-
 def _short(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _range(low: float, high: float) -> str:
-    if high in (MAX_WHOLE, MAX_NUMBER):
-        return "" if low == -high else f" of at least {low}"
-    return f" within {low} to {high}"

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from nnit.artifacts.canonical import MAX_NUMBER, JsonObject
-from nnit.artifacts.interface import interfaces_to_json, parse_interfaces
+from nnit.artifacts.canonical import MAX_NUMBER
+from nnit.artifacts.interface import StoredInterface, StoredInterfaces, interfaces_to_json
+from nnit.artifacts.records import parse_record
 from nnit.errors import DamagedArtifactError, NnitError, UsageError
 from nnit.mlp import MAX_DEPTH, Architecture, PolicyInterface
 
@@ -51,7 +52,9 @@ def shared_attributes(
     """
     reserved = {**interfaces_to_json(interfaces), **own}
     try:
-        parse_interfaces(JsonObject(reserved, "attributes"), several=len(interfaces) > 1)
+        for name, type_ in (("interface", StoredInterface), ("interfaces", StoredInterfaces)):
+            if name in reserved:
+                parse_record(type_, reserved[name], f"attributes: {name}")
     except DamagedArtifactError as error:
         raise ValueError(str(error)) from None
     taken = {"interface", "interfaces", *own}

@@ -8,10 +8,11 @@ import numpy as np
 
 from nnit.artifacts.arrays import read_array, write_arrays
 from nnit.artifacts.checks import all_attributes, check_finite, check_shape, damage_of
-from nnit.artifacts.interface import parse_interface
+from nnit.artifacts.interface import interface_of
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import publish
 from nnit.artifacts.reading import Artifact, Check, of_one_moment, open_artifact
+from nnit.artifacts.records import Number
 from nnit.demos import Demos
 
 
@@ -56,14 +57,14 @@ def read_demos(path: Path, *, check: Check = "small") -> tuple[Demos, Artifact]:
         NnitError: as ``open_artifact``, or values that contradict each other.
     """
     artifact = open_artifact(path, "demos", check=check)
-    interface = parse_interface(artifact.attributes.object("interface"))
+    interface = interface_of(artifact)
     columns = {"observations": (interface.obs_dim,), "actions": (interface.act_dim,)}
     arrays = {
         name: read_array(artifact, name, dtype, (None, *columns.get(name, ())))
         for name, dtype in _DTYPES.items()
     }
-    has_dropout = "input_dropout" in artifact.attributes.value  # where it is not 0
-    dropout = artifact.attributes.number("input_dropout") if has_dropout else 0.0
+    has_dropout = "input_dropout" in artifact.manifest.attributes  # where it is not 0
+    dropout = artifact.attribute("input_dropout", Number) if has_dropout else 0.0
     demos = Demos(**arrays, interface=interface, input_dropout=dropout)
     with damage_of(path):
         _check(demos)

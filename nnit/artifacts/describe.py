@@ -5,16 +5,18 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from nnit.alignment.report import Alignment
 from nnit.artifacts.alignment import ALIGNMENT_NAME
 from nnit.artifacts.arrays import read_array
 from nnit.artifacts.audit import AUDIT_NAME
-from nnit.artifacts.canonical import JsonObject, parse_json
 from nnit.artifacts.checks import damage_of, split_architectures
-from nnit.artifacts.frontier import FRONTIER_NAME
-from nnit.artifacts.interface import parse_interfaces
-from nnit.artifacts.reading import Artifact, of_one_moment, open_artifact, read_bytes
-from nnit.artifacts.rollouts import EVAL_NAME
+from nnit.artifacts.frontier import FRONTIER_NAME, FrontierFile
+from nnit.artifacts.interface import interfaces_of
+from nnit.artifacts.reading import Artifact, of_one_moment, open_artifact, read_record
+from nnit.artifacts.records import HiddenDims, Record
+from nnit.artifacts.rollouts import EVAL_NAME, EvalFile
 from nnit.artifacts.samples import CONFIG_NAME
+from nnit.audit.report import Audit
 from nnit.mlp import Architecture, format_architecture
 
 SHOWN_ARCHITECTURES = 20
@@ -27,7 +29,7 @@ def describe(artifact: Artifact) -> dict[str, Any]:
         DamagedArtifactError: the parts that are looked at are not what was written.
     """
     manifest = artifact.manifest
-    parse_interfaces(artifact.attributes, several=artifact.several)
+    interfaces_of(artifact)
     return {
         "path": str(artifact.path),
         "kind": manifest.kind,
@@ -46,7 +48,7 @@ def describe(artifact: Artifact) -> dict[str, Any]:
             for name, spec in sorted(manifest.arrays.items())
         },
         "attributes": manifest.attributes,
-        "content": _CONTENT[manifest.kind](artifact),
+        "content": _CONTENT[manifest.kind](artifact) if manifest.kind in _CONTENT else {},
     }
 
 
@@ -92,51 +94,45 @@ def _tokens(artifact: Artifact) -> dict[str, Any]:
     }
 
 
+class _Shape(Record, extra="ignore"):
+    architecture: HiddenDims
+
+
 def _samples(artifact: Artifact) -> dict[str, Any]:
-    architectures = []
-    for name in sorted(artifact.manifest.files):
-        if name.endswith(f"/{CONFIG_NAME}"):
-            where = str(artifact.path / name)
-            config = JsonObject(parse_json(read_bytes(artifact, name), where), where)
-            architectures.append(config.integers("architecture", 1, 2**31))
-    return _summary(architectures)
+    names = (name for name in artifact.manifest.files if name.endswith(f"/{CONFIG_NAME}"))
+    shapes = (read_record(artifact, name, _Shape, skim=True) for name in sorted(names))
+    return _summary([shape.architecture for shape in shapes])
 
 
 def _rollouts(artifact: Artifact) -> dict[str, Any]:
-    where = str(artifact.path / EVAL_NAME)
-    top = JsonObject(parse_json(read_bytes(artifact, EVAL_NAME), where), where)
-    networks = len(top.items("per_network"))
-    return {"networks": networks, "aggregated": top.object("aggregated").value}
+    found = read_record(artifact, EVAL_NAME, EvalFile, skim=True)
+    return {"networks": len(found.per_network), "aggregated": found.aggregated}
 
 
 def _frontier(artifact: Artifact) -> dict[str, Any]:
-    where = str(artifact.path / FRONTIER_NAME)
-    top = JsonObject(parse_json(read_bytes(artifact, FRONTIER_NAME), where), where)
-    candidates = [JsonObject(entry, where) for entry in top.items("candidates")]
+    found = read_record(artifact, FRONTIER_NAME, FrontierFile, skim=True)
     return {
-        "answer": top.text("answer"),
-        "candidates": len(candidates),
-        "episodes": sum(one.integer("episodes", 1) for one in candidates),
-        "front": sum(one.boolean("on_front") for one in candidates),
+        "answer": found.answer,
+        "candidates": len(found.candidates),
+        "episodes": sum(len(one.outcomes) for one in found.candidates),
+        "front": sum(one.on_front for one in found.candidates),
     }
 
 
 def _audit(artifact: Artifact) -> dict[str, Any]:
-    where = str(artifact.path / AUDIT_NAME)
-    top = JsonObject(parse_json(read_bytes(artifact, AUDIT_NAME), where), where)
-    return {"networks": len(top.items("samples")), "architectures": len(top.items("shapes"))}
+    found = read_record(artifact, AUDIT_NAME, Audit, skim=True)
+    return {"networks": len(found.samples), "architectures": len(found.shapes)}
 
 
 def _alignment(artifact: Artifact) -> dict[str, Any]:
-    where = str(artifact.path / ALIGNMENT_NAME)
-    zoos = JsonObject(parse_json(read_bytes(artifact, ALIGNMENT_NAME), where), where).items("zoos")
-    return {"zoos": [JsonObject(zoo, f"{where}: zoos").text("label") for zoo in zoos]}
+    found = read_record(artifact, ALIGNMENT_NAME, Alignment, skim=True)
+    return {"zoos": [zoo.label for zoo in found.zoos]}
 
 
 def _tasks(artifact: Artifact) -> dict[str, Any]:
     """Name the tasks where there are several."""
-    interfaces = parse_interfaces(artifact.attributes, several=artifact.several)
-    return {"tasks": [one.task for one in interfaces]} if artifact.several else {}
+    tasks = [one.task for one in interfaces_of(artifact)]
+    return {"tasks": tasks} if artifact.several else {}
 
 
 def _architectures(artifact: Artifact) -> dict[str, Any]:

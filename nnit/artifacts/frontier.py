@@ -3,30 +3,76 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from nnit.artifacts.canonical import JsonObject, canonical_file, parse_canonical
+from pydantic import Field, PlainValidator
+
+from nnit.artifacts.canonical import canonical_file, parse_canonical
 from nnit.artifacts.checks import all_attributes, damage_of
-from nnit.artifacts.interface import parse_interface
+from nnit.artifacts.interface import interface_of
 from nnit.artifacts.manifest import KINDS, Provenance
 from nnit.artifacts.publish import publish
-from nnit.artifacts.reading import (
-    Artifact,
-    Check,
-    of_one_moment,
-    open_artifact,
-    read_bytes,
+from nnit.artifacts.reading import Artifact, Check, of_one_moment, open_artifact, read_bytes
+from nnit.artifacts.records import (
+    Flag,
+    HiddenDims,
+    Items,
+    Natural,
+    Record,
+    Share,
+    Stored,
+    parse_record,
 )
 from nnit.artifacts.samples import Sample, network_files, read_network
 from nnit.errors import DamagedArtifactError
 from nnit.frontier.front import Candidate, Frontier
 from nnit.frontier.race import LEFT_AS, RaceRules, Standing
-from nnit.mlp import MAX_DEPTH, MAX_WIDTH, PolicyInterface
+from nnit.mlp import PolicyInterface
 
 FRONTIER_NAME = "frontier.json"
 SCHEMA = KINDS["frontier"].schema
 FIGURE_NAME = "frontier.png"
 MAX_EPISODES = 10**9
+
+
+def _outcomes(text: object) -> tuple[bool, ...]:
+    """Inverse of ``_as_text``."""
+    if not isinstance(text, str) or set(text) - set("01"):
+        raise ValueError("must be text, a 0 or 1 for each episode")
+    return tuple(c == "1" for c in text)
+
+
+Episodes = Annotated[Natural, Field(ge=1, le=MAX_EPISODES)]
+Outcomes = Annotated[tuple[bool, ...], PlainValidator(_outcomes)]
+
+
+class _Rules(Record):
+    first_episodes: Episodes
+    race_episodes: Episodes
+    episodes: Episodes
+    alpha: Share
+    tolerance: Share
+    floor: Share
+
+
+class _Candidate(Record, extra="ignore"):  # all else follows, and is compared
+    architecture: HiddenDims
+    kind: str
+    outcomes: Outcomes
+    confirmed_outcomes: Outcomes = ()  # as ever in schema 1
+    round_left: Natural
+    left_as: str
+    on_front: Flag
+
+
+class FrontierFile(Record):
+    """The content of ``frontier.json``."""
+
+    answer: str
+    candidates: Items[_Candidate]
+    min_success: Share
+    rules: Annotated[RaceRules, Stored(_Rules)]
+    smallest: Any
 
 
 @dataclass(frozen=True)
@@ -82,24 +128,25 @@ def read_frontier(path: Path, *, check: Check = "small") -> tuple[StoredFrontier
         NnitError: as ``open_artifact``, or figures that do not follow from the episodes.
     """
     artifact = open_artifact(path, "frontier", check=check)
-    fields = artifact.attributes
-    interface, schema = parse_interface(fields.object("interface")), artifact.manifest.schema
-    count = fields.integer("networks", 0, len(artifact.manifest.files))
+    interface, count = interface_of(artifact), artifact.attribute("networks", Natural)
     where = str(artifact.path / FRONTIER_NAME)
     data = read_bytes(artifact, FRONTIER_NAME)
-    top = JsonObject(parse_canonical(data, where), where)
-    top.only(["answer", "candidates", "min_success", "rules", "smallest"])
+    content = parse_record(FrontierFile, parse_canonical(data, where), where)
     with damage_of(path):
         candidates = tuple(
-            _parse_candidate(JsonObject(entry, f"{where}: candidates[{k}]"), schema)
-            for k, entry in enumerate(top.items("candidates"))
+            Candidate(
+                one.architecture,
+                one.kind,
+                Standing(one.outcomes, one.round_left, one.left_as),
+                one.confirmed_outcomes,
+            )
+            for one in content.candidates
         )
-        rules = _parse_rules(top.object("rules"))
-        frontier = Frontier(candidates, rules, top.number("min_success", 0, 1), interface)
+        frontier = Frontier(candidates, content.rules, content.min_success, interface)
         networks = tuple(read_network(artifact, k, interface) for k in range(count))
         stored = StoredFrontier(frontier, networks)
         _check(stored)
-        if canonical_file(frontier_json(frontier, schema)) != data:
+        if canonical_file(frontier_json(frontier, artifact.manifest.schema)) != data:
             raise DamagedArtifactError(f"{where}: the figures do not follow from the episodes")
     return stored, artifact
 
@@ -124,6 +171,9 @@ def _check(stored: StoredFrontier) -> None:
     frontier = stored.frontier
     if not all(one.standing.outcomes for one in frontier.candidates):
         raise ValueError("each candidate needs at least one episode")
+    for one in frontier.candidates:
+        if one.standing.left_as not in (LEFT_AS if one.standing.round_left else ("",)):
+            raise ValueError(f"left_as: found {one.standing.left_as!r} beside round_left")
     sizes = [frontier.parameters(k) for k in _indices(frontier)]
     if sizes != sorted(sizes):
         raise ValueError("candidates must come in ascending size")
@@ -163,44 +213,3 @@ def _candidate_json(frontier: Frontier, k: int, schema: int, *, on_front: bool) 
 
 def _as_text(outcomes: Iterable[bool]) -> str:
     return "".join("01"[bool(success)] for success in outcomes)
-
-
-def _parse_candidate(fields: JsonObject, schema: int) -> Candidate:
-    fields.only(
-        [
-            "architecture", "episodes", "kind", "left_as", "macs", "on_front", "outcomes",
-            "parameters", "round_left", "success_once", "successes", "wilson_95",
-            *(("confirmed_95", "confirmed_once", "confirmed_outcomes") if schema > 1 else ()),
-        ]
-    )  # fmt: skip
-    hidden_dims = fields.integers("architecture", 1, MAX_WIDTH)
-    if not 1 <= len(hidden_dims) <= MAX_DEPTH:
-        fields.refuse("architecture", f"1 to {MAX_DEPTH} widths")
-    outcomes = _parse_outcomes(fields, "outcomes")
-    if not outcomes:
-        fields.refuse("outcomes", "at least one episode")
-    round_left, left_as = fields.integer("round_left", 0, MAX_EPISODES), fields.text("left_as")
-    if left_as not in (LEFT_AS if round_left else ("",)):
-        fields.refuse("left_as", f"one of {', '.join(LEFT_AS)}, or nothing without round_left")
-    standing = Standing(outcomes, round_left, left_as)
-    confirmation = _parse_outcomes(fields, "confirmed_outcomes") if schema > 1 else ()
-    return Candidate(hidden_dims, fields.text("kind"), standing, confirmation)
-
-
-def _parse_outcomes(fields: JsonObject, name: str) -> tuple[bool, ...]:
-    outcomes = fields.text(name)
-    if set(outcomes) - set("01"):
-        fields.refuse(name, "a 0 or 1 for each episode")
-    return tuple(c == "1" for c in outcomes)
-
-
-def _parse_rules(fields: JsonObject) -> RaceRules:
-    fields.only(RaceRules._fields)
-    return RaceRules(
-        first_episodes=fields.integer("first_episodes", 1, MAX_EPISODES),
-        race_episodes=fields.integer("race_episodes", 1, MAX_EPISODES),
-        episodes=fields.integer("episodes", 1, MAX_EPISODES),
-        alpha=fields.number("alpha", 0, 1),
-        tolerance=fields.number("tolerance", 0, 1),
-        floor=fields.number("floor", 0, 1),
-    )

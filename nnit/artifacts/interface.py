@@ -2,16 +2,60 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 
-from nnit.artifacts.canonical import JsonObject
-from nnit.artifacts.reading import open_artifact
-from nnit.mlp import ACTION, CLASS, MAX_WIDTH, NAME, PolicyInterface
+from pydantic import Field, model_validator
+
+from nnit.artifacts.reading import Artifact, open_artifact
+from nnit.artifacts.records import (
+    Items,
+    Natural,
+    Number,
+    Positive,
+    Record,
+    Stored,
+    Width,
+    satisfying,
+)
+from nnit.faults import RulesError
+from nnit.mlp import ACTION, CLASS, NAME, Output, PolicyInterface
 from nnit.task_ids import is_stored_task_id
 
 MAX_HORIZON = 10**7
-ACTIVATION = "relu"  # of all networks, and said of each
-TINY = 1e-30  # what is divided by is larger
+ACTIVATION: Literal["relu"] = "relu"  # of all networks, and said of each
+
+
+class InterfaceRecord(Record):
+    """An interface that somebody wrote."""
+
+    task: Annotated[str, satisfying(is_stored_task_id, "the id of a task, not a file or a module")]
+    control_mode: Annotated[str, satisfying(NAME.fullmatch, "a name")]
+    obs_dim: Width
+    act_dim: Width
+    horizon: Annotated[Natural, Field(ge=1, le=MAX_HORIZON)]
+    obs_mean: Items[Number]
+    obs_std: Items[Positive]
+    obs_clip: Positive
+    action_clip: Positive
+    activation: Literal["relu"]
+    output: Annotated[Output, satisfying(CLASS.__eq__, CLASS)] = ACTION  # which isn't said
+
+    @model_validator(mode="after")
+    def _scale_each_number(self) -> Self:
+        for name in ("obs_mean", "obs_std"):
+            if len(getattr(self, name)) != self.obs_dim:
+                raise RulesError([((name,), f"must be {self.obs_dim} numbers, as obs_dim says")])
+        return self
+
+
+StoredInterface = Annotated[PolicyInterface, Stored(InterfaceRecord)]
+StoredInterfaces = Annotated[
+    Items[StoredInterface],
+    satisfying(
+        lambda found: 2 <= len({one.task for one in found}) == len(found),
+        "those of two or more tasks",
+    ),
+]
 
 
 def interface_to_json(interface: PolicyInterface) -> dict[str, Any]:
@@ -45,69 +89,24 @@ def stored_interfaces(path: Path, *kinds: str) -> tuple[PolicyInterface, ...]:
     Raises:
         NnitError: missing, of another kind, damaged.
     """
-    artifact = open_artifact(path, *kinds, check="sizes")
-    return parse_interfaces(artifact.attributes, several=artifact.several)
+    return interfaces_of(open_artifact(path, *kinds, check="sizes"))
 
 
-def parse_interfaces(fields: JsonObject, *, several: bool) -> tuple[PolicyInterface, ...]:
-    """Read the interfaces of an artifact of one task or of ``several``.
-
-    Raises:
-        DamagedArtifactError: as ``parse_interface``, fewer than two, or a task twice.
-    """
-    if not several:
-        return (parse_interface(fields.object("interface")),)
-    interfaces = tuple(
-        parse_interface(JsonObject(item, f"{fields.where}: interfaces[{k}]"))
-        for k, item in enumerate(fields.items("interfaces"))
-    )
-    if not 2 <= len({interface.task for interface in interfaces}) == len(interfaces):
-        fields.refuse("interfaces", "those of two or more tasks")
-    return interfaces
-
-
-def parse_interface(fields: JsonObject) -> PolicyInterface:
-    """Read an interface that somebody wrote.
+def interfaces_of(artifact: Artifact) -> tuple[PolicyInterface, ...]:
+    """Return the interfaces of an artifact, one of each task.
 
     Raises:
-        DamagedArtifactError: a field is missing, unknown or impossible.
+        DamagedArtifactError: a field is missing, unknown or impossible, or a task is there twice.
     """
-    fields.only(interface_names(fields))
-    if not is_stored_task_id(fields.text("task")):
-        fields.refuse("task", "the id of a task, not a file or a module")
-    if not NAME.fullmatch(fields.text("control_mode")):
-        fields.refuse("control_mode", "a name")
-    if fields.text("activation") != ACTIVATION:
-        fields.refuse("activation", ACTIVATION)
-    obs_dim = fields.integer("obs_dim", 1, MAX_WIDTH)
-    if not all(value > TINY for value in fields.numbers("obs_std", obs_dim)):
-        fields.refuse("obs_std", "positive numbers")
-    for name in ("obs_clip", "action_clip"):
-        if fields.number(name) <= TINY:
-            fields.refuse(name, "a positive number")
-    return PolicyInterface(
-        task=fields.text("task"),
-        control_mode=fields.text("control_mode"),
-        obs_dim=obs_dim,
-        act_dim=fields.integer("act_dim", 1, MAX_WIDTH),
-        horizon=fields.integer("horizon", 1, MAX_HORIZON),
-        obs_mean=fields.numbers("obs_mean", obs_dim),
-        obs_std=fields.numbers("obs_std", obs_dim),
-        obs_clip=fields.number("obs_clip"),
-        action_clip=fields.number("action_clip"),
-        output=CLASS if "output" in fields.value else ACTION,
-    )
+    if artifact.several:
+        return artifact.attribute("interfaces", StoredInterfaces)
+    return (interface_of(artifact),)
 
 
-def interface_names(fields: JsonObject) -> list[str]:
-    """Return the names of an interface's fields, as far as these have to be there.
+def interface_of(artifact: Artifact) -> PolicyInterface:
+    """Return the interface of an artifact of one task.
 
     Raises:
-        DamagedArtifactError: the kind of output is none that has to be said.
+        DamagedArtifactError: as ``interfaces_of``.
     """
-    names = [*PolicyInterface._fields, "activation"]
-    if "output" not in fields.value:
-        return [name for name in names if name != "output"]
-    if fields.text("output") != CLASS:
-        fields.refuse("output", CLASS)
-    return names
+    return artifact.attribute("interface", StoredInterface)

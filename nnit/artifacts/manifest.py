@@ -6,16 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field
 
 from nnit import __version__
-from nnit.artifacts.canonical import (
-    JsonObject,
-    canonical_file,
-    canonical_json,
-    normalise,
-    parse_canonical,
-)
+from nnit.artifacts.canonical import canonical_file, canonical_json, normalise, parse_canonical
+from nnit.artifacts.records import Extent, Items, Record, Whole, parse_record, satisfying
 from nnit.errors import DamagedArtifactError, UnknownSchemaError
 
 MANIFEST_NAME = "manifest.json"
@@ -29,6 +26,7 @@ RECORDED_PACKAGES = ("mani_skill", "numpy", "safetensors", "torch", "zarr")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _SEAL = "manifest_sha256"
+Sha256 = Annotated[str, satisfying(_SHA256.fullmatch, "a SHA-256 in hex")]
 
 
 class Kind(NamedTuple):
@@ -81,15 +79,17 @@ class Provenance:
 class ArraySpec(NamedTuple):
     """Shape and element type of an array."""
 
-    shape: tuple[int, ...]
-    dtype: str  # one of DTYPES, or HALF
+    shape: Annotated[Items[Extent], Field(max_length=MAX_DIMS)]
+    dtype: Annotated[
+        str, satisfying((*DTYPES, HALF).__contains__, f"one of {', '.join((*DTYPES, HALF))}")
+    ]
 
 
 class FileEntry(NamedTuple):
     """What a file of the artifact must be."""
 
-    size: int  # bytes
-    sha256: str
+    size: Extent  # bytes
+    sha256: Sha256
 
 
 @dataclass(frozen=True)
@@ -186,26 +186,26 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
         DamagedArtifactError: any bit differs from what was written, or a field is impossible.
         UnknownSchemaError: written by another, probably newer, nnit.
     """
-    top = JsonObject(parse_canonical(data, where), where)
-    seal = top.text(_SEAL)
-    fields = {name: value for name, value in top.value.items() if name != _SEAL}
-    if seal != _seal(fields):
+    value = parse_canonical(data, where)
+    fields = dict(value) if isinstance(value, dict) else {}
+    if fields.pop(_SEAL, None) != _seal(fields):
         raise DamagedArtifactError(f"{where}: {_SEAL}: does not match the rest of the file")
-    kind = _parse_kind(top)
-    top.only([*Manifest.__dataclass_fields__, _SEAL])
-    return Manifest(
-        kind=kind,
-        schema=top.integer("schema"),
-        nnit_version=top.text("nnit_version"),
-        stage=top.text("stage"),
-        params=top.object("params").value,
-        seed=top.integer("seed"),
-        parents=_parse_digests(top.object("parents")),
-        versions=_parse_texts(top.object("versions")),
-        attributes=top.object("attributes").value,
-        arrays=_parse_arrays(top.object("arrays")),
-        files=_parse_files(top.object("files")),
-    )
+    _require_readable(parse_record(_Head, fields, where), where)
+    found = parse_record(_Fields, fields, where)
+    types = {"parents": Sha256, "versions": str, "arrays": ArraySpec, "files": FileEntry}
+    entries = {
+        name: {
+            key: parse_record(type_, entry, f"{where}: {name}: {key}")
+            for key, entry in getattr(found, name).items()
+        }
+        for name, type_ in types.items()
+    }
+    for path in found.files:
+        if not is_safe_path(path):
+            raise DamagedArtifactError(
+                f"{where}: files: found path {path!r}, expected one inside the artifact"
+            )
+    return Manifest(**{**fields, **entries})
 
 
 def is_safe_path(path: str) -> bool:
@@ -219,57 +219,34 @@ def _seal(fields: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical_json(fields).encode()).hexdigest()
 
 
-def _parse_kind(top: JsonObject) -> str:
-    kind, schema = top.text("kind"), top.integer("schema", 1)
-    if kind not in KINDS:
+class _Head(Record, extra="ignore"):
+    kind: str
+    version: Annotated[Whole, Field(alias="schema", ge=1)]
+    nnit_version: str
+
+
+class _Fields(_Head, extra="forbid"):
+    stage: str
+    params: dict[str, Any]
+    seed: Whole
+    parents: dict[str, Any]
+    versions: dict[str, Any]
+    attributes: dict[str, Any]
+    arrays: dict[str, Any]
+    files: dict[str, Any]
+
+
+def _require_readable(head: _Head, where: str) -> None:
+    if head.kind not in KINDS:
         raise UnknownSchemaError(
-            f"{top.where}: kind: found {kind!r}, expected one of {', '.join(KINDS)}; "
+            f"{where}: kind: found {head.kind!r}, expected one of {', '.join(KINDS)}; "
             "a newer nnit may have written it"
         )
-    if schema not in KINDS[kind].readable:
-        readable = ", ".join(map(str, KINDS[kind].readable))
+    kind = KINDS[head.kind]
+    if head.version not in kind.readable:
+        readable = ", ".join(map(str, kind.readable))
         raise UnknownSchemaError(
-            f"{top.where}: schema: found {schema}, expected one of {readable} for {kind}; "
-            f"install the nnit that wrote it ({top.value.get('nnit_version')}) or make it again "
-            f"with `{KINDS[kind].command}`"
+            f"{where}: schema: found {head.version}, expected one of {readable} for {head.kind}; "
+            f"install the nnit that wrote it ({head.nnit_version}) or make it again "
+            f"with `{kind.command}`"
         )
-    return kind
-
-
-def _parse_digests(parents: JsonObject) -> dict[str, str]:
-    digests = _parse_texts(parents)
-    for name, digest in digests.items():
-        if not _SHA256.fullmatch(digest):
-            parents.refuse(name, "a SHA-256 in hex")
-    return digests
-
-
-def _parse_texts(texts: JsonObject) -> dict[str, str]:
-    return {name: texts.text(name) for name in texts.value}
-
-
-def _parse_arrays(arrays: JsonObject) -> dict[str, ArraySpec]:
-    specs = {}
-    for name in arrays.value:
-        entry = arrays.object(name).only(ArraySpec._fields)
-        shape = entry.integers("shape", 0, 2**62)
-        if len(shape) > MAX_DIMS:
-            entry.refuse("shape", f"at most {MAX_DIMS} dimensions")
-        if entry.text("dtype") not in (*DTYPES, HALF):
-            entry.refuse("dtype", f"one of {', '.join((*DTYPES, HALF))}")
-        specs[name] = ArraySpec(shape, entry.text("dtype"))
-    return specs
-
-
-def _parse_files(files: JsonObject) -> dict[str, FileEntry]:
-    entries = {}
-    for path in files.value:
-        if not is_safe_path(path):
-            raise DamagedArtifactError(
-                f"{files.where}: found path {path!r}, expected one inside the artifact"
-            )
-        entry = files.object(path).only(FileEntry._fields)
-        if not _SHA256.fullmatch(entry.text("sha256")):
-            entry.refuse("sha256", "a SHA-256 in hex")
-        entries[path] = FileEntry(entry.integer("size", 0), entry.text("sha256"))
-    return entries

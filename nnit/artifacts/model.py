@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnit.artifacts.checks import shared_attributes
-from nnit.artifacts.interface import parse_interfaces
+from nnit.artifacts.interface import interfaces_of
 from nnit.artifacts.manifest import HALF, KINDS, MANIFEST_NAME, ArraySpec, Provenance
 from nnit.artifacts.publish import publish
 from nnit.artifacts.reading import Artifact, Check, of_one_moment, open_artifact
@@ -96,15 +96,15 @@ def read_model(path: Path, kind: str, *, check: Check = "small") -> tuple[Stored
         NnitError: as ``open_artifact``, or tensors that are not those of the manifest.
     """
     artifact = open_artifact(path, kind, check=check)
-    fields = artifact.attributes
+    attributes = artifact.manifest.attributes
     specs, shown = artifact.manifest.arrays, artifact.path / TENSORS_NAME
     _check_types(artifact)
     tensors = read_tensors(artifact.file(TENSORS_NAME), specs, shown=shown).tensors
     model = StoredModel(
-        config=fields.object("config").value,
+        config=artifact.attribute("config", dict[str, Any]),
         tensors=tensors,
-        interfaces=parse_interfaces(fields, several=artifact.several),
-        attributes={k: v for k, v in fields.value.items() if k not in FORMAT_ATTRIBUTES},
+        interfaces=interfaces_of(artifact),
+        attributes={k: v for k, v in attributes.items() if k not in FORMAT_ATTRIBUTES},
     )
     return model, artifact
 

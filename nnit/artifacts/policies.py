@@ -2,21 +2,66 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Self
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from nnit import __version__
-from nnit.artifacts.canonical import JsonObject
+from nnit.artifacts.interface import InterfaceRecord
 from nnit.artifacts.manifest import installed_version
-from nnit.artifacts.records import parse_record
-from nnit.errors import DamagedArtifactError
-from nnit.mlp import NAME, PolicyInterface
+from nnit.artifacts.records import HiddenDims, Items, Natural, Number, Stored, Whole, satisfying
+from nnit.faults import RulesError
+from nnit.mlp import NAME
 from nnit.policy_record import PAIRS, Part, PolicyRecord, Setting, Versions
 
-FIELDS = ("control_freq", "observation_layout", "pairs", "versions")
 MAX_FREQ = 10**6  # Hz
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+!_ -]{0,99}")
+
+
+class NetworkRecord(InterfaceRecord):
+    """The ``config.json`` of a network that says no more."""
+
+    architecture: HiddenDims
+    seed: Whole
+    sample_index: Natural
+
+
+class RecordedNetwork(NetworkRecord):
+    """One that also says where the network belongs and what it answers."""
+
+    control_freq: Annotated[Natural, Field(ge=1, le=MAX_FREQ)] | None
+    observation_layout: Items[Annotated[Part, Stored()]]
+    pairs: Items[tuple[Items[Number], Items[Number]]]
+    versions: Annotated[
+        Versions,
+        Stored(),
+        satisfying(lambda all_: all(map(_VERSION.fullmatch, all_)), "the version of each package"),
+    ]
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        sizes = [tuple(map(len, pair)) for pair in self.pairs]
+        if sizes != [(self.obs_dim, self.act_dim)] * PAIRS:
+            numbers = f"{self.obs_dim} and {self.act_dim} numbers"
+            raise RulesError([(("pairs",), f"must be {PAIRS} pairs of {numbers}")])
+        layout, end = self.observation_layout, 0
+        for part in layout:
+            if part.start != end or part.length < 1 or not NAME.fullmatch(part.name):
+                break
+            end += part.length
+        if layout and (end != self.obs_dim or len({part.name for part in layout}) < len(layout)):
+            whole = f"must be named parts, one behind the other, of {self.obs_dim} numbers"
+            raise RulesError([(("observation_layout",), whole)])
+        return self
+
+    def policy(self) -> PolicyRecord:
+        """Return where the network belongs and what it answers."""
+        observations, actions = (
+            np.array(part, np.float32) for part in zip(*self.pairs, strict=True)
+        )
+        setting = Setting(self.control_freq, self.observation_layout)
+        return PolicyRecord(setting, self.versions, observations, actions)
 
 
 def versions_made_with(source: Mapping[str, str]) -> Versions:
@@ -34,7 +79,7 @@ def versions_made_with(source: Mapping[str, str]) -> Versions:
 
 
 def policy_to_json(record: PolicyRecord) -> dict[str, Any]:
-    """Return ``FIELDS`` as JSON data."""
+    """Return what a ``RecordedNetwork`` says beside a ``NetworkRecord``, as JSON data."""
     pairs = zip(record.observations, record.actions, strict=True)
     return {
         "control_freq": record.setting.control_freq,
@@ -42,63 +87,6 @@ def policy_to_json(record: PolicyRecord) -> dict[str, Any]:
         "pairs": [[_decimals(observation), _decimals(action)] for observation, action in pairs],
         "versions": record.versions._asdict(),
     }
-
-
-def parse_policy(config: JsonObject, interface: PolicyInterface) -> PolicyRecord:
-    """Read ``FIELDS`` that somebody wrote.
-
-    Raises:
-        DamagedArtifactError: a field is missing or impossible.
-    """
-    freq = None
-    if config.value["control_freq"] is not None:
-        freq = config.integer("control_freq", 1, MAX_FREQ)
-    versions = parse_record(Versions, config.value["versions"], f"{config.where}: versions")
-    if not all(map(_VERSION.fullmatch, versions)):
-        config.refuse("versions", "the version of each package")
-    pairs = config.items("pairs")
-    if len(pairs) != PAIRS:
-        config.refuse("pairs", f"{PAIRS} pairs")
-    parsed = [
-        _parse_pair(pair, f"{config.where}: pairs[{k}]", interface) for k, pair in enumerate(pairs)
-    ]
-    observations, actions = (np.array(part, np.float32) for part in zip(*parsed, strict=True))
-    return PolicyRecord(
-        Setting(freq, _parse_layout(config, interface)), versions, observations, actions
-    )
-
-
-def _parse_layout(config: JsonObject, interface: PolicyInterface) -> tuple[Part, ...]:
-    where = f"{config.where}: observation_layout"
-    layout = tuple(
-        parse_record(Part, item, f"{where}[{k}]")
-        for k, item in enumerate(config.items("observation_layout"))
-    )
-    end = 0
-    for part in layout:
-        if part.start != end or part.length < 1 or not NAME.fullmatch(part.name):
-            break
-        end += part.length
-    whole = end == interface.obs_dim and len({part.name for part in layout}) == len(layout)
-    if layout and not whole:
-        config.refuse(
-            "observation_layout",
-            f"named parts, one behind the other, of {interface.obs_dim} numbers",
-        )
-    return layout
-
-
-def _parse_pair(
-    pair: object, where: str, interface: PolicyInterface
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return observation ``(obs_dim,)`` and action ``(act_dim,)``."""
-    if not isinstance(pair, list) or len(pair) != 2:
-        raise DamagedArtifactError(f"{where}: expected an observation and an action")
-    fields = JsonObject(dict(zip(("observation", "action"), pair, strict=True)), where)
-    return (
-        fields.numbers("observation", interface.obs_dim),
-        fields.numbers("action", interface.act_dim),
-    )
 
 
 def _decimals(numbers: np.ndarray) -> list[float]:

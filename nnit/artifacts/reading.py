@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
-from nnit.artifacts.canonical import JsonObject
+from nnit.artifacts.canonical import parse_canonical, parse_json
 from nnit.artifacts.manifest import (
     KINDS,
     MANIFEST_NAME,
@@ -20,6 +20,7 @@ from nnit.artifacts.manifest import (
     Manifest,
     parse_manifest,
 )
+from nnit.artifacts.records import parse_record
 from nnit.errors import (
     DamagedArtifactError,
     MissingArtifactError,
@@ -79,10 +80,16 @@ class Artifact:
         """SHA-256 of everything in it, in hex."""
         return self.manifest.digest
 
-    @property
-    def attributes(self) -> JsonObject:
-        """What the manifest keeps beside the arrays, to be read field by field."""
-        return JsonObject(self.manifest.attributes, f"{self.path / MANIFEST_NAME}: attributes")
+    def attribute(self, name: str, type_: Any) -> Any:  # noqa: ANN401
+        """Return something that the manifest keeps beside the arrays.
+
+        Raises:
+            DamagedArtifactError: it is missing, or not of the type.
+        """
+        where = f"{self.path / MANIFEST_NAME}: attributes: {name}"
+        if name not in self.manifest.attributes:
+            raise DamagedArtifactError(f"{where}: is missing")
+        return parse_record(type_, self.manifest.attributes[name], where)
 
     @property
     def several(self) -> bool:
@@ -205,6 +212,22 @@ def read_bytes(artifact: Artifact, name: str) -> bytes:
     if len(data) != entry.size:
         raise DamagedArtifactError(f"{file}: found {len(data)} bytes, expected {entry.size}")
     return data
+
+
+def read_record(artifact: Artifact, name: str, type_: type[Read], *, skim: bool = False) -> Read:
+    """Read one file of an artifact as a record.
+
+    Args:
+        artifact: Where from.
+        name: Which file.
+        type_: What it must be.
+        skim: Leave it to others to see whether it is spelled as nnit does, which takes longest.
+
+    Raises:
+        DamagedArtifactError: it is not so spelled, or not of the type.
+    """
+    where, parse = str(artifact.path / name), parse_json if skim else parse_canonical
+    return parse_record(type_, parse(read_bytes(artifact, name), where), where)
 
 
 @contextmanager

@@ -4,34 +4,73 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from nnit.artifacts.canonical import JsonObject, canonical_file, parse_canonical
+from pydantic import Field
+
+from nnit.artifacts.canonical import canonical_file, parse_canonical
 from nnit.artifacts.checks import all_attributes, damage_of
-from nnit.artifacts.interface import MAX_HORIZON, parse_interface
+from nnit.artifacts.interface import MAX_HORIZON, interface_of
 from nnit.artifacts.manifest import KINDS, Provenance
 from nnit.artifacts.publish import publish
-from nnit.artifacts.reading import (
-    Artifact,
-    Check,
-    of_one_moment,
-    open_artifact,
-    read_bytes,
+from nnit.artifacts.reading import Artifact, Check, of_one_moment, open_artifact, read_bytes
+from nnit.artifacts.records import (
+    Flag,
+    Items,
+    Natural,
+    Number,
+    Record,
+    Stored,
+    Whole,
+    Widths,
+    parse_record,
+    satisfying,
 )
 from nnit.artifacts.trajectories import Trajectory, trajectory_files
 from nnit.errors import DamagedArtifactError
-from nnit.mlp import MAX_DEPTH, MAX_WIDTH, PolicyInterface
-from nnit.rollout.metrics import (
-    Episode,
-    Evaluation,
-    success_level,
-)
+from nnit.mlp import PolicyInterface
+from nnit.rollout.metrics import Episode, Evaluation, success_level
 
 EVAL_NAME = "eval.json"
 VIDEOS = "videos"  # the folder of films
 SCHEMA = KINDS["rollouts"].schema
 INTERVALS = ("interval_95", "wilson_95", "bootstrap_95")  # the last two before schema 3
 UNKNOWN_KIND = "unknown"  # how an empty kind is called among the aggregates
+
+
+class _Episode(Record):
+    episode_ix: Natural
+    seed: Whole
+    success_once: Flag
+    success_at_end: Flag
+    episode_return: Annotated[Number, Field(alias="return")]
+    episode_len: Annotated[Natural, Field(le=MAX_HORIZON)]
+
+
+class _Evaluation(Record):
+    name: str
+    source: str
+    hidden_dims: Widths
+    kind: str
+    episodes: Annotated[
+        Items[Annotated[Episode, Stored(_Episode)]], Field(alias="per_episode", min_length=1)
+    ]
+    loss: Annotated[Number, Field(ge=0)] | None = Field(None, alias="cloning_loss")  # of schema 1
+    aggregated: Any  # follows from the rest
+
+
+def _is_by_kind(aggregated: dict[str, Any]) -> bool:
+    return all(
+        isinstance(by_kind, dict) and all(isinstance(group, dict) for group in by_kind.values())
+        for by_kind in aggregated.values()
+    )
+
+
+class EvalFile(Record):
+    """The content of ``eval.json``."""
+
+    per_network: Items[Annotated[Evaluation, Stored(_Evaluation)]]
+    aggregated: Annotated[dict[str, Any], satisfying(_is_by_kind, "figures by source and kind")]
 
 
 @dataclass(frozen=True)
@@ -92,20 +131,16 @@ def read_rollouts(path: Path, *, check: Check = "small") -> tuple[Rollouts, Arti
     """
     artifact = open_artifact(path, "rollouts", check=check)
     schema = artifact.manifest.schema
-    interface = parse_interface(artifact.attributes.object("interface"))
     where = str(artifact.path / EVAL_NAME)
-    data = read_bytes(artifact, EVAL_NAME)
-    top = JsonObject(parse_canonical(data, where), where).only(["per_network", "aggregated"])
-    evaluations = tuple(
-        _parse_evaluation(JsonObject(entry, f"{where}: per_network[{k}]"), schema)
-        for k, entry in enumerate(top.items("per_network"))
-    )
+    content = parse_canonical(read_bytes(artifact, EVAL_NAME), where)
+    evaluations = parse_record(EvalFile, content, where).per_network
     with damage_of(path):
         _check(evaluations)
         expected = eval_json(evaluations, schema)
-        if _without_intervals(top.value) != _without_intervals(expected):
+        assert isinstance(content, dict)
+        if _without_intervals(content) != _without_intervals(expected):
             raise DamagedArtifactError(f"{where}: the aggregates do not follow from the episodes")
-    return Rollouts(evaluations, interface), artifact
+    return Rollouts(evaluations, interface_of(artifact)), artifact
 
 
 def eval_json(evaluations: Sequence[Evaluation], schema: int = SCHEMA) -> dict[str, Any]:
@@ -195,38 +230,3 @@ def _without_intervals(content: Mapping[str, Any]) -> dict[str, Any]:
             for source, by_kind in content["aggregated"].items()
         },
     }
-
-
-def _parse_evaluation(fields: JsonObject, schema: int) -> Evaluation:
-    names = ["name", "source", "kind", "hidden_dims", "aggregated", "per_episode"]
-    fields.only(names if schema == 1 else [*names, "cloning_loss"])
-    hidden_dims = fields.integers("hidden_dims", 1, MAX_WIDTH)
-    if len(hidden_dims) > MAX_DEPTH:
-        fields.refuse("hidden_dims", f"at most {MAX_DEPTH} widths")
-    episodes = tuple(
-        _parse_episode(JsonObject(entry, f"{fields.where}: per_episode[{k}]"))
-        for k, entry in enumerate(fields.items("per_episode"))
-    )
-    if not episodes:
-        fields.refuse("per_episode", "at least one episode")
-    return Evaluation(
-        name=fields.text("name"),
-        source=fields.text("source"),
-        hidden_dims=hidden_dims,
-        kind=fields.text("kind"),
-        episodes=episodes,
-        loss=None if fields.value.get("cloning_loss") is None else fields.number("cloning_loss", 0),
-    )
-
-
-def _parse_episode(fields: JsonObject) -> Episode:
-    names = ["episode_ix", "seed", "success_once", "success_at_end", "return", "episode_len"]
-    fields.only(names)
-    return Episode(
-        episode_ix=fields.integer("episode_ix", 0),
-        seed=fields.integer("seed"),
-        success_once=fields.boolean("success_once"),
-        success_at_end=fields.boolean("success_at_end"),
-        episode_return=fields.number("return"),
-        episode_len=fields.integer("episode_len", 0, MAX_HORIZON),
-    )

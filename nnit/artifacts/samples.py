@@ -3,35 +3,27 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
+from pydantic import Field
 
-from nnit.artifacts.canonical import JsonObject, canonical_file, parse_canonical
+from nnit.artifacts.canonical import canonical_file
 from nnit.artifacts.checks import all_attributes, check_shape, damage_of
-from nnit.artifacts.interface import interface_names, interface_to_json, parse_interface
+from nnit.artifacts.interface import interface_of, interface_to_json
 from nnit.artifacts.manifest import ArraySpec, Provenance
-from nnit.artifacts.policies import FIELDS, parse_policy, policy_to_json, versions_made_with
-from nnit.artifacts.publish import publish
-from nnit.artifacts.reading import (
-    Artifact,
-    Check,
-    of_one_moment,
-    open_artifact,
-    read_bytes,
+from nnit.artifacts.policies import (
+    NetworkRecord,
+    RecordedNetwork,
+    policy_to_json,
+    versions_made_with,
 )
+from nnit.artifacts.publish import publish
+from nnit.artifacts.reading import Artifact, Check, of_one_moment, open_artifact, read_record
+from nnit.artifacts.records import Natural, to_tuple
 from nnit.artifacts.weights import read_tensors, tensor_bytes
 from nnit.errors import DamagedArtifactError
-from nnit.mlp import (
-    MAX_DEPTH,
-    MAX_WIDTH,
-    LayerWeights,
-    MlpSpec,
-    Network,
-    PolicyInterface,
-    join_layers,
-    split_layers,
-)
+from nnit.mlp import LayerWeights, MlpSpec, Network, PolicyInterface, join_layers, split_layers
 from nnit.policy_record import PolicyRecord, record_policy
 from nnit.tasks.layouts import setting_of
 
@@ -107,11 +99,10 @@ def read_samples(path: Path, *, check: Check = "small") -> tuple[SampleSet, Arti
         NnitError: as ``open_artifact``, or networks that contradict their configuration.
     """
     artifact = open_artifact(path, "samples", check=check)
-    fields = artifact.attributes
-    interface = parse_interface(fields.object("interface"))
-    count = fields.integer("networks", 0, MAX_NETWORKS)
-    if len(artifact.manifest.files) != 2 * count:
-        fields.refuse("networks", f"{len(artifact.manifest.files)} files, two for each network")
+    interface, files = interface_of(artifact), len(artifact.manifest.files)
+    count = artifact.attribute("networks", Annotated[Natural, Field(le=MAX_NETWORKS)])
+    if files != 2 * count:
+        raise DamagedArtifactError(f"{path}: {count} networks, but {files} files, not two each")
     recorded = artifact.manifest.schema > 1
     with damage_of(path):
         samples = tuple(
@@ -150,17 +141,11 @@ def read_network(
         DamagedArtifactError: it contradicts its configuration or the interface.
     """
     name = f"{network_folder(k)}/{CONFIG_NAME}"
-    where = str(artifact.path / name)
-    config = JsonObject(parse_canonical(read_bytes(artifact, name), where), where)
-    names = interface_names(config)
-    config.only([*names, "architecture", "seed", "sample_index", *(FIELDS if recorded else ())])
-    shared = JsonObject({name: config.value[name] for name in names}, where)
-    if parse_interface(shared) != interface:
+    config = read_record(artifact, name, RecordedNetwork if recorded else NetworkRecord)
+    if to_tuple(PolicyInterface, config) != interface:
+        where = artifact.path / name
         raise DamagedArtifactError(f"{where}: another interface than in the manifest")
-    hidden_dims = config.integers("architecture", 1, MAX_WIDTH)
-    if not 1 <= len(hidden_dims) <= MAX_DEPTH:
-        config.refuse("architecture", f"1 to {MAX_DEPTH} widths")
-    spec = interface.spec(hidden_dims)
+    spec = interface.spec(config.architecture)
     file = f"{network_folder(k)}/{TENSORS_NAME}"
     shown = artifact.path / file
     tensors = read_tensors(artifact.file(file), _expected(spec), shown=shown).tensors
@@ -168,9 +153,9 @@ def read_network(
         LayerWeights(tensors[f"{2 * i}.weight"], tensors[f"{2 * i}.bias"])
         for i in range(len(spec.layers))
     ]
-    network = Network(hidden_dims, join_layers(layers))
-    record = parse_policy(config, interface) if recorded else None
-    return Sample(network, config.integer("seed"), config.integer("sample_index", 0), record)
+    network = Network(config.architecture, join_layers(layers))
+    record = config.policy() if isinstance(config, RecordedNetwork) else None
+    return Sample(network, config.seed, config.sample_index, record)
 
 
 def _config(sample: Sample, interface: PolicyInterface) -> dict[str, Any]:

@@ -19,9 +19,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nnit.artifacts.canonical import JsonObject, canonical_json
+from nnit.artifacts.canonical import canonical_json
 from nnit.artifacts.durable import disk_errors, hidden_for, remains_of, replace_file
 from nnit.artifacts.publish import is_artifact
+from nnit.artifacts.records import Natural, Record, parse_record
 from nnit.artifacts.weights import TensorFile, read_metadata, read_tensors, tensor_bytes
 from nnit.engine import Shard
 from nnit.errors import DamagedArtifactError, UsageError
@@ -32,6 +33,22 @@ _UNIT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SUFFIX = ".safetensors"
 _SHARD = re.compile(r"\.shard-([1-9][0-9]{0,5})-of-([1-9][0-9]{0,5})\.state")
 _WAY_OUT = "move it away to start from the beginning"
+
+
+class _Metadata(Record, extra="ignore"):
+    about: dict[str, Any]
+    sha256: str
+
+
+class _OfTraining(Record, extra="ignore"):
+    key: str
+    step: Natural
+    counters: dict[str, Any]
+
+
+class _OfUnit(Record, extra="ignore"):
+    key: str
+    unit: str
 
 
 @dataclass(frozen=True)
@@ -95,14 +112,11 @@ def load_state(out: Path, key: str) -> State | None:
         return None
     try:
         content = _load(file)
-        fields = JsonObject(content.metadata["about"], str(file))
-        fields.only(["key", "step", "counters"])
-        step, found = fields.integer("step", 0), fields.text("key")
-        counters = fields.object("counters").value
+        about = parse_record(_OfTraining, content.metadata["about"], str(file))
     except DamagedArtifactError as error:
         advice = f"{file}: {_WAY_OUT}"
         raise DamagedArtifactError(*error.faults, advice) from None
-    return State(step, content.tensors, counters) if found == key else None
+    return State(about.step, content.tensors, about.counters) if about.key == key else None
 
 
 def saved_parts(out: Path) -> list[SavedPart]:
@@ -226,9 +240,8 @@ def _save(file: Path, about: Mapping[str, Any], tensors: Mapping[str, np.ndarray
 
 def _load(file: Path) -> TensorFile:
     content = read_tensors(file, finite=False)
-    fields = JsonObject(content.metadata, str(file)).only(["about", "sha256"])
-    about = fields.object("about").value
-    if fields.text("sha256") != _fingerprint(about, content.tensors):
+    said = parse_record(_Metadata, content.metadata, str(file))
+    if said.sha256 != _fingerprint(said.about, content.tensors):
         raise DamagedArtifactError(f"{file}: its bytes are not those that were written")
     return content
 
@@ -260,11 +273,12 @@ def _saved_part(file: Path) -> SavedPart | None:
     try:
         if not stat.S_ISREG(file.lstat().st_mode):
             return None
-        about = JsonObject(read_metadata(file), str(file)).object("about")
+        about = parse_record(_Metadata, read_metadata(file), str(file)).about
         if file.name == STATE_NAME:
-            return SavedPart(about.text("key"), about.integer("step", 0))
-        ours = about.text("unit") == file.name.removesuffix(_SUFFIX)
-        return SavedPart(about.text("key"), None) if ours else None
+            training = parse_record(_OfTraining, about, str(file))
+            return SavedPart(training.key, training.step)
+        unit = parse_record(_OfUnit, about, str(file))
+        return SavedPart(unit.key, None) if unit.unit == file.name.removesuffix(_SUFFIX) else None
     except (DamagedArtifactError, FileNotFoundError):
         return None
 

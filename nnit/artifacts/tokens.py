@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from nnit.artifacts.arrays import read_array, write_arrays
-from nnit.artifacts.canonical import JsonObject
 from nnit.artifacts.checks import (
     MAX_BRANCHES,
     check_finite,
@@ -19,13 +18,23 @@ from nnit.artifacts.checks import (
     shared_attributes,
     split_architectures,
 )
-from nnit.artifacts.interface import TINY, parse_interfaces
+from nnit.artifacts.interface import interfaces_of
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import publish
 from nnit.artifacts.reading import Artifact, Check, of_one_moment, open_artifact
-from nnit.mlp import MAX_WIDTH
+from nnit.artifacts.records import Items, Number, Positive, Record, Stored, Width
 from nnit.tokens.patches import count_patches
-from nnit.tokens.token_set import ROLES, Standardizer, TokenSet
+from nnit.tokens.token_set import Standardizer, TokenSet
+
+
+class _Statistics(Record):
+    weight_mean: tuple[Number, Number, Number]  # in the order of ROLES
+    weight_std: tuple[Positive, Positive, Positive]
+    bias_mean: tuple[Number, Number, Number]
+    bias_std: tuple[Positive, Positive, Positive]
+
+
+StoredStandardizer = Annotated[Standardizer, Stored(_Statistics)]
 
 
 def write_tokens(
@@ -69,10 +78,8 @@ def read_tokens(path: Path, *, check: Check = "small") -> tuple[TokenSet, Artifa
         NnitError: as ``open_artifact``, or values that contradict each other.
     """
     artifact = open_artifact(path, "tokens", check=check)
-    fields, several = artifact.attributes, artifact.several
-    interfaces = parse_interfaces(fields, several=several)
-    standardizers = parse_standardizers(fields, several=several)
-    patch = fields.integer("patch_size", 1, MAX_WIDTH)
+    several = artifact.several
+    patch = artifact.attribute("patch_size", Width)
     cells = {"weight_patches": (patch, patch), "bias_patches": (patch,)}
     with damage_of(path):
         widths = read_array(artifact, "hidden_dims", "int32", (None,))
@@ -92,8 +99,12 @@ def read_tokens(path: Path, *, check: Check = "small") -> tuple[TokenSet, Artifa
                 if several
                 else np.zeros(count, np.int32)
             ),
-            standardizers=standardizers,
-            interfaces=interfaces,
+            standardizers=(
+                artifact.attribute("standardizers", Items[StoredStandardizer])
+                if several
+                else (artifact.attribute("standardizer", StoredStandardizer),)
+            ),
+            interfaces=interfaces_of(artifact),
         )
         _check(tokens)
     return tokens, artifact
@@ -116,34 +127,6 @@ def standardizers_to_json(standardizers: Sequence[Standardizer]) -> dict[str, An
         for one in standardizers
     ]
     return {"standardizer": listed[0]} if len(listed) == 1 else {"standardizers": listed}
-
-
-def parse_standardizers(fields: JsonObject, *, several: bool) -> tuple[Standardizer, ...]:
-    """Read the statistics of one task or of ``several``.
-
-    Raises:
-        DamagedArtifactError: a field is missing, unknown or impossible.
-    """
-    if not several:
-        return (parse_standardizer(fields.object("standardizer")),)
-    return tuple(
-        parse_standardizer(JsonObject(item, f"{fields.where}: standardizers[{k}]"))
-        for k, item in enumerate(fields.items("standardizers"))
-    )
-
-
-def parse_standardizer(fields: JsonObject) -> Standardizer:
-    """Read the statistics of one task.
-
-    Raises:
-        DamagedArtifactError: a field is missing, unknown or impossible.
-    """
-    fields.only(Standardizer._fields)
-    values = {name: fields.numbers(name, len(ROLES)) for name in Standardizer._fields}
-    for name in ("weight_std", "bias_std"):
-        if not all(value > TINY for value in values[name]):
-            fields.refuse(name, "positive numbers")
-    return Standardizer(**values)
 
 
 def _check(tokens: TokenSet) -> None:

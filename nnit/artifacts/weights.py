@@ -3,16 +3,17 @@
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 
-from nnit.artifacts.canonical import MAX_NUMBER, JsonObject, canonical_json, parse_json
+from nnit.artifacts.canonical import MAX_NUMBER, canonical_json, parse_json
 from nnit.artifacts.checks import is_sound
 from nnit.artifacts.manifest import HALF, ArraySpec
 from nnit.artifacts.reading import damage_at, require_memory
+from nnit.artifacts.records import Extent, Items, Record, parse_record, satisfying
 from nnit.errors import DamagedArtifactError, NnitError
 from nnit.opening import open_regular
 
@@ -30,6 +31,18 @@ _DTYPES = {
     "I64": "int64",
     "U8": "uint8",
 }
+
+
+class _Metadata(Record):
+    nnit: str  # METADATA_KEY
+
+
+class _Entry(Record):
+    """What the header says of a tensor."""
+
+    dtype: Annotated[str, satisfying(_DTYPES.__contains__, f"one of {', '.join(_DTYPES)}")]
+    shape: Items[Extent]
+    data_offsets: tuple[Extent, Extent]
 
 
 class TensorFile(NamedTuple):
@@ -170,27 +183,21 @@ def _read_header(path: Path, size: int) -> tuple[dict[str, ArraySpec], dict[str,
         length = int.from_bytes(file.read(8), "little")
         if length > min(size - 8, MAX_HEADER_BYTES):
             raise DamagedArtifactError(f"{where}: not a safetensors file")
-        header = JsonObject(parse_json(file.read(length), where), where)
-    metadata = header.object("__metadata__").only([METADATA_KEY]).text(METADATA_KEY)
+        header = parse_record(dict[str, Any], parse_json(file.read(length), where), where)
+    metadata = parse_record(_Metadata, header.pop("__metadata__", {}), f"{where}: __metadata__")
     about = f"{where}: __metadata__: {METADATA_KEY}"
-    specs = {
-        name: _parse_entry(header.object(name))
-        for name in sorted(header.value.keys() - {"__metadata__"})
-    }
-    fields = parse_json(metadata.encode("utf-8", "replace"), about)
-    return specs, JsonObject(fields, about).value
+    specs = {name: _spec(header[name], f"{where}: {name}") for name in sorted(header)}
+    fields = parse_json(metadata.nnit.encode("utf-8", "replace"), about)
+    return specs, parse_record(dict[str, Any], fields, about)
 
 
-def _parse_entry(entry: JsonObject) -> ArraySpec:
-    entry.only(["dtype", "shape", "data_offsets"])
-    if entry.text("dtype") not in _DTYPES:
-        entry.refuse("dtype", f"one of {', '.join(_DTYPES)}")
-    spec = ArraySpec(entry.integers("shape", 0, 2**62), _DTYPES[entry.text("dtype")])
-    offsets = entry.integers("data_offsets", 0, 2**62)
+def _spec(value: object, where: str) -> ArraySpec:
+    entry = parse_record(_Entry, value, where)
+    spec = ArraySpec(entry.shape, _DTYPES[entry.dtype])
     item = 2 if spec.dtype == HALF else np.dtype(spec.dtype).itemsize
     size = math.prod(spec.shape) * item
-    if len(offsets) != 2 or offsets[1] - offsets[0] != size:
-        entry.refuse("data_offsets", f"a range of {size} bytes")
+    if entry.data_offsets[1] - entry.data_offsets[0] != size:
+        raise DamagedArtifactError(f"{where}: data_offsets: must be a range of {size} bytes")
     return spec
 
 

@@ -19,7 +19,7 @@ from nnit.artifacts.checks import (
     flatten_architectures,
     split_architectures,
 )
-from nnit.artifacts.interface import parse_interface
+from nnit.artifacts.interface import interface_of
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import publish
 from nnit.artifacts.reading import Artifact, Check, of_one_moment, open_artifact
@@ -75,7 +75,7 @@ def read_zoo(path: Path, *, check: Check = "small") -> tuple[ModelZoo, Artifact]
         NnitError: as ``open_artifact``, or values that contradict each other.
     """
     artifact = open_artifact(path, "zoo", check=check)
-    interface = parse_interface(artifact.attributes.object("interface"))
+    interface = interface_of(artifact)
     with damage_of(path):
         members = _read_members(artifact)
         zoo = ModelZoo(
@@ -92,10 +92,8 @@ def _read_members(artifact: Artifact) -> tuple[ZooMember, ...]:
     offsets = read_array(artifact, "arch_offsets", "int64", (None,))
     widths = read_array(artifact, "hidden_dims", "int32", (None,))
     architectures = split_architectures(widths, offsets)
-    splits = artifact.attributes.items("splits")
+    splits = artifact.attribute("splits", tuple[str, ...])
     codes = _column(artifact, "split", "int32", len(architectures))
-    if not all(isinstance(name, str) for name in splits):
-        artifact.attributes.refuse("splits", "a list of names")
     if not all(0 <= code < len(splits) for code in codes):
         raise ValueError(f"split: codes beyond the {len(splits)} names")
     columns = zip(

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nnit.artifacts.canonical import JsonObject
 from nnit.artifacts.model import StoredModel, read_model
-from nnit.artifacts.tokens import parse_standardizer
+from nnit.artifacts.records import parse_record
+from nnit.artifacts.tokens import StoredStandardizer
 from nnit.diffusion.adapters import Arrays, adapted, check_products
 from nnit.diffusion.architecture import ArchitectureValues
 from nnit.diffusion.transformer import (
@@ -205,7 +205,7 @@ def parse_tasks(
     return tuple(
         TrainedTask(
             interface,
-            parse_standardizer(JsonObject(one["standardizer"], f"{path}: standardizer")),
+            parse_record(StoredStandardizer, one["standardizer"], f"{path}: standardizer"),
             place,
             parse_values(one, config),
             adapter,

@@ -8,7 +8,9 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,7 +29,8 @@ from nnit.artifacts.canonical import canonical_file, canonical_json
 from nnit.artifacts.demos import read_demos, write_demos
 from nnit.artifacts.frontier import StoredFrontier, read_frontier, write_frontier
 from nnit.artifacts.manifest import Provenance
-from nnit.artifacts.model import read_model, write_model
+from nnit.artifacts.model import StoredModel, read_model, write_model
+from nnit.artifacts.reading import Artifact
 from nnit.artifacts.rollouts import Rollouts, read_rollouts, write_rollouts
 from nnit.artifacts.samples import Sample, SampleSet, read_samples, write_samples
 from nnit.artifacts.tokens import read_tokens, write_tokens
@@ -236,28 +239,62 @@ TENSORS["scale"] = np.asarray(TENSORS["scale"])
 CONFIG = {"width": 64, "branches": [1, 2], "dropout": 0.1}
 
 
+class Example(NamedTuple):
+    """The small artifact of a kind."""
+
+    value: Callable[[], Any]
+    write: Callable[..., None]  # of a path, the value, where it came from, and force
+    read: Callable[[Path], tuple[Any, Artifact]]
+
+
+def of_a_model(kind: str) -> Example:
+    """Return the example of a kind that ``write_model`` writes."""
+
+    def write_it(path: Path, value: StoredModel, origin: Provenance, *, force: bool) -> None:
+        parts = (value.config, value.tensors, value.interfaces, value.attributes)
+        write_model(path, kind, *parts, origin, force=force)
+
+    return Example(
+        lambda: StoredModel(CONFIG, TENSORS, (INTERFACE,), {"note": "x"}),
+        write_it,
+        partial(read_model, kind=kind),
+    )
+
+
+EXAMPLES = {
+    "demos": Example(demos, partial(write_demos, env_kwargs={"obs_mode": "state"}), read_demos),
+    "ghn": of_a_model("ghn"),
+    "zoo": Example(zoo, partial(write_zoo, attributes={"ghn_step": 100}), read_zoo),
+    "tokens": Example(tokens, write_tokens, read_tokens),
+    "generator": of_a_model("generator"),
+    "flat": of_a_model("flat"),
+    "samples": Example(samples, write_samples, read_samples),
+    "rollouts": Example(
+        lambda: Rollouts(evaluations(), INTERFACE),
+        partial(write_rollouts, trajectories=trajectories()),
+        read_rollouts,
+    ),
+    "frontier": Example(
+        frontier,
+        lambda path, value, origin, **more: write_frontier(path, value, b"PNG", origin, **more),
+        read_frontier,
+    ),
+    "audit": Example(audit, write_audit, read_audit),
+    "alignment": Example(
+        alignment,
+        lambda path, value, origin, **more: write_alignment(
+            path, value, {"weights.png": b"PNG"}, origin, **more
+        ),
+        read_alignment,
+    ),
+}
+READERS = {kind: example.read for kind, example in EXAMPLES.items()}
+
+
 def write(kind: str, path: Path, *, force: bool = False) -> None:
     """Write the small artifact of a kind."""
-    origin = provenance()
-    if kind in ("ghn", "generator", "flat"):
-        write_model(path, kind, CONFIG, TENSORS, [INTERFACE], {"note": "x"}, origin, force=force)
-    elif kind == "demos":
-        write_demos(path, demos(), origin, env_kwargs={"obs_mode": "state"}, force=force)
-    elif kind == "zoo":
-        write_zoo(path, zoo(), origin, attributes={"ghn_step": 100}, force=force)
-    elif kind == "tokens":
-        write_tokens(path, tokens(), origin, force=force)
-    elif kind == "samples":
-        write_samples(path, samples(), origin, force=force)
-    elif kind == "frontier":
-        write_frontier(path, frontier(), b"figure", origin, force=force)
-    elif kind == "audit":
-        write_audit(path, audit(), origin, force=force)
-    elif kind == "alignment":
-        write_alignment(path, alignment(), {"weights.png": b"PNG"}, origin, force=force)
-    else:
-        rollouts = Rollouts(evaluations(), INTERFACE)
-        write_rollouts(path, rollouts, origin, trajectories=trajectories(), force=force)
+    example = EXAMPLES[kind]
+    example.write(path, example.value(), provenance(), force=force)
 
 
 def edit_manifest(path: Path, edit: Callable[[dict], None]) -> None:
@@ -300,21 +337,6 @@ def assert_same(one, other):
             assert_same(mine, theirs)
     else:
         assert one == other or (one != one and other != other)
-
-
-READERS = {
-    "demos": read_demos,
-    "ghn": lambda path: read_model(path, "ghn"),
-    "zoo": read_zoo,
-    "tokens": read_tokens,
-    "generator": lambda path: read_model(path, "generator"),
-    "flat": lambda path: read_model(path, "flat"),
-    "samples": read_samples,
-    "rollouts": read_rollouts,
-    "frontier": read_frontier,
-    "audit": read_audit,
-    "alignment": read_alignment,
-}
 
 
 if __name__ == "__main__":

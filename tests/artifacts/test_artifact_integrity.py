@@ -249,7 +249,7 @@ def test_networks_with_another_activation_are_refused(tmp_path):
         tmp_path / "zoo",
         lambda fields: fields["attributes"]["interface"].update(activation="tanh"),
     )
-    with pytest.raises(DamagedArtifactError, match='activation: found "tanh", expected relu'):
+    with pytest.raises(DamagedArtifactError, match="activation: must be 'relu'"):
         read_zoo(tmp_path / "zoo")
 
 

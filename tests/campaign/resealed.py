@@ -41,6 +41,7 @@ FIELDS, ELEMENTS = 1500, 400  # trials
 MARKER = "it-ran"
 RUN = "import pathlib; pathlib.Path({!r}).write_text('')\n"
 EXTREMES = (3e38, -3e38, 1e-45, -1.0, float("nan"), float("inf"), 1e308, -1e308)
+SHOWN = ("report {}",)  # what reads kinds that are for people
 COMMANDS: dict[str, tuple[str, ...]] = {  # {} is the artifact, {p} a folder of good ones
     "demos": ("ghn-train {} --steps 1", "zoo-alone {} -n", "rollout {p}/samples --demos {} -n"),
     "ghn": ("zoo-export {} --demos {p}/demos --networks 2 --branches 1 --workers 1",
@@ -53,10 +54,6 @@ COMMANDS: dict[str, tuple[str, ...]] = {  # {} is the artifact, {p} a folder of 
                   " --first-episodes 2 --workers 1"),
     "flat": ("flat-sample --model {} --arch 16,8",),
     "samples": ("rollout {} --episodes 2 --workers 1", "audit {} --zoo {p}/zoo --demos {p}/demos"),
-    "rollouts": ("report {}",),
-    "frontier": ("report {}",),
-    "audit": ("report {}",),
-    "alignment": ("report {}",),
 }  # fmt: skip
 DIGITS = ("demos", "ghn", "zoo", "tokens", "generator", "flat", "samples", "rollouts")
 FORMAT = {  # what a reader has to look at, of the manifest
@@ -418,7 +415,7 @@ def _code(
     examples.replace_file(path, "helper.py", code.encode())
     more = {"samples": ("demos --teacher {}", "demos --dagger-from {}"),
             "zoo": ("demos --teacher {}", "demos --dagger-from {}")}.get(kind, ())  # fmt: skip
-    words = (*COMMANDS[kind], *more)
+    words = (*COMMANDS.get(kind, SHOWN), *more)
     return _judge(base, f"digits/{kind}", path, name, refuse=True, commands=words, each=True)
 
 
@@ -457,7 +454,7 @@ def _judge(
             read(kind, path)
         except NnitError:
             refused = True
-    commands = commands or COMMANDS[kind.partition(" ")[0]]
+    commands = commands or COMMANDS.get(kind.partition(" ")[0], SHOWN)
     commands = commands if turn is None else [commands[turn % len(commands)]]
     if not place.startswith("digits/") and not each:  # no simulator here
         commands = [one for one in commands if not one.startswith(("rollout", "frontier"))]

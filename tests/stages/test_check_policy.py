@@ -8,7 +8,6 @@ from test_bad_input import edit_manifest, fault_of
 from test_videos import CART_POLE, roll_out, write_networks
 
 from nnit.artifacts.canonical import canonical_file
-from nnit.artifacts.policies import FIELDS
 from nnit.artifacts.samples import read_samples
 from nnit.artifacts.weights import read_tensors, tensor_bytes
 from nnit.mlp import PolicyInterface
@@ -18,6 +17,7 @@ SCALING = (0.5,) * 35
 PUSH_CUBE = PolicyInterface("PushCube-v1", "pd_ee_delta_pos", 35, 4, 50, SCALING, SCALING)._replace(
     action_clip=1000.0  # else these networks do nothing but what is at the bound
 )
+RECORDED = ("control_freq", "observation_layout", "pairs", "versions")  # not in schema 1
 SPLIT = [{"name": "goal", "start": 28, "length": 3}, {"name": "q", "start": 31, "length": 4}]
 
 
@@ -51,7 +51,7 @@ def roll(path, *more):
 def make_old(path):
     """Turn samples into those of schema 1."""
     for k in range(2):
-        edit_config(path, k, lambda config: [config.pop(name) for name in FIELDS])
+        edit_config(path, k, lambda config: [config.pop(name) for name in RECORDED])
     edit_manifest(path, lambda fields: fields.update(schema=1))
 
 
