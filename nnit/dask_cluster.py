@@ -218,6 +218,8 @@ def _fault_of(answer: object) -> str:
     """Return what is wrong with a worker by what it answered; nothing where it is right."""
     if isinstance(answer, Setup):
         return answer.misfit(_needed())
+    if isinstance(answer, OSError):  # it is gone by now
+        return ""
     return f"can't import this nnit ({type(answer).__name__}: {answer}); install there what is here"
 
 

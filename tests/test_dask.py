@@ -100,7 +100,7 @@ def test_a_unit_finds_torch_as_in_a_fresh_process(engine):
     assert set(map_units(_prepared, range(6), engine)) == {(True, 0, 1)}
 
 
-def test_a_round_begins_with_empty_caches(engine, monkeypatch):
+def test_a_round_begins_with_empty_caches(monkeypatch):
     """What a worker has read may have changed on disk since another run."""
     monkeypatch.setattr(engine_module, "_rounds", [""])
     monkeypatch.setitem(sys.modules, "nnit.remembered", sys.modules[__name__])

@@ -38,7 +38,7 @@ HEAVY = {
 }
 OF_PARAMETERS = {"numpy", "pydantic", "stages"}  # which the help of a command is made of
 COMMANDS = [*PIPELINE, *ROUNDS, *EVALUATION, *HELPERS]
-WORDS = [[], *([command] for command in COMMANDS), ["models"], ["models", "validate"]]
+WORDS = [[], *([command] for command in [*COMMANDS, "merge", "models"]), ["models", "validate"]]
 COUNTING = {"demos", "sample", "baseline", "flat-sample"}  # whose -n is a number
 
 
