@@ -222,9 +222,10 @@ def test_commands_take_zoos_a_task_and_a_parent(several, tmp_path):
 def test_the_frontier_generates_what_sample_gives(several, tmp_path):
     """In a worker, for each task."""
     for task in (PUSH, PICK):
-        unit = frontier.SampleUnit(several / "generator", "cpu", ((16,), (8,)), 0, 2, task)
+        generator = load_generator(several / "generator", "cpu", task)
+        unit = frontier.SampleUnit(generator, "cpu", ((16,), (8,)), 0, 2)
         found, _ = draw(several / "generator", tmp_path / task, task, ((16,), (8,)))
-        for weights, one in zip(frontier.sample_shapes(unit), found.samples, strict=True):
+        for weights, one in zip(frontier.sample_shapes(unit).values(), found.samples, strict=True):
             assert weights.tobytes() == one.network.weights.tobytes()
 
 
