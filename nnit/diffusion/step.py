@@ -59,6 +59,7 @@ class TrainingSet:
     architectures: Sequence[Architecture]
     branches: Sequence[int]  # counted over all tasks
     tasks: Sequence[int]
+    layers: Sequence[int]
     cloning: PredictedCloning | None = None  # demonstrations that predicted networks are held to
 
     def branches_of_tasks(self) -> list[list[int]]:
@@ -168,7 +169,7 @@ class StepLoss(nn.Module):
         patches = weights = arch_loss = zero
         held = None
         if found is not None:
-            layers = 1 + max(len(self._data.architectures[k]) for k in members)
+            layers = max(self._data.layers[k] for k in members)
             loss = diffusion_loss(*found, layers)
             patches, weights = drawn.weight * part * loss.total, part * loss.weights
         if logits is not None:

@@ -143,7 +143,8 @@ def train_diffusion(
         start: Steps that were done before.
     """
     tasks = tasks or [0] * len(networks)
-    data = TrainingSet(networks, architectures, branches, tasks, cloning)
+    layers = [1 + int(network.layout.layer.max()) for network in networks]
+    data = TrainingSet(networks, architectures, branches, tasks, layers, cloning)
     lengths = np.array([network.layout.num_tokens for network in networks])
     groups = np.array(tasks) if groups is None else groups
     order = batch_order(lengths, groups, settings, start, weights)
