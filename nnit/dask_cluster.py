@@ -6,6 +6,7 @@ one thread, is refused. Dask moves what units share from worker to worker, once 
 a worker that is killed, and repeats its units.
 """
 
+import ctypes
 import functools
 import logging
 import os
@@ -34,6 +35,8 @@ UNITS_EACH = 2  # of a worker: the one that it runs, and the next
 LIBRARIES = ("numpy", "torch", "mani_skill")  # whose version may move the last bits of a result
 PINNED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # by Dask's nanny
 SETTINGS = {"distributed.admin.large-graph-warning-threshold": "1TB"}  # what is shared is large
+# Of glibc, by number: M_TRIM_THRESHOLD and M_MMAP_THRESHOLD; see _keep_memory.
+MALLOPT = {-1: 64 * 2**20, -3: 32 * 2**20}
 OURS = ("nnit", "stages")  # packages whose functions keep what they found
 _rounds = [""]  # the last one whose units this process has run, where it is a worker
 
@@ -275,8 +278,21 @@ def _begin(round_id: str) -> None:
     if _rounds[-1] == round_id:
         return
     _rounds[:] = [round_id]
+    _keep_memory()
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] in OURS:
             for value in list(vars(module).values()):
                 if isinstance(value, functools._lru_cache_wrapper):
                     value.cache_clear()
+
+
+def _keep_memory() -> None:
+    """Let this process use memory again that it has freed.
+
+    Dask's nanny sets ``MALLOC_TRIM_THRESHOLD_``, with which glibc maps every larger array anew:
+    training takes twice as long. These are the bounds that glibc itself comes to without it.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        for option, size in MALLOPT.items():
+            mallopt(option, size)

@@ -2,10 +2,12 @@
 
 import functools
 import os
+import resource
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import test_parallel as local
 from dask_processes import dask_cluster
@@ -49,6 +51,16 @@ def _prepared(unit):
     prepare_torch()
     assert float(tiny * 0.5) == 0
     return found
+
+
+PAGES = 256  # of an array
+
+
+def _page_faults(_):
+    before = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
+    for _ in range(100):
+        np.ones(PAGES * resource.getpagesize(), np.uint8)
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_minflt - before
 
 
 def _nap(seconds):
@@ -98,6 +110,11 @@ def test_what_units_share_goes_to_each_worker_once(engine):
 def test_a_unit_finds_torch_as_in_a_fresh_process(engine):
     """Though every unit leaves it prepared for training."""
     assert set(map_units(_prepared, range(6), engine)) == {(True, 0, 1)}
+
+
+def test_a_worker_uses_memory_again_that_it_has_freed(engine):
+    """Dask would have it map every array anew, as often as training makes one."""
+    assert max(map_units(_page_faults, range(4), engine)) < 100 * PAGES / 4
 
 
 def test_a_round_begins_with_empty_caches(monkeypatch):
