@@ -23,7 +23,7 @@ from nnit.artifacts.state import (
     shard_output,
     state_folder,
 )
-from nnit.distributed import of_first, signal_of_any
+from nnit.distributed import gathered, of_first, signal_of_any
 from nnit.engine import all_shards
 from nnit.errors import InterruptedRunError, ParamsError, RankLostError, UsageError
 from nnit.progress import Progress
@@ -84,16 +84,17 @@ def find_state(run: Run) -> State | None:
         RankLostError: another rank has ended.
     """
     ranks, state = run.options.ranks, None
+    (first, *_), *others = gathered(ranks, [run.key])
+    strange = [str(rank) for rank, (key,) in enumerate(others, start=1) if key != first]
+    if strange:  # all ranks say so, of which the first one is heard
+        raise UsageError(
+            f"{run.out}: other parameters, inputs or nnit than rank 0 has rank "
+            f"{', '.join(strange)}; start all alike"
+        )
     if ranks.is_first:
         settle(run)
         state = load_state(run.out, run.key)
-    key, state = of_first(ranks, (run.key, state))
-    if key != run.key:
-        raise UsageError(
-            f"{run.out}: rank {ranks.rank} was started with other parameters, inputs or nnit than "
-            "the first one; start all alike"
-        )
-    return state
+    return of_first(ranks, state)
 
 
 def open_units(run: Run) -> UnitStore:
@@ -182,6 +183,7 @@ def follow(
     state: State | None,
     shown: str = LOSS,
     beside: Sequence[str] = (),
+    saves_when_lost: bool = True,
 ) -> list[tuple[int, float]]:
     """Run a training to its end, saving its state on the way and when asked to stop.
 
@@ -195,6 +197,8 @@ def follow(
         state: Where the training was resumed, if it was.
         shown: What the curve is called on the terminal. All but a loss may be missing at a step.
         beside: Further figures of a step that the terminal shows where there are any.
+        saves_when_lost: Whether ``arrays`` are still those of the last step where another rank
+            ends: not where a step changes weights several times.
 
     Returns:
         The loss curve: (steps done, mean loss since the point before).
@@ -202,7 +206,7 @@ def follow(
     Raises:
         ParamsError: the loss is no number any more.
         InterruptedRunError: stopped by a signal; the state is saved.
-        RankLostError: another rank has ended; the state is saved.
+        RankLostError: another rank has ended; the state is saved, or the last checkpoint is kept.
     """
     counters = state.counters if state else {"curve": [], "pending": []}
     curve: list[list[float]] = list(counters["curve"])
@@ -248,8 +252,10 @@ def follow(
                 if stop:
                     raise InterruptedRunError(stop, _stopped(run.out, stop, done, total))
     except RankLostError:
-        save()
-        line = f"{run.out}: another rank ended at step {done} of {total}, state saved; {WAY_ON}"
+        kept = "state saved" if saves_when_lost else "the last checkpoint is kept"
+        if saves_when_lost:
+            save()
+        line = f"{run.out}: another rank ended at step {done} of {total}, {kept}; {WAY_ON}"
         raise RankLostError(line) from None
     return [(int(at), loss) for at, loss in curve]
 

@@ -171,6 +171,7 @@ def run(
             },
             state=state,
             shown="return",
+            saves_when_lost=False,
         )
 
     chosen = best.arrays or explored_with(model_arrays(ghn), last[0].acting)

@@ -5,6 +5,8 @@ import os
 import socket
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ import torch
 from learning_examples import DEPTHS, DIMS, INTERFACE, RANGE, WIDTHS, make_demos, make_zoo
 
 from nnit.architectures import sample_architecture
+from nnit.artifacts.state import load_state
 from nnit.cloning import cloning_data
 from nnit.diffusion.ema import Ema
 from nnit.diffusion.predicted import PredictedCloning
@@ -20,7 +23,7 @@ from nnit.diffusion.training import network_tokens, train_diffusion
 from nnit.diffusion.transformer import TransformerConfig, build_transformer
 from nnit.diffusion.typical import grid_of
 from nnit.distributed import gathered, joined, of_first, signal_of_any, watched
-from nnit.errors import RankLostError
+from nnit.errors import RankLostError, UsageError
 from nnit.ghn.model import GhnConfig, build_ghn
 from nnit.ghn.training import GhnTrainingSettings, build_ghn_optimizer, train_ghn
 from nnit.ppo.collect import explore
@@ -31,12 +34,15 @@ from nnit.ppo.training import (
     no_scaling,
     train_ppo,
 )
+from nnit.progress import silent
 from nnit.ranks import ALONE, Ranks, ranks_of
 from nnit.tasks.registry import get_task
 from nnit.tasks.task import TaskRef
 from nnit.tokens.tokenizer import tokenize_zoo
 from nnit.training import build_optimizer, model_arrays, prepare_torch, training_arrays
+from stages.checkpoints import Run, find_state, follow
 from stages.ghn_ppo import plain_interface
+from stages.params import RunOptions
 
 CART_POLE = TaskRef("gym:CartPole-v1")
 
@@ -226,3 +232,42 @@ def test_the_end_of_a_rank_is_told_from_other_errors():
     assert in_ranks(leave) == ["another rank has ended", None]
     with pytest.raises(RuntimeError, match="shapes"), watched():
         raise RuntimeError("shapes do not match")
+
+
+def look_for_state(ranks):
+    """Look for a state to go on from, each rank with a key of its own; return what is said."""
+    options = RunOptions(ranks=ranks)
+    with pytest.raises(UsageError) as caught:
+        find_state(Run(Path("nowhere"), f"key {ranks.rank}", options))
+    return str(caught.value)
+
+
+def test_ranks_that_were_not_started_alike_are_refused():
+    """By all of them, because only the first one is heard."""
+    line = "nowhere: other parameters, inputs or nnit than rank 0 has rank 1; start all alike"
+    assert in_ranks(look_for_state) == [line] * 2
+
+
+class Broken:
+    """A training whose second step another rank's end breaks."""
+
+    def __init__(self):
+        self.weights = np.zeros(1, np.float32)
+
+    def steps(self):
+        """Finish a step, and begin another one."""
+        self.weights += 1
+        yield SimpleNamespace(step=1, loss=0.0)
+        self.weights += 0.5
+        raise RankLostError("another rank has ended")
+
+
+@pytest.mark.parametrize("saves", [True, False])
+def test_what_is_no_whole_step_is_not_saved(saves, tmp_path):
+    """Where a step changes weights more than once, the last checkpoint is what there is."""
+    training, out = Broken(), tmp_path / "out"
+    run = Run(out, "key", RunOptions(device="cpu"))
+    arrays = {"arrays": lambda: {"weights": training.weights}, "saves_when_lost": saves}
+    with pytest.raises(RankLostError, match="state saved" if saves else "last checkpoint is kept"):
+        follow(training.steps(), run, silent, total=9, every=5, state=None, **arrays)
+    assert (load_state(out, "key") is not None) == saves

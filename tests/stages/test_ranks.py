@@ -63,7 +63,7 @@ def test_a_killed_rank_ends_all_in_one_line_and_nothing_is_lost(pipeline, tmp_pa
         np.testing.assert_allclose(found[name], tensor, rtol=1e-2, atol=1e-3, err_msg=name)
 
 
-def test_other_commands_and_other_parameters_are_refused(pipeline, tmp_path, repository):
+def test_other_commands_are_refused(pipeline, tmp_path, repository):
     """What is one process says so once."""
     words = command_line("sample", pipeline, tmp_path / "out")
     (line,) = said(torchrun(*words, cwd=tmp_path, repository=repository))
