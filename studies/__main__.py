@@ -54,7 +54,7 @@ def weights(task: str = "PickCube-v1", out: Path = Path("docs/figures/weights.pn
     """Draw a layer that was generated, one that was asked for again, and one trained alone."""
     from studies.figures import draw_weights
 
-    job = next(jobs_of(read_plan(), [task]))
+    job = jobs_of(read_plan(), [task])[0]
     shown = {"generated": "generated", "asked": "graph hypernetwork", "cloned": "trained alone"}
     draw_weights({name: job.folder / "samples" / method for method, name in shown.items()}, out)
 

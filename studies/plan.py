@@ -76,19 +76,20 @@ def read_plan() -> dict[str, Any]:
     return YAML(typ="safe").load(PLAN)
 
 
-def jobs_of(plan: Mapping[str, Any], tasks: list[str], params: Path | None = None) -> Iterator[Job]:
-    """Yield every task with each of its training seeds; one that the plan does not know has one.
+def jobs_of(plan: Mapping[str, Any], tasks: list[str], params: Path | None = None) -> list[Job]:
+    """Return every task with each of its training seeds, first seeds first.
+
+    A task that the plan does not know has one seed.
 
     Args:
         plan: The plan.
         tasks: Some tasks; none means all that are in it.
         params: The parameter file of tasks that are not in it, where it isn't ``params.yaml``.
     """
-    for task in tasks or plan["tasks"]:
-        own = {"without": ["packaged"], **({"params": str(params)} if params else {})}
-        about = plan["tasks"].get(task, own)
-        for seed in about.get("seeds", [0]):
-            yield Job(task, seed, about)
+    own = {"without": ["packaged"], **({"params": str(params)} if params else {})}
+    about = {task: plan["tasks"].get(task, own) for task in tasks or plan["tasks"]}
+    jobs = [Job(task, seed, of) for task, of in about.items() for seed in of.get("seeds", [0])]
+    return sorted(jobs, key=lambda job: not job.is_first)
 
 
 def methods_of(plan: Mapping[str, Any], job: Job) -> list[str]:

@@ -11,7 +11,7 @@ from studies.plan import OF_STUDIES, drawn_shapes, jobs_of, methods_of, parts_of
 from studies.run import ALGORITHMS
 
 PLAN = read_plan()
-JOBS = list(jobs_of(PLAN, []))
+JOBS = jobs_of(PLAN, [])
 
 
 def asked_for(words):
