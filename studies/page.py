@@ -21,9 +21,10 @@ BLOCKS = ("results", "tasks")  # of the README, between <!-- results --> and <!-
 
 
 def read_studies(folder: Path = RESULTS) -> list[Study]:
-    """Return all studies, in the order of the plan, those of tasks that are not in it last."""
+    """Return all studies that have begun, in the order of the plan, tasks that it lacks last."""
     order = list(read_plan()["tasks"])
-    studies = [read_study(path) for path in sorted(folder.glob("*-seed-*.json"))]
+    found = [read_study(path) for path in sorted(folder.glob("*-seed-*.json"))]
+    studies = [study for study in found if OURS in study.methods]
     rank = {task: place for place, task in enumerate(order)}
     return sorted(studies, key=lambda one: (rank.get(one.task, len(order)), one.task, one.seed))
 
