@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -46,6 +47,30 @@ def draw_break_even(tasks: Mapping[str, Mapping[str, Mapping[int, float]]], path
     axis.set(xscale="log", yscale="log", xlabel="networks", ylabel="processor hours")
     axis.legend(frameon=False, fontsize=8)
     axis.spines[["top", "right"]].set_visible(False)
+    save(figure, path)
+
+
+def draw_alarms(tasks: Mapping[str, Mapping[str, Mapping[str, Any]]], path: Path) -> None:
+    """Draw how well each method's alarm tells failures, with 95 % intervals, on each task."""
+    figure, axes = plt.subplots(1, len(tasks), figsize=(4.2 * len(tasks), 3.2), sharey=True)
+    for axis, (task, methods) in zip(
+        axes if len(tasks) > 1 else [axes], tasks.items(), strict=True
+    ):
+        axis.axvline(0.5, color="#cccccc", linewidth=1)  # chance
+        for shift, mark, condition in zip(
+            (0.2, 0.0, -0.2), "os^", next(iter(methods.values())), strict=True
+        ):
+            for place, found in enumerate(methods.values()):
+                said = found[condition]
+                if said["auroc"] is not None:
+                    axis.plot(said["auroc_95"], [place + shift] * 2, color="#777777", linewidth=2)
+                    axis.plot(said["auroc"], place + shift, mark, color="#222222", markersize=5)
+            axis.plot([], [], mark, color="#222222", label=condition)
+        axis.set_yticks(range(len(methods)), list(methods))
+        axis.set_title(task, fontsize=10)
+        axis.set(xlim=(0, 1), xlabel="AUROC")
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.legend(*axis.get_legend_handles_labels(), fontsize=8, frameon=False, ncols=3)
     save(figure, path)
 
 

@@ -70,6 +70,8 @@ def test_page_has_every_task_and_method_and_is_the_same_again(tmp_path):
     for words in ("## PickCube-v1", "| ./own.py |", "slimmable", "All seeds", "AUROC"):
         assert words.lower() in page.lower()
     assert "| PickCube-v1 | 0." in first
+    pictures = {path.stem for path in (tmp_path / "figures").glob("*.png")}
+    assert pictures == {"differences", "break_even", "alarms"}
     assert "old" not in first
     assert (first[:2], first[-2:]) == ("a ", " c")
     write_pages(studies, tmp_path, readme)
