@@ -35,7 +35,7 @@ INPUT_KINDS = {  # name of an input -> what it may be, where that is not the nam
     "parent": ("generator",),
 }
 MAX_SHARDS = 10_000
-INPUT_FILES = {"trajectories"}  # inputs that are no artifacts
+INPUT_FILES = {"trajectories", "recording"}  # inputs that are no artifacts
 
 
 class Stage(Protocol):
@@ -167,7 +167,7 @@ class Session:
         for name, path in inputs.items():
             first_word = name.partition(" ")[0]
             if first_word in INPUT_FILES:
-                if not path.is_file():
+                if not path.exists():
                     raise MissingArtifactError(f"{path}: no such file")
                 continue
             stored_interfaces(path, *INPUT_KINDS.get(first_word, (first_word,)))

@@ -61,6 +61,7 @@ HOMES = {  # third-party library -> the only modules that may import it
     "huggingface_hub": ("nnit.export.hub",),
     "httpx2": ("nnit.export.hub",),
     "sklearn": ("nnit.tasks.classification",),
+    "pyarrow": ("nnit.tasks.lerobot",),
     "h5py": ("nnit.artifacts.trajectories", "nnit.tasks.hdf5"),
     "click": (),
     "dvc": (),

@@ -38,6 +38,7 @@ HEAVY = {
     "onnx",
     "onnxruntime",
     "huggingface_hub",
+    "pyarrow",
 }
 OF_PARAMETERS = {"numpy", "pydantic", "stages"}  # which the help of a command is made of
 COMMANDS = [*PIPELINE, *ROUNDS, *EVALUATION, *WAYS_OUT, *HELPERS]
