@@ -157,7 +157,8 @@ def _columns(path: Path, names: list[str], max_rows: int) -> dict[str, "ChunkedA
         groups = [about.row_group(k) for k in range(about.num_row_groups)]
         parts = [group.column(k) for group in groups for k in range(group.num_columns)]
         wanted = [part for part in parts if part.path_in_schema.startswith(tuple(names))]
-        if sum(max(part.total_uncompressed_size, part.num_values) for part in wanted) > MAX_BYTES:
+        sizes = [max(part.total_uncompressed_size, 8 * part.num_values) for part in wanted]
+        if sum(sizes) > MAX_BYTES:
             raise DamagedArtifactError(f"{path}: more than {MAX_BYTES} bytes of numbers")
         table = file.read(columns=names, use_threads=False)
         return {name: table.column(name) for name in names}
