@@ -18,6 +18,7 @@ import numpy as np
 
 from nnit.errors import DamagedArtifactError, MissingArtifactError, WrongKindError
 from nnit.opening import open_regular, read_bounded
+from nnit.processes import call_apart
 from nnit.tasks.recordings import MAX_BYTES, MAX_STEPS, Recording, checked_recording
 
 if TYPE_CHECKING:
@@ -33,9 +34,26 @@ MAX_INFO_BYTES = 2**22
 MAX_LIST_BYTES = 2**26  # of episodes
 MAX_FILES = 10**5
 MAX_FREQ = 10**6  # Hz
+MAX_MEMORY = 3 * 2**30  # bytes, of the process that reads
 
 
 def read_lerobot(folder: Path) -> Recording:
+    """Read a dataset in a process of its own, since a hostile file may bring pyarrow down.
+
+    Raises:
+        NnitError: as ``parse_lerobot``.
+        DamagedArtifactError: reading it took too much memory, or ended the process.
+    """
+    try:
+        return call_apart(parse_lerobot, folder, max_bytes=MAX_MEMORY)
+    except (ChildProcessError, MemoryError) as error:
+        how = (
+            f"ended with {error}" if isinstance(error, ChildProcessError) else "has no memory left"
+        )
+        raise DamagedArtifactError(f"{folder}: cannot be read: pyarrow {how}") from None
+
+
+def parse_lerobot(folder: Path) -> Recording:
     """Read the states, the actions and the lengths of all episodes of a dataset.
 
     Raises:
@@ -131,7 +149,7 @@ def _of_parquet(path: Path) -> Iterator[None]:
     """Say of whatever is wrong with a file that it is, in one line."""
     try:
         yield
-    except DamagedArtifactError:
+    except (DamagedArtifactError, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 - pyarrow raises errors of a dozen types
         said = " ".join(str(error).split())[:200]

@@ -90,7 +90,9 @@ def test_errors_are_those_of_the_file_that_the_robot_runs(inside, capsys):
     np.testing.assert_allclose(one["error"]["root_mean_square"], expected, rtol=1e-3)
     bounds = read_samples(Path("arm/samples"))[0].interface.recorded
     assert bounds.control_freq == 30
-    wild = onnx_answers(Path("arm/exports/network-0000.onnx").read_bytes(), 1e6 * np.eye(4, dtype=np.float32))
+    wild = onnx_answers(
+        Path("arm/exports/network-0000.onnx").read_bytes(), 1e6 * np.eye(4, dtype=np.float32)
+    )
     assert (wild.outputs >= np.array(bounds.action_low) - 1e-3).all()
     assert (wild.outputs <= np.array(bounds.action_high) + 1e-3).all()
 

@@ -1,7 +1,9 @@
 """Demonstrations that were recorded on a robot: the same from every format, broken ones refused."""
 
 import json
+import os
 import shutil
+import sys
 import zipfile
 from pathlib import Path
 
@@ -13,7 +15,8 @@ from recording_examples import FPS, VERSIONS, record, write_lerobot, write_npz
 
 from nnit.artifacts.demos import read_demos
 from nnit.errors import NnitError
-from nnit.tasks.lerobot import read_lerobot
+from nnit.tasks import lerobot
+from nnit.tasks.lerobot import parse_lerobot, read_lerobot
 from nnit.tasks.recordings import read_npz_recording
 from nnit_cli.main import main
 
@@ -67,7 +70,7 @@ def test_a_single_number_and_one_that_never_moves(tmp_path):
         observations=RECORDING.observations[:, :1], actions=np.full_like(RECORDING.actions, 3.5)
     )
     folder = write_lerobot(tmp_path / "dataset", still, "v3.0")
-    assert np.array_equal(read_lerobot(folder).observations, still.observations)
+    assert np.array_equal(parse_lerobot(folder).observations, still.observations)
     out = tmp_path / "demos"
     assert main(["demos", "--recording", str(folder), *TASK, "--out", str(out), "-q"]) == 0
     demos, _ = read_demos(out)
@@ -194,7 +197,7 @@ def test_a_broken_dataset_is_one_line(name, version, tmp_path):
     folder = write_lerobot(tmp_path / "dataset", RECORDING, version)
     harm(folder)
     with pytest.raises(NnitError, match=expected) as caught:
-        read_lerobot(folder)
+        parse_lerobot(folder)
     assert str(folder) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -206,7 +209,39 @@ def test_a_dataset_that_lost_its_end_is_noticed(version, tmp_path):
     path = sorted(folder.glob("data/*/*.parquet"))[-1]
     parquet.write_table(parquet.read_table(path).slice(0, 5), path)
     with pytest.raises(NnitError, match=r"episode \d: found .* steps, meta says"):
-        read_lerobot(folder)
+        parse_lerobot(folder)
+
+
+def test_more_than_nnit_takes_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    """By what the file says of itself: rows that are small when packed, and lists that are long."""
+    folder = write_lerobot(tmp_path / "dataset", RECORDING, "v3.0")
+    monkeypatch.setattr(lerobot, "MAX_STEPS", 20)
+    with pytest.raises(NnitError, match="more than 20 steps"):
+        parse_lerobot(folder)
+    monkeypatch.setattr(lerobot, "MAX_STEPS", 10**7)
+    monkeypatch.setattr(lerobot, "MAX_BYTES", 8 * 60)
+    with pytest.raises(NnitError, match="more than 480 bytes"):
+        parse_lerobot(folder)
+
+
+def test_a_file_that_brings_its_reader_down_is_one_line(tmp_path, monkeypatch, capfd):
+    """As some of pyarrow's do, or that takes memory without end; this process goes on, quietly."""
+    for reader, expected in ((die, "ended with SIGABRT"), (swell, "has no memory left")):
+        monkeypatch.setattr(lerobot, "parse_lerobot", reader)
+        with pytest.raises(NnitError, match=f"cannot be read: pyarrow {expected}"):
+            read_lerobot(tmp_path)
+    assert capfd.readouterr() == ("", "")
+
+
+def die(folder: Path) -> None:
+    """End as a C++ exception that nobody catches."""
+    print(folder, file=sys.stderr)
+    os.abort()
+
+
+def swell(folder: Path) -> None:
+    """Take more memory than may be."""
+    np.ones(2**33, np.uint8)
 
 
 WRONG_WORDS = {
