@@ -99,6 +99,7 @@ def test_a_model_must_be_finite_float32(tmp_path):
         ("demos", lambda a: a["interface"].update(horizon="50")),
         ("demos", lambda a: a["interface"].update(task="../x y")),
         ("demos", lambda a: a["interface"].update(more=1)),
+        ("demos", lambda a: a["interface"].update(recorded=None)),
         ("demos", lambda a: a.pop("interface")),
         ("demos", lambda a: a.update(input_dropout=1)),
         ("demos", lambda a: a.update(input_dropout=-0.1)),

@@ -155,6 +155,22 @@ def test_a_simulator_makes_rollouts_possible(inside):
 
 
 @pytest.mark.slow
+def test_what_is_learnt_from_networks_keeps_the_robots_units(inside, capsys):
+    """In the page's simulator; what comes from recordings with other bounds is not put together."""
+    (task,) = blocks(SIMULATOR, "python")
+    Path("my_arm.py").write_text(task)
+    words = ["demos", "--task", "./my_arm.py", "--teacher", "arm/samples", "--episodes", "2", "-q"]
+    assert main([*words, "--add-to", "arm/demos", "--out", "more"]) == 0
+    more, before = (read_demos(Path(name))[0] for name in ("more", "arm/demos"))
+    assert len(more.episode_ends) == len(before.episode_ends) + 2
+    assert more.interface.recorded == before.interface.recorded
+    assert abs(more.actions).max() <= 1
+    capsys.readouterr()
+    assert main([*words, "--add-to", "arm/held-out", "--out", "mixed"]) == 4
+    assert "were made from other recordings" in capsys.readouterr().err
+
+
+@pytest.mark.slow
 def test_a_file_gives_the_same_demonstrations(inside):
     """The page's line for a .npz."""
     (line,) = re.findall(r"`nnit (demos --recording recording.npz [^`]*)`", PAGE.replace("\n", " "))
