@@ -23,7 +23,7 @@ TASK ?= PushCube-v1 PickCube-v1 StackCube-v1
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: env repro demo gpu-check compare results bench figures test test-campaign wheel-check lint types format clean
+.PHONY: env repro demo gpu-check compare results bench figures report-pictures test test-campaign wheel-check lint types format clean
 
 env: $(READY)
 
@@ -90,6 +90,11 @@ bench: env
 
 figures: env
 	$(BIN)/python -m benchmarks.figures docs/figures
+
+# Of the artifacts of `make demo`, in Debian's chromium.
+report-pictures: env
+	$(BIN)/nnit report $(DEMO) --force
+	$(BIN)/python -m studies.report_pictures build/report.html docs/figures
 
 # One process a core, and one thread in each: small matrices are slower with more. Files go in their
 # own order: by the number of their tests, as is the default, the slowest would come last, alone.

@@ -117,7 +117,7 @@ class Session:
         writes_none = self.flags.dry_run or self.options.shard
         if not (writes_none or self.flags.json or self.flags.quiet):
             print()
-            print_tables(describe(path).tables)
+            print_tables(list(describe(path).tables.values()))
 
     def _check_outputs(self, outputs: object, is_summary: "IsEarlier") -> None:
         """Make sure, before any work, that the artifact and the small files can be written.

@@ -35,7 +35,7 @@ class Description:
 
     data: dict[str, Any]  # everything, for programs
     facts: dict[str, object]  # the same for people, without what the table says
-    tables: list[list[Row]]  # the first row of each is its head; none where the kind has none
+    tables: dict[str, list[Row]]  # by title; the first row of each is its head
 
 
 def describe(path: Path) -> Description:
@@ -46,17 +46,19 @@ def describe(path: Path) -> Description:
     """
     artifact = open_artifact(path)
     data = describe_artifact(artifact)
-    tables: list[list[Row]] = []
+    tables: dict[str, list[Row]] = {}
     if artifact.manifest.kind == "rollouts":
         evaluations = read_rollouts(path)[0].evaluations
-        tables = [success_table(evaluations), loss_table(evaluations)]
+        tables = {"Success": success_table(evaluations), "Loss": loss_table(evaluations)}
     elif artifact.manifest.kind == "frontier":
-        tables = [front_table(read_frontier(path)[0].frontier)]
+        tables = {"Front": front_table(read_frontier(path)[0].frontier)}
     elif artifact.manifest.kind == "audit":
-        tables = [audit_table(read_audit(path)[0].audit)]
+        tables = {"Audit": audit_table(read_audit(path)[0].audit)}
     elif artifact.manifest.kind == "alignment":
-        tables = [alignment_table(read_alignment(path)[0].alignment)]
-    return Description(data, facts_of(data), [table for table in tables if table])
+        tables = {"Alignment": alignment_table(read_alignment(path)[0].alignment)}
+    return Description(
+        data, facts_of(data), {title: rows for title, rows in tables.items() if rows}
+    )
 
 
 def facts_of(data: dict[str, Any]) -> dict[str, object]:

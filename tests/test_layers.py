@@ -51,6 +51,8 @@ HOMES = {  # third-party library -> the only modules that may import it
     "ruamel": ("stages",),
     "matplotlib": ("nnit.figures",),
     "imageio_ffmpeg": ("nnit.figures",),
+    "jinja2": ("nnit.figures.page",),
+    "vl_convert": ("nnit.figures.page",),
     "zarr": ("nnit.artifacts",),
     "safetensors": ("nnit.artifacts",),
     "mani_skill": ("nnit.tasks", "nnit.rollout.batched"),
