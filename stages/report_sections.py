@@ -3,21 +3,23 @@
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from nnit.architectures import HELD_OUT_KINDS
 from nnit.artifacts.alignment import SMOOTHNESS_FIGURE, WEIGHTS_FIGURE
+from nnit.artifacts.canonical import MAX_NUMBER
 from nnit.artifacts.frontier import read_frontier
 from nnit.artifacts.log import SECONDS, STEP, log_file, read_log
 from nnit.artifacts.reading import Artifact, read_bytes
+from nnit.artifacts.records import Items, Number
 from nnit.artifacts.rollouts import VIDEOS, read_rollouts
 from nnit.artifacts.samples import SampleSet, read_samples
 from nnit.artifacts.zoo import read_zoo
@@ -51,6 +53,7 @@ PICTURE_BYTES = 600_000  # of one picture
 SETTINGS = (STEP, SECONDS, "learning_rate", "_per_second")  # of a log, no measure of learning
 EXPERT = "expert"
 Points = list[tuple[int, float]]
+Pair = Annotated[Items[Number], Field(min_length=2, max_length=2)]  # of a step and a loss
 
 
 class Success(NamedTuple):
@@ -275,24 +278,30 @@ def curve_of(artifact: Artifact) -> Chart | None:
     if log.is_file():
         series = series_of(read_log(log))
     elif "loss_curve" in artifact.manifest.attributes:
-        points = artifact.attribute("loss_curve", tuple[tuple[float, float], ...])
-        series = {"loss": [(int(step), loss) for step, loss in points if math.isfinite(loss)]}
+        points = artifact.attribute("loss_curve", Items[Pair])
+        series = {"loss": [(int(step), loss) for step, loss in points]}
     else:
         return None
     kind, name = artifact.manifest.kind, artifact.path.name
     return curve_chart(name if name == kind else f"{kind}: {name}", series)
 
 
-def series_of(records: Sequence[dict[str, object]]) -> dict[str, Points]:
+def series_of(records: Sequence[Mapping[str, Any]]) -> dict[str, Points]:
     """Return the values of a log that say how far a training has come, by name."""
     series: dict[str, Points] = {}
     for record in records:
         for name, value in record.items():
-            if name.endswith(SETTINGS) or isinstance(value, bool):
+            if name.endswith(SETTINGS) or not (_is_number(value) and _is_number(record[STEP])):
                 continue
-            if isinstance(value, int | float) and math.isfinite(value):
-                series.setdefault(name, []).append((int(str(record[STEP])), float(value)))
+            series.setdefault(name, []).append((record[STEP], float(value)))
     return series
+
+
+def _is_number(value: object) -> bool:
+    """Whether a value of a log can be drawn: no text, not infinite, and not beyond all bounds."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= MAX_NUMBER
 
 
 def curve_chart(title: str, series: dict[str, Points]) -> Chart | None:

@@ -88,7 +88,7 @@ def success_map(reached: Sequence[Reached], trained: TrainedShapes | None) -> Sp
     }
     y = {
         "scale": {"domain": [0.4, deepest + 0.6], "nice": False, "zero": False},
-        "axis": {"values": list(range(1, deepest + 1)), "format": "d"},
+        "axis": {"values": list(range(1, deepest + 1, -(-deepest // 12))), "format": "d"},
     }
     colour = {
         "field": "failures",

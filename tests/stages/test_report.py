@@ -126,6 +126,31 @@ def test_the_log_of_a_training_beside_its_artifact_is_drawn(pipeline, tmp_path):
     assert max(one["step"] for one in values) == 1000
 
 
+def test_what_no_curve_can_show_is_left_out(pipeline, tmp_path):
+    """Of a log, numbers beyond all bounds and what is none; a manifest's curve has to be one."""
+    generator = tmp_path / "generator"
+    shutil.copytree(pipeline / "generator", generator)
+    odd = f'{{"step": 1, "loss": 0.5, "a": {10**400}, "b": true, "c": "x"}}\n'
+    log_file(generator).write_text(odd + f'{{"step": {10**400}, "loss": 0.5}}\n')
+    (spec,) = specs_of(page_of([generator], tmp_path / "one.html"))
+    assert spec["data"]["values"] == [{"name": "loss", "step": 1, "value": 0.5}]
+    log_file(generator).unlink()
+    manifest = open_artifact(generator).manifest
+    odd = replace(manifest, attributes={**manifest.attributes, "loss_curve": [[1, 2, 3]]})
+    (generator / "manifest.json").write_bytes(odd.to_bytes())
+    with pytest.raises(DamagedArtifactError, match=r"loss_curve: .*must have at most 2 items"):
+        page_of([generator], tmp_path / "two.html")
+
+
+def test_rollouts_of_nothing_have_no_headline(pipeline, tmp_path):
+    """They are an artifact among others."""
+    rollouts, _ = read_rollouts(pipeline / "rollouts")
+    write_rollouts(tmp_path / "it", replace(rollouts, evaluations=()), ORIGIN)
+    page = page_of([tmp_path / "it"], tmp_path / "report.html")
+    assert "<title>nnit report</title>" in page
+    assert specs_of(page) == []
+
+
 def test_small_films_lie_within_and_others_beside(pipeline, tmp_path, monkeypatch):
     """A link leads from the page to the film, also where the page lies elsewhere."""
     rollouts, _ = read_rollouts(pipeline / "rollouts")
