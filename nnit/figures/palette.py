@@ -1,8 +1,9 @@
 """One colour and one marker for each method, the same in every figure.
 
-Eight markers in three colours. Colours are told apart with protanopia and deuteranopia too, and
-stand out from a white page and from a dark one; methods of one colour differ in their marker. Blue
-is what a generator wrote, orange what was trained or asked of a hypernetwork, green the rest.
+Eight markers in three colours; of more methods, some need a further marker. Colours are told apart
+with protanopia and deuteranopia too, and stand out from a white page and from a dark one; methods
+of one colour differ in their marker. Blue is what a generator wrote, orange what was trained or
+asked of a hypernetwork, green the rest.
 """
 
 import zlib
@@ -58,8 +59,9 @@ METHODS: dict[str, Style] = {  # sources of rollouts, and methods of the study
     "added": Style(BLUE, "triangle-left"),
     "asked-pointwise": Style(ORANGE, "triangle-left"),
     "constant": Style(GREEN, "triangle-left"),
-    "unaligned": Style(BLUE, "triangle-right"),
+    "best": Style(BLUE, "triangle-right"),
     "flat": Style(ORANGE, "triangle-right"),
+    "unaligned": Style(GREEN, "triangle-right"),
 }
 SAME_AS = {"sample": "generated", "ghn": "asked"}  # sources of rollouts -> what they are
 PAIRS = tuple(Style(colour, shape) for shape in MATPLOTLIB_MARKERS for colour in COLOURS)
