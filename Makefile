@@ -1,6 +1,6 @@
 # A fresh machine needs Python 3.11 or newer, git and make. Every target can be run first, and twice.
 #   make repro   the whole pipeline, then success by architecture
-#   make test    the tests
+#   make test    the tests; make test-fast   those that answer within a minute
 #   make demo    the same pipeline in a small profile
 #   make compare [TASK=PickCube-v1]   every method on every task; each part is skipped when unchanged
 #   make lock [UPGRADE=--upgrade]   the exact versions in requirements/, after a change of pyproject.toml
@@ -23,7 +23,7 @@ TASK ?= PushCube-v1 PickCube-v1 StackCube-v1
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: env repro demo gpu-check compare results bench figures report-pictures test test-campaign wheel-check lint types format clean
+.PHONY: env repro demo gpu-check compare results bench figures report-pictures test test-fast test-campaign wheel-check lint types format clean
 
 env: $(READY)
 
@@ -101,6 +101,11 @@ report-pictures: env
 test: env
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses logical --maxprocesses 8 --dist loadfile \
 		--no-loadscope-reorder
+
+# For the inner loop: without commands, physics and long trainings.
+test-fast: env
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses logical --maxprocesses 8 --dist loadfile \
+		-m "not slow and not sim and not commands"
 
 # Under 30 minutes on two cores; 1 if any attack succeeds. docs/security.md has the table.
 test-campaign: env
