@@ -596,6 +596,7 @@ class RunOptions:
     resume: bool = False  # go on from the last checkpoint where there is one
     compile: bool = False  # by torch.compile, where a step is large
     ranks: Ranks = ALONE  # which of the processes that train together this one is
+    trackers: tuple[str, ...] = ()  # that a training tells its figures, beside its log
 
     @property
     def engine(self) -> Engine:

@@ -6,6 +6,7 @@ import signal
 import numpy as np
 import pytest
 
+from nnit.artifacts.log import log_file, read_log
 from nnit.artifacts.model import read_model
 from nnit.errors import UsageError
 from nnit.ppo.collect import FragmentUnit, explore
@@ -48,6 +49,10 @@ def test_the_command_writes_a_hypernetwork_and_resumed_the_same(tmp_path, monkey
         assert main([*words, "--out", "parts", "--workers", "1"]) == 143
     assert "at step 1 of 2" in capsys.readouterr().err
     assert main([*words, "--out", "parts", "--workers", "2", "--resume"]) == 0
+    logs = [read_log(log_file(tmp_path / name)) for name in ("one", "parts")]
+    assert [[(k["step"], k["return"]) for k in log] for log in logs] == [
+        [(1, pytest.approx(first)), (2, pytest.approx(last))]
+    ] * 2
     one, other = ((tmp_path / name / "manifest.json").read_bytes() for name in ("one", "parts"))
     assert one == other
 
