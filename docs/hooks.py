@@ -13,6 +13,7 @@ import typer
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from typer.core import TyperCommand, TyperGroup
 
 from nnit_cli.app import PANELS, load
 from stages.params import Described, described
@@ -120,7 +121,7 @@ def exit_codes() -> str:
     return rest.strip()
 
 
-def command_lines(name: str, command: typer.core.TyperCommand | typer.core.TyperGroup) -> list[str]:
+def command_lines(name: str, command: TyperCommand | TyperGroup) -> list[str]:
     """Return the part of the page about a command, and those about commands below it."""
     context = typer.Context(command, info_name=f"nnit {name}")
     usage = " ".join(command.collect_usage_pieces(context))
