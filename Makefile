@@ -6,6 +6,7 @@
 #   make lock [UPGRADE=--upgrade]   the exact versions in requirements/, after a change of pyproject.toml
 #   make gpu-check   what a GPU does, held against the CPU, and measured
 #   make wheel-check   the wheel in an environment of its own: the README's first commands
+#   make docs    the documentation as a site, in build/site
 #   make results the results page, from the files that make compare leaves in results/
 
 PYTHON ?= python3
@@ -23,7 +24,7 @@ TASK ?= PushCube-v1 PickCube-v1 StackCube-v1
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: env repro demo gpu-check compare results bench figures report-pictures test test-fast test-campaign wheel-check lint types format clean
+.PHONY: env repro demo gpu-check compare results docs bench figures report-pictures test test-fast test-campaign wheel-check lint types format clean
 
 env: $(READY)
 
@@ -69,6 +70,10 @@ compare: env
 
 results: env
 	$(BIN)/python -m benchmarks.results_page results docs README.md
+
+# A warning is an error: of a link that leads nowhere, say.
+docs: env
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # Needs a GPU; takes some minutes.
 gpu-check: env

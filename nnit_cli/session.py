@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nnit.errors import MissingArtifactError, QualityGateError, UsageError
 from nnit.ranks import ranks_of
+from nnit.trackers import require_trackers
 from nnit_cli.console import open_progress, print_facts, print_json, print_tables
 from nnit_cli.options import MERGE, RunFlags, beside
 from nnit_cli.signals import stop_request
@@ -126,6 +127,7 @@ class Session:
             UsageError: something is there, or is no place for them.
             ResourceError: a folder cannot be written to.
         """
+        from nnit.artifacts.log import log_file, require_free_log
         from nnit.artifacts.loose import fault_of_file
         from nnit.artifacts.publish import check_output_free
         from stages.curves import is_curve
@@ -135,6 +137,9 @@ class Session:
         curve, metrics = getattr(outputs, "curve", None), self.flags.metrics
         wanted = {"--curve": (curve, is_curve), "--metrics": (metrics, is_summary)}
         faults, taken = [], {"--out": Path(os.path.realpath(out))}
+        if hasattr(outputs, "curve"):  # a training
+            require_free_log(out)
+            taken["the training's log"] = log_file(out)
         for flag, (path, is_earlier) in wanted.items():
             if path is None:
                 continue
@@ -229,6 +234,7 @@ def open_session(
     resume: bool = False,
     accumulate: int | None = None,
     compiled: bool = False,
+    log: Sequence[str] | None = None,
     section_name: str | None = None,
 ) -> Session:
     """Read the parameters and lay the flags over them.
@@ -247,11 +253,12 @@ def open_session(
         resume: The flag ``--resume``.
         accumulate: The flag ``--accumulate`` of a command that several processes may run together.
         compiled: The flag ``--compile``.
+        log: The flag ``--log``.
         section_name: The parameters that the command uses, where they aren't called as it is.
 
     Raises:
         UsageError: no executor or shard, or flags that contradict each other; several processes
-            were started for a command that is one.
+            were started for a command that is one; a tracker that is not installed.
         NnitError: see ``load_params`` and ``override``.
     """
     if executor is not None:
@@ -265,6 +272,7 @@ def open_session(
             f"{command}: is one process; start it without torchrun, which is for ghn-train "
             "and diffuse-train"
         )
+    require_trackers(log or ())
     params = override(load_params(flags.params), seed=flags.seed, task=task, data=data)
     given = {command.replace("-", "_"): section, **(others or {})}
     laid_over = {name: override(getattr(params, name), **flags) for name, flags in given.items()}
@@ -279,6 +287,7 @@ def open_session(
         resume=resume,
         compile=compiled,
         ranks=replace(ranks, rounds=accumulate or 1),
+        trackers=tuple(dict.fromkeys(log or ())),
     )
     section_name = section_name or command.replace("-", "_")
     return Session(command, flags, params, options, section_name, merges=shard == MERGE)

@@ -11,6 +11,7 @@ from nnit_cli.options import (
     CurveOption,
     DeviceOption,
     Given,
+    LogOption,
     OutOption,
     ResumeOption,
     RunFlags,
@@ -47,6 +48,7 @@ def ghn_train_command(
     workers: WorkersOption = 0,
     accumulate: AccumulateOption = 1,
     resume: ResumeOption = False,
+    log: LogOption = None,
 ) -> None:
     """Train the graph hypernetwork over many architectures at once."""
     cloning, ppo = given["ghn_train"], given["ppo"]
@@ -61,6 +63,7 @@ def ghn_train_command(
             device=device,
             workers=workers,
             resume=resume,
+            log=log,
             accumulate=accumulate,
             section_name="ppo",
         )
@@ -72,7 +75,7 @@ def ghn_train_command(
         return
     refuse_flags({**ppo, "task": task}, (), "--objective ppo")
     session = open_session(
-        "ghn-train", run, cloning, device=device, resume=resume, accumulate=accumulate
+        "ghn-train", run, cloning, device=device, resume=resume, accumulate=accumulate, log=log
     )
 
     from stages import ghn_train
