@@ -35,7 +35,7 @@ from nnit.progress import Progress, silent
 from nnit.state_bank import draw_states
 from nnit.training import prepare_torch
 from nnit.zoo.members import ModelZoo
-from stages.lineage import on_other_demonstrations, require_repeated, require_same_task
+from stages.lineage import on_other_demonstrations, repeats_of, require_pairs, require_same_task
 from stages.params import Params, RunOptions
 
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
@@ -99,21 +99,22 @@ def run(
     """Compare networks of each zoo in pairs, and draw what was found.
 
     Raises:
-        WrongKindError: inputs of different tasks, or a zoo without repeated shapes.
+        WrongKindError: inputs of different tasks, or a zoo without two networks of one shape.
         NnitError: a missing or damaged input, or an output that can't be written.
     """
     check_output_free(outputs.alignment, force=options.force, kind="alignment")
     prepare_torch()
     section = params.align_report
-    settings = AlignmentSettings(section.repeats, section.shapes, section.pairs, options.seed)
     demos, demos_artifact = read_demos(inputs.demos)
-    parents, zoos = {"demos": demos_artifact.digest}, {}
+    parents, zoos, settings = {"demos": demos_artifact.digest}, {}, {}
     first_label, first_path = next(iter(inputs.zoo.items()))
     for label, path in inputs.zoo.items():
         zoos[label], artifact = read_zoo(path)
         parents[f"zoo-{label}"] = artifact.digest
         require_same_task(first_path, zoos[first_label].interface, path, zoos[label].interface)
-        require_repeated(path, zoos[label], section.repeats)
+        repeats = repeats_of(path, zoos[label], section.repeats, progress, "align-report")
+        require_pairs(path, repeats)
+        settings[label] = AlignmentSettings(repeats, section.shapes, section.pairs, options.seed)
         if artifact.manifest.parents.get("demos") == demos_artifact.digest:
             progress.note(
                 f"align-report: {inputs.demos}: {path} was trained on these; losses on others say "
@@ -123,7 +124,8 @@ def run(
     demos = on_other_demonstrations(first_path, interface, inputs.demos, demos)
     states, data = draw_states(demos, section.states, options.seed), cloning_data(demos)
     found = tuple(
-        measure_zoo(label, zoo, states, data, settings, progress) for label, zoo in zoos.items()
+        measure_zoo(label, zoo, states, data, settings[label], progress)
+        for label, zoo in zoos.items()
     )
     write_alignment(
         outputs.alignment,
@@ -138,9 +140,9 @@ def run(
     return summarise(found)
 
 
-def draw_weights(zoos: dict[str, ModelZoo], settings: AlignmentSettings) -> bytes:
+def draw_weights(zoos: dict[str, ModelZoo], settings: dict[str, AlignmentSettings]) -> bytes:
     """Draw the largest matrix of two networks of each zoo, of a shape that all have if any."""
-    pairs = {label: draw_pairs(zoo, settings) for label, zoo in zoos.items()}
+    pairs = {label: draw_pairs(zoo, settings[label]) for label, zoo in zoos.items()}
     common = set.intersection(*(set(some) for some in pairs.values()))
     images = []
     for label, zoo in zoos.items():

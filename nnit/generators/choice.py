@@ -7,7 +7,8 @@ from pathlib import Path
 
 from nnit.artifacts.interface import stored_interfaces
 from nnit.errors import NnitError, UsageError
-from nnit.generators.names import find_models
+from nnit.generators.names import comes_with_nnit, find_models, near_hint
+from nnit.generators.near import generators_near
 from nnit.generators.trained import Generator, generator_of, read_generator
 from nnit.mlp import PolicyInterface
 
@@ -62,13 +63,18 @@ def choose_task(path: Path, known: Sequence[str], wanted: str | None) -> int:
             f"{', '.join(known)}{other}"
         )
     if len(known) > 1:
-        raise UsageError(f"{path}: knows {', '.join(known)}; choose one with --task")
+        near = near_hint() if comes_with_nnit(path) else ""
+        raise UsageError(f"{path}: knows {', '.join(known)}; choose one with --task{near}")
     return 0
 
 
 def models_of(task: str) -> Iterator[str]:
-    """Name the generators with names that were trained on a task; what can't be read doesn't."""
-    for model in find_models():
+    """Name the generators that were trained on a task: those with names, and those near.
+
+    What can't be read isn't named.
+    """
+    named = {model.name: model.path for model in find_models()}
+    for name, path in {**named, **{str(path): path for path in generators_near()}}.items():
         with suppress(NnitError):
-            if task in [one.task for one in stored_interfaces(model.path, "generator")]:
-                yield model.name
+            if task in [one.task for one in stored_interfaces(path, "generator")]:
+                yield name

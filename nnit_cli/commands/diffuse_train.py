@@ -59,6 +59,9 @@ def diffuse_train_command(
 
     outputs = diffuse_train.Outputs(generator=out or beside(tokens, "generator"), curve=curve)
     inputs = diffuse_train.Inputs(
-        tokens, None if parent is None else choose_model(parent).path, tuple(demos or ())
+        tokens,
+        None if parent is None else choose_model(parent).path,
+        tuple(demos or ()),
+        frozenset(name for name, said in given["diffuse_train"].items() if said is not None),
     )
     session.run(diffuse_train, inputs, outputs)

@@ -10,8 +10,8 @@ from tiny_pipeline import (
     ORIGIN,
     PARAMS,
     PARAMS_NAME,
+    content,
     digest,
-    names,
     tree,
     with_section,
 )
@@ -25,7 +25,7 @@ from nnit.artifacts.samples import Sample, SampleSet, read_samples, write_sample
 from nnit.artifacts.zoo import read_zoo, write_zoo
 from nnit.mlp import join_layers
 from nnit.progress import silent
-from nnit.zoo.members import build_zoo
+from nnit.zoo.members import build_zoo, networks_by_shape
 from nnit_cli.main import main
 from stages import align_report, audit
 from stages.params import RunOptions
@@ -134,15 +134,34 @@ def test_the_commands_print_a_table(pipeline, copies, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("command", ["audit", "align-report"])
-def test_zoo_without_repeated_shapes(command, pipeline, copies, tmp_path, capsys):
-    """One line says which zoo, how many it has, and how to make another."""
-    zoo, out = f"{pipeline}/zoo", f"{tmp_path}/out"
+def test_fewer_networks_of_one_shape_are_enough(command, pipeline, copies, tmp_path, capsys):
+    """It says that there are fewer, and does what it does when asked for as many as there are."""
+    zoo = f"{pipeline}/zoo"
     words = ["audit", str(copies), "--zoo", zoo] if command == "audit" else [command, f"a={zoo}"]
-    shared = ["--demos", f"{pipeline}/demos", "--out", out, "-q", "--repeats", "30"]
-    line = fault_of(capsys, [*words, *shared], 4)
-    assert line.startswith(f"{zoo}: has at most ")
-    assert line.endswith("make a zoo with `nnit zoo-export --repeats 30`, or lower --repeats")
-    assert names(tmp_path) == ["copies"]
+    words += ["--demos", f"{pipeline}/demos", "--params", f"{pipeline}/{PARAMS_NAME}"]
+    for repeats in ("4", "30"):
+        assert main([*words, "--repeats", repeats, "--out", f"{tmp_path}/{repeats}"]) == 0
+    assert f"{zoo}: has at most 4 networks of one architecture, not 30" in capsys.readouterr().err
+    assert content(tmp_path / "30") == content(tmp_path / "4")
+
+
+def test_a_zoo_without_any_shape_twice(pipeline, copies, tmp_path, capsys):
+    """An audit says what it can without; with no pair there is no alignment to report."""
+    zoo, _ = read_zoo(pipeline / "zoo")
+    firsts = [some[0] for some in networks_by_shape(zoo).values()]
+    flats = [zoo.network(k).weights for k in firsts]
+    single = build_zoo([zoo.members[k] for k in firsts], flats, zoo.interface)
+    write_zoo(tmp_path / "zoo", single, ORIGIN)
+    shared = ["--demos", f"{pipeline}/demos", "--out", f"{tmp_path}/out", "-q"]
+    line = fault_of(capsys, ["align-report", f"a={tmp_path}/zoo", *shared], 4)
+    assert line == (
+        f"{tmp_path}/zoo: has no two networks of one architecture to compare; make a zoo with "
+        "`nnit zoo-export --repeats 16`"
+    )
+    assert main(["audit", str(copies), "--zoo", f"{tmp_path}/zoo", *shared]) == 0
+    found = read_audit(tmp_path / "out")[0].audit
+    assert found.groups[-1].weight_spread_ratio is None
+    assert found.groups[-1].loss.mean > 0
 
 
 def test_samples_and_demonstrations_of_another_task(pipeline, copies, tmp_path, capsys):

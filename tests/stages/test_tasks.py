@@ -477,6 +477,18 @@ def test_sizes_that_were_not_chosen_are_the_parents(several, tmp_path):
     assert read_generator(tmp_path / "out").model.config.width == 32
 
 
+def test_defaults_that_a_file_spells_out_are_no_choice_of_sizes(several, tmp_path):
+    """But a flag is one, also where it says what is the default."""
+    spelled = DiffuseTrainParams().model_dump(mode="json")
+    write_params(tmp_path / "params.yaml", with_section(PARAMS, "diffuse-train", **spelled))
+    tokens, parent = str(several / "tokens"), str(several / "generator-push")
+    words = ["diffuse-train", tokens, "--from", parent, "--params", str(tmp_path / "params.yaml")]
+    words += ["--steps", "1", "--tokens-per-batch", "128", "--out", str(tmp_path / "out"), "-q"]
+    assert main(words) == 0
+    assert open_artifact(tmp_path / "out").manifest.params["width"] == 32
+    assert main([*words, "--force", "--width", "192"]) == 2
+
+
 def test_a_parent_that_does_not_fit_is_one_line(several, tmp_path):
     """Other sizes, or another scaling of the same task; nothing is written."""
     params = with_section(PARAMS, "diffuse-train", width=16, depth=2)
