@@ -244,8 +244,3 @@ def _shown(value: object) -> str:
     if isinstance(value, tuple):
         return " ".join(",".join(map(str, dims)) for dims in value)
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def beside(path: Path, kind: str) -> Path:
-    """Return the default output: the kind's name as a folder beside the input ``path``."""
-    return Path(path, "..").resolve() / kind if path.name in {"", ".."} else path.parent / kind

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from nnit.errors import MissingArtifactError, QualityGateError, UsageError
 from nnit.ranks import ranks_of
 from nnit_cli.console import open_progress, print_facts, print_json, print_tables
-from nnit_cli.options import MERGE, RunFlags, beside
+from nnit_cli.options import MERGE, RunFlags
+from nnit_cli.places import free_output, resumed_output
 from nnit_cli.signals import stop_request
 
 if TYPE_CHECKING:
     from nnit.artifacts.loose import IsEarlier
     from nnit.engine import Shard, ShardEnd
-    from nnit.generators.names import Model
     from nnit.mlp import Architecture
     from nnit.progress import Progress
     from nnit.tokens.sequence import PartialArchitecture
@@ -71,6 +71,18 @@ class Session:
     def section(self) -> dict[str, Any]:
         """The command's own parameters."""
         return getattr(self.params, self.section_name).model_dump(mode="json")
+
+    def place(self, out: Path | None, default: Path) -> Path:
+        """Return where the artifact goes: ``--out``, or the default, or a numbered sibling of it.
+
+        Raises:
+            OutputExistsError: ``--resume``, and nothing is left to resume.
+        """
+        if out is not None or self.flags.force:
+            return out or default
+        if self.options.resume and self.options.shard is None and not self.merges:
+            return resumed_output(default)
+        return free_output(default)
 
     def run(self, stage: Stage, inputs: object, outputs: object) -> dict[str, Any]:
         """Run the stage, or say what it would do, and print the result; returns the summary."""
@@ -371,14 +383,6 @@ def parse_labels(texts: list[str] | None) -> dict[str, Path]:
             raise UsageError(f"--also {text}: the label {label} is given twice")
         labels[label] = Path(path)
     return labels
-
-
-def beside_model(model: "Model", kind: str) -> Path:
-    """Return the default output of what is made from a generator: beside it where it is a folder.
-
-    What is installed stays as it is.
-    """
-    return beside(model.path, kind) if model.origin == "folder" else Path("artifacts") / kind
 
 
 def asked_task(named: str | None) -> str | None:

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from nnit_cli.options import Given, OutOption, RunFlags, beside, with_flags
+from nnit_cli.options import Given, OutOption, RunFlags, with_flags
+from nnit_cli.places import beside
 from nnit_cli.session import open_session
 
 
@@ -31,6 +32,6 @@ def align_report_command(
     labelled = align_report.parse_labelled(zoos)
     first = next(iter(labelled.values()))
     inputs = align_report.Inputs(labelled, demos or beside(first, "demos"))
-    outputs = align_report.Outputs(alignment=out or beside(first, "alignment"))
+    outputs = align_report.Outputs(alignment=session.place(out, beside(first, "alignment")))
     session.run(align_report, inputs, outputs)
     session.print_table(outputs.alignment)

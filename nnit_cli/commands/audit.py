@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from nnit_cli.options import Given, OutOption, RunFlags, beside, with_flags
+from nnit_cli.options import Given, OutOption, RunFlags, with_flags
+from nnit_cli.places import beside
 from nnit_cli.session import open_session
 
 
@@ -38,6 +39,6 @@ def audit_command(
     inputs = audit.Inputs(
         samples, zoo or beside(samples, "zoo"), demos or beside(samples, "demos"), rollouts, ghn
     )
-    outputs = audit.Outputs(audit=out or beside(samples, "audit"))
+    outputs = audit.Outputs(audit=session.place(out, beside(samples, "audit")))
     session.run(audit, inputs, outputs)
     session.print_table(outputs.audit)

@@ -16,9 +16,9 @@ from nnit_cli.options import (
     ResumeOption,
     ShardOption,
     WorkersOption,
-    beside,
     with_flags,
 )
+from nnit_cli.places import beside
 from nnit_cli.session import open_session, refuse_flags, wanted_architectures
 
 
@@ -64,7 +64,7 @@ def baseline_command(
 
     from stages import baseline, trained_baseline
 
-    where = out or beside(source, method)
+    where = session.place(out, beside(source, method))
     if method in baseline.METHODS:
         trained = ", ".join(trained_baseline.METHODS)
         refuse_flags({"executor": executor, "shard": shard}, (), f"what is trained: {trained}")

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from nnit_cli.console import print_facts, print_json
-from nnit_cli.options import DebugOption, JsonOption, ModelOption, beside
+from nnit_cli.options import DebugOption, JsonOption, ModelOption
+from nnit_cli.places import beside
 
 
 def card_command(

@@ -18,6 +18,7 @@ from nnit_cli.options import (
     WorkersOption,
     with_flags,
 )
+from nnit_cli.places import HOME
 from nnit_cli.session import open_session, parse_architectures, refuse_flags
 
 
@@ -79,7 +80,7 @@ def demos_command(
 
     from stages import demos
 
-    outputs = demos.Outputs(demos=out or Path("artifacts/demos"))
+    outputs = demos.Outputs(demos=session.place(out, HOME / "demos"))
     if trajectories:
         from stages import demos_files
 

@@ -13,10 +13,10 @@ from nnit_cli.options import (
     OutOption,
     ResumeOption,
     RunFlags,
-    beside,
     run_option,
     with_flags,
 )
+from nnit_cli.places import beside
 from nnit_cli.session import open_session
 
 
@@ -57,11 +57,11 @@ def diffuse_train_command(
     from nnit.generators.names import choose_model
     from stages import diffuse_train
 
-    outputs = diffuse_train.Outputs(generator=out or beside(tokens, "generator"), curve=curve)
+    place = session.place(out, beside(tokens, "generator"))
     inputs = diffuse_train.Inputs(
         tokens,
         None if parent is None else choose_model(parent).path,
         tuple(demos or ()),
         frozenset(name for name, said in given["diffuse_train"].items() if said is not None),
     )
-    session.run(diffuse_train, inputs, outputs)
+    session.run(diffuse_train, inputs, diffuse_train.Outputs(place, curve))

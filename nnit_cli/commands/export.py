@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nnit.errors import OutputExistsError
 from nnit_cli.console import print_json, print_table
-from nnit_cli.options import DebugOption, JsonOption, beside
+from nnit_cli.options import DebugOption, JsonOption
+from nnit_cli.places import beside, free_output
 
 if TYPE_CHECKING:
     from stages.export import Exported
@@ -49,10 +51,15 @@ def export_command(
     from stages.export import Inputs, Outputs, require_agreement, run
 
     chosen = {"onnx": onnx, "pt2": pt2, "c": c, "hf": hf}
-    outputs = Outputs(
-        out or beside(networks, "exports"), tuple(name for name, asked in chosen.items() if asked)
-    )
-    written = run(Inputs(networks, tuple(network or ())), outputs, check=check, force=force)
+    formats = tuple(name for name, asked in chosen.items() if asked)
+    inputs = Inputs(networks, tuple(network or ()))
+    place = out or beside(networks, "exports")
+    try:
+        written = run(inputs, Outputs(place, formats), check=check, force=force)
+    except OutputExistsError:
+        if out:
+            raise
+        written = run(inputs, Outputs(free_output(place), formats), check=check)
     if json:
         print_json([{**asdict(one), "path": str(one.path)} for one in written])
     else:

@@ -12,9 +12,9 @@ from nnit_cli.options import (
     Given,
     HeldOutOption,
     OutOption,
-    beside,
     with_flags,
 )
+from nnit_cli.places import beside
 from nnit_cli.session import open_session, parse_architectures, wanted_architectures
 
 
@@ -38,6 +38,5 @@ def flat_sample_command(
     from stages import flat_sample
 
     inputs = flat_sample.Inputs(model, parse_architectures(arch), listed)
-    session.run(
-        flat_sample, inputs, flat_sample.Outputs(samples=out or beside(model, "flat-samples"))
-    )
+    place = session.place(out, beside(model, "flat-samples"))
+    session.run(flat_sample, inputs, flat_sample.Outputs(place))

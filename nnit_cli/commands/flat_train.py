@@ -12,9 +12,9 @@ from nnit_cli.options import (
     OutOption,
     ResumeOption,
     RunFlags,
-    beside,
     with_flags,
 )
+from nnit_cli.places import beside
 from nnit_cli.session import open_session
 
 
@@ -34,5 +34,5 @@ def flat_train_command(
 
     from stages import flat_train
 
-    outputs = flat_train.Outputs(flat=out or beside(zoo, "flat"), curve=curve)
+    outputs = flat_train.Outputs(flat=session.place(out, beside(zoo, "flat")), curve=curve)
     session.run(flat_train, flat_train.Inputs(zoo=zoo), outputs)

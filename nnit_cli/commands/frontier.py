@@ -18,7 +18,8 @@ from nnit_cli.options import (
     WorkersOption,
     with_flags,
 )
-from nnit_cli.session import beside_model, open_session, require_answer
+from nnit_cli.places import beside_model
+from nnit_cli.session import open_session, require_answer
 
 
 @with_flags("frontier")
@@ -67,7 +68,7 @@ def frontier_command(
     found = choose_model(model)
     bounds = ArchitectureBounds(max_params, max_macs, depth)
     inputs = frontier.Inputs(found.path, bounds, demos, task)
-    outputs = frontier.Outputs(frontier=out or beside_model(found, "frontier"))
+    outputs = frontier.Outputs(frontier=session.place(out, beside_model(found, "frontier")))
     summary = session.run(frontier, inputs, outputs)
     session.print_table(outputs.frontier)
     require_answer(summary, required=require)

@@ -16,9 +16,9 @@ from nnit_cli.options import (
     RunFlags,
     TaskOption,
     WorkersOption,
-    beside,
     with_flags,
 )
+from nnit_cli.places import beside
 from nnit_cli.session import open_session, refuse_flags
 
 
@@ -67,7 +67,7 @@ def ghn_train_command(
 
         from stages import ghn_ppo
 
-        learnt = ghn_ppo.Outputs(ghn=out or beside(demos, "ghn"), curve=curve)
+        learnt = ghn_ppo.Outputs(ghn=session.place(out, beside(demos, "ghn")), curve=curve)
         session.run(ghn_ppo, ghn_ppo.Inputs(), learnt)
         return
     refuse_flags({**ppo, "task": task}, (), "--objective ppo")
@@ -77,5 +77,5 @@ def ghn_train_command(
 
     from stages import ghn_train
 
-    outputs = ghn_train.Outputs(ghn=out or beside(demos, "ghn"), curve=curve)
+    outputs = ghn_train.Outputs(ghn=session.place(out, beside(demos, "ghn")), curve=curve)
     session.run(ghn_train, ghn_train.Inputs(demos=demos), outputs)

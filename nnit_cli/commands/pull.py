@@ -1,13 +1,13 @@
 """``nnit pull``."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nnit_cli.console import print_facts, print_json
 from nnit_cli.options import DebugOption, JsonOption, OutOption
+from nnit_cli.places import HOME, free_output
 
 
 def pull_command(
@@ -23,12 +23,13 @@ def pull_command(
 ) -> None:
     """Get a network that `nnit push` put on the Hugging Face Hub, as samples.
 
-    It is checked as any artifact, and nothing of it is run. Written to the folder NAME, without
+    It is checked as any artifact, and nothing of it is run. Written to artifacts/NAME, without
     --out.
     """
     from stages.pull import run
 
-    samples = out or Path(repo.rpartition("/")[2])
+    default = HOME / repo.rpartition("/")[2]
+    samples = out or (default if force else free_output(default))
     summary = asdict(run(repo, revision, samples, force=force))
     if json:
         outputs = {"samples": str(samples)}

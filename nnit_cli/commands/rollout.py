@@ -16,9 +16,9 @@ from nnit_cli.options import (
     RunFlags,
     ShardOption,
     WorkersOption,
-    beside,
     with_flags,
 )
+from nnit_cli.places import beside
 from nnit_cli.session import open_session, parse_architectures, parse_labels, require_success
 
 
@@ -77,7 +77,7 @@ def rollout_command(
     inputs = rollout.Inputs(
         networks, ghn, demos, parse_architectures(arch), parse_labels(also), loss_demos, task
     )
-    outputs = rollout.Outputs(out or beside(networks, "rollouts"), video)
+    outputs = rollout.Outputs(session.place(out, beside(networks, "rollouts")), video)
     summary = session.run(rollout, inputs, outputs)
     session.print_table(outputs.rollouts)
     require_success(summary, min_success)

@@ -16,7 +16,8 @@ from nnit_cli.options import (
     OutOption,
     with_flags,
 )
-from nnit_cli.session import asked_task, beside_model, open_session, wanted_patterns
+from nnit_cli.places import beside_model
+from nnit_cli.session import asked_task, open_session, wanted_patterns
 
 
 @with_flags("sample")
@@ -57,4 +58,5 @@ def sample_command(
     found = choose_model(model)
     bounds = ArchitectureBounds(max_params, max_macs, depth)
     inputs = sample.Inputs(found.path, wanted, bounds, demos, asked_task(task))
-    session.run(sample, inputs, sample.Outputs(samples=out or beside_model(found, "samples")))
+    place = session.place(out, beside_model(found, "samples"))
+    session.run(sample, inputs, sample.Outputs(place))

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from nnit_cli.options import Given, OutOption, RunFlags, beside, with_flags
+from nnit_cli.options import Given, OutOption, RunFlags, with_flags
+from nnit_cli.places import beside
 from nnit_cli.session import open_session
 
 
@@ -27,4 +28,5 @@ def tokenize_command(
 
     zoo, *further = zoos or [Path("artifacts/zoo")]
     inputs = tokenize.Inputs(zoo=zoo, further=tuple(further))
-    session.run(tokenize, inputs, tokenize.Outputs(tokens=out or beside(zoo, "tokens")))
+    place = session.place(out, beside(zoo, "tokens"))
+    session.run(tokenize, inputs, tokenize.Outputs(place))

@@ -14,9 +14,9 @@ from nnit_cli.options import (
     RunFlags,
     ShardOption,
     WorkersOption,
-    beside,
     with_flags,
 )
+from nnit_cli.places import beside
 from nnit_cli.session import open_session
 
 
@@ -47,5 +47,5 @@ def zoo_alone_command(
 
     from stages import zoo_alone
 
-    outputs = zoo_alone.Outputs(zoo=out or beside(demos, "zoo-alone"))
+    outputs = zoo_alone.Outputs(zoo=session.place(out, beside(demos, "zoo-alone")))
     session.run(zoo_alone, zoo_alone.Inputs(demos=demos), outputs)

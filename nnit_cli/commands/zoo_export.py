@@ -14,9 +14,9 @@ from nnit_cli.options import (
     RunFlags,
     ShardOption,
     WorkersOption,
-    beside,
     with_flags,
 )
+from nnit_cli.places import beside
 from nnit_cli.session import open_session
 
 
@@ -51,4 +51,4 @@ def zoo_export_command(
     from stages import zoo_export
 
     inputs = zoo_export.Inputs(ghn=ghn, demos=demos or beside(ghn, "demos"))
-    session.run(zoo_export, inputs, zoo_export.Outputs(zoo=out or beside(ghn, "zoo")))
+    session.run(zoo_export, inputs, zoo_export.Outputs(zoo=session.place(out, beside(ghn, "zoo"))))

@@ -14,9 +14,9 @@ from nnit_cli.options import (
     RunFlags,
     ShardOption,
     WorkersOption,
-    beside,
     with_flags,
 )
+from nnit_cli.places import beside
 from nnit_cli.session import open_session
 
 
@@ -51,4 +51,5 @@ def zoo_refine_command(
     from stages import zoo_refine
 
     inputs = zoo_refine.Inputs(generator, demos or beside(generator, "demos"))
-    session.run(zoo_refine, inputs, zoo_refine.Outputs(zoo=out or beside(generator, "zoo-refined")))
+    place = session.place(out, beside(generator, "zoo-refined"))
+    session.run(zoo_refine, inputs, zoo_refine.Outputs(place))

@@ -1,6 +1,7 @@
 """Every command as typed, one after the other, on artifacts as small as can be."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,7 +95,9 @@ def test_inspect_shows_success_by_architecture(folder, run):
             4,
             "found an artifact of kind demos, expected zoo",
         ),
-        (["tokenize", "run/zoo"], 2, "exists already; replace it with --force"),
+        (["tokenize", "run/zoo", "--out", "run/tokens"], 2, "exists already; replace it with --f"),
+        (["zoo-export", "run/ghn", "--resume"], 2, "zoo: is finished, nothing is left to resume"),
+        (["sample", "--model", "run/zoo"], 4, "found an artifact of kind zoo, expected generator"),
         (["rollout", "run/ghn", "--out", "x"], 2, "what --arch asks for"),
         (
             ["sample", "--model", "run/generator", "--arch", "60000,60000", "--out", "x"],
@@ -113,6 +116,18 @@ def test_mistake_is_one_line_and_writes_nothing(folder, run, words, code, reason
     assert reason in done.err
     assert done.err.count("\n") == 1
     assert sorted(folder.rglob("*")) == before
+
+
+def test_a_second_run_makes_a_numbered_sibling(folder, run):
+    """The first stays as it is; --force replaces it; a second report replaces the first."""
+    words = ["tokenize", "run/zoo", "--json"]
+    outputs = [json.loads(run(*words).out)["outputs"]["tokens"] for _ in range(2)]
+    assert outputs == ["run/tokens-2", "run/tokens-3"]
+    for name in outputs:
+        assert (folder / name / "manifest.json").is_file()
+        shutil.rmtree(folder / name)
+    assert json.loads(run(*words, "--force").out)["outputs"]["tokens"] == "run/tokens"
+    assert [run("report", "run/tokens").code for _ in range(2)] == [0, 0]
 
 
 def test_quality_gate_is_judged_after_the_result_is_written(folder, run):
