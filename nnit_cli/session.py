@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 from nnit.errors import MissingArtifactError, QualityGateError, UsageError
 from nnit.ranks import ranks_of
 from nnit_cli.console import open_progress, print_facts, print_json, print_tables
+from nnit_cli.flags import parse_executor, parse_shard, refuse_flags
 from nnit_cli.options import MERGE, RunFlags
 from nnit_cli.places import free_output, resumed_output
 from nnit_cli.signals import stop_request
 
 if TYPE_CHECKING:
     from nnit.artifacts.loose import IsEarlier
-    from nnit.engine import Shard, ShardEnd
-    from nnit.mlp import Architecture
+    from nnit.engine import ShardEnd
     from nnit.progress import Progress
-    from nnit.tokens.sequence import PartialArchitecture
     from stages.params import Params, RunOptions
 
 INPUT_KINDS = {  # name of an input -> what it may be, where that is not the name
@@ -33,8 +32,8 @@ INPUT_KINDS = {  # name of an input -> what it may be, where that is not the nam
     "also": ("samples", "zoo"),
     "further": ("zoo",),
     "parent": ("generator",),
+    "exported": ("samples", "frontier", "zoo"),
 }
-MAX_SHARDS = 10_000
 INPUT_FILES = {"trajectories"}  # inputs that are no artifacts
 
 
@@ -71,6 +70,19 @@ class Session:
     def section(self) -> dict[str, Any]:
         """The command's own parameters."""
         return getattr(self.params, self.section_name).model_dump(mode="json")
+
+    def require(self, **inputs: Path | Sequence[Path] | None) -> None:
+        """Make sure that inputs are there, before what takes seconds to import.
+
+        Args:
+            inputs: By what they are, as ``INPUT_KINDS`` or a kind of artifact calls it.
+
+        Raises:
+            NnitError: missing, of another kind, damaged.
+        """
+        for name, paths in inputs.items():
+            for path in [paths] if isinstance(paths, Path) else paths or ():
+                require_kind(path, name)
 
     def place(self, out: Path | None, default: Path) -> Path:
         """Return where the artifact goes: ``--out``, or the default, or a numbered sibling of it.
@@ -296,40 +308,6 @@ def open_session(
     return Session(command, flags, params, options, section_name, merges=shard == MERGE)
 
 
-def parse_executor(text: str | None) -> str | None:
-    """Return HOST:PORT of ``--executor dask://HOST:PORT``.
-
-    Raises:
-        UsageError: it is something else.
-    """
-    if text is None:
-        return None
-    scheme, _, address = text.partition("://")
-    host, _, port = address.rpartition(":")
-    if scheme != "dask" or not host or not port.isdecimal() or not 0 < int(port) < 2**16:
-        raise UsageError(f"--executor {text}: expected dask://HOST:PORT, as in dask://node1:8786")
-    return address
-
-
-def parse_shard(text: str | None) -> "Shard | None":
-    """Return the part of the work that ``--shard`` names.
-
-    Raises:
-        UsageError: it is none.
-    """
-    from nnit.engine import Shard
-
-    if text is None or text == MERGE:
-        return None
-    number, _, count = text.partition("/")
-    known = number.isdecimal() and count.isdecimal()
-    if not known or not 1 <= int(number) <= int(count) <= MAX_SHARDS:
-        raise UsageError(
-            f"--shard {text}: expected I/N with I from 1 to N, as in 3/8; N is at most {MAX_SHARDS}"
-        )
-    return Shard(int(number), int(count))
-
-
 def together(options: "RunOptions") -> AbstractContextManager[None]:
     """Have the processes that train together find each other, where there are several.
 
@@ -341,87 +319,6 @@ def together(options: "RunOptions") -> AbstractContextManager[None]:
     from nnit.distributed import joined
 
     return joined(options.ranks, options.device)
-
-
-def parse_architectures(
-    texts: list[str] | None, flag: str = "--arch"
-) -> "tuple[Architecture, ...]":
-    """Return the architectures of a flag that may be repeated."""
-    from nnit.mlp import parse_architecture
-
-    return tuple(parse_architecture(text, flag) for text in texts or ())
-
-
-def refuse_flags(given: Mapping[str, object], but: Collection[str], owner: str) -> None:
-    """Refuse flags that another way of running a command has.
-
-    Args:
-        given: Values by parameter name; None where not given.
-        but: Names that are fine.
-        owner: The flag that they belong to.
-
-    Raises:
-        UsageError: one was given; a line for each.
-    """
-    wrong = [name for name, value in given.items() if value is not None and name not in but]
-    if wrong:
-        raise UsageError(*(f"--{name.replace('_', '-')}: is of {owner}" for name in wrong))
-
-
-def parse_labels(texts: list[str] | None) -> dict[str, Path]:
-    """Return what the values ``LABEL=PATH`` of ``--also`` say.
-
-    Raises:
-        UsageError: a part is missing, or a label is given twice.
-    """
-    labels: dict[str, Path] = {}
-    for text in texts or ():
-        label, _, path = text.partition("=")
-        if not label or not path:
-            raise UsageError(f"--also {text}: give LABEL=PATH, as in nearest=artifacts/nearest")
-        if label in labels:
-            raise UsageError(f"--also {text}: the label {label} is given twice")
-        labels[label] = Path(path)
-    return labels
-
-
-def asked_task(named: str | None) -> str | None:
-    """Return the id of the task that ``--task`` asks a generator for; the text may be a file.
-
-    Raises:
-        NnitError: a file that is not there or defines no task.
-    """
-    from stages.task_source import named_id
-
-    return named_id(named)
-
-
-def wanted_architectures(
-    session: Session, texts: list[str] | None, *, held_out: bool
-) -> "tuple[Architecture, ...]":
-    """Return the architectures that ``--arch`` and ``--held-out`` ask for.
-
-    Raises:
-        UsageError: a text is not an architecture.
-    """
-    listed = session.params.architectures.held_out.listed() if held_out else ()
-    return (*parse_architectures(texts), *listed)
-
-
-def wanted_patterns(
-    session: Session, texts: list[str] | None, *, held_out: bool, repeated: bool = False
-) -> "tuple[PartialArchitecture | None, ...]":
-    """Return what ``--arch``, ``--held-out`` and ``--repeated`` ask for, else one to generate.
-
-    Raises:
-        UsageError: a text is not an architecture.
-    """
-    from stages.patterns import parse_pattern
-
-    params = session.params
-    listed = params.architectures.held_out.listed() if held_out else ()
-    several = params.zoo_export.repeated if repeated else ()
-    return (*map(parse_pattern, texts or ()), *listed, *several) or (None,)
 
 
 def require_success(summary: Mapping[str, Any], min_success: float | None) -> None:
@@ -445,6 +342,17 @@ def require_answer(summary: Mapping[str, Any], *, required: bool) -> None:
     """
     if required and summary and not summary["met"]:
         raise QualityGateError(f"--require: not met, {summary['answer']}")
+
+
+def require_kind(path: Path, name: str) -> None:
+    """Make sure that an artifact is what an input has to be.
+
+    Raises:
+        NnitError: missing, of another kind, damaged.
+    """
+    from nnit.artifacts.reading import open_artifact
+
+    open_artifact(path, *INPUT_KINDS.get(name, (name,)), check="sizes")
 
 
 def artifact_of(outputs: object) -> tuple[str, Path]:

@@ -5,7 +5,6 @@ Reads:   zoos       kind "zoo",       schema 1, one or more, each with a label
 Writes:  alignment  kind "alignment", schema 2
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,6 @@ from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.zoo import read_zoo
 from nnit.cloning import cloning_data
-from nnit.errors import UsageError
 from nnit.figures.alignment import LagCurve, WeightImages, smoothness_figure, weights_figure
 from nnit.mlp import Architecture
 from nnit.progress import Progress, silent
@@ -37,8 +35,6 @@ from nnit.training import prepare_torch
 from nnit.zoo.members import ModelZoo
 from stages.lineage import on_other_demonstrations, repeats_of, require_pairs, require_same_task
 from stages.params import Params, RunOptions
-
-LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 
 @dataclass(frozen=True)
@@ -67,25 +63,6 @@ class Summary:
     rank_share: dict[
         str, float
     ]  # values at 99 %, between hidden layers, over the most there can be
-
-
-def parse_labelled(texts: Sequence[str]) -> dict[str, Path]:
-    """Read ``LABEL=PATH`` words.
-
-    Raises:
-        UsageError: malformed, a label twice, or none at all.
-    """
-    if not texts:
-        raise UsageError("give a zoo or more, as in cnn=artifacts/zoo")
-    zoos: dict[str, Path] = {}
-    for text in texts:
-        label, equals, path = text.partition("=")
-        if not (equals and path and LABEL.fullmatch(label)):
-            raise UsageError(f"{text!r}: found no LABEL=PATH; write it as in cnn=artifacts/zoo")
-        if label in zoos:
-            raise UsageError(f"{text!r}: the label {label!r} is used twice; give each zoo its own")
-        zoos[label] = Path(path)
-    return zoos
 
 
 def run(

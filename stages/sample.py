@@ -18,19 +18,15 @@ from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.samples import MAX_NETWORKS, Sample, SampleSet, write_samples
 from nnit.cloning import CloningData, cloning_data, network_loss
-from nnit.diffusion.architecture import (
-    ArchitectureBounds,
-    format_pattern,
-)
 from nnit.errors import UsageError
-from nnit.generators.choice import choose_interface, load_generator
+from nnit.generators.choice import choose_interface
 from nnit.generators.generation import Settings, Wanted, complete, generate_networks
-from nnit.generators.trained import Generator
+from nnit.generators.trained import Generator, load_generator
 from nnit.mlp import (
     PolicyInterface,
 )
+from nnit.patterns import ArchitectureBounds, PartialArchitecture, format_pattern
 from nnit.progress import Progress, silent
-from nnit.tokens.sequence import PartialArchitecture
 from nnit.training import prepare_torch
 from stages.lineage import on_other_demonstrations
 from stages.params import Params, RunOptions, SampleParams

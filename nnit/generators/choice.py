@@ -9,25 +9,7 @@ from nnit.artifacts.interface import stored_interfaces
 from nnit.errors import NnitError, UsageError
 from nnit.generators.names import comes_with_nnit, find_models, near_hint
 from nnit.generators.near import generators_near
-from nnit.generators.trained import Generator, generator_of, read_generator
 from nnit.mlp import PolicyInterface
-
-
-def load_generator(path: Path, device: str, task: str | None = None) -> Generator:
-    """Read a generator for one of its tasks.
-
-    Args:
-        path: The artifact.
-        device: Where the model goes.
-        task: The task's id; needed where there are several.
-
-    Raises:
-        UsageError: it was not trained on the task, or on several and none was chosen.
-        NnitError: missing, of another kind, damaged.
-    """
-    trained = read_generator(path)
-    known = [one.interface.task for one in trained.tasks]
-    return generator_of(trained, choose_task(path, known, task), device)
 
 
 def choose_interface(path: Path, task: str | None) -> PolicyInterface:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from nnit_cli.flags import parse_labels
 from nnit_cli.options import Given, OutOption, RunFlags, with_flags
 from nnit_cli.places import beside
 from nnit_cli.session import open_session
@@ -27,11 +28,14 @@ def align_report_command(
     """Say how far networks share the order of their units, and how smooth their weights are."""
     session = open_session("align-report", run, given["align_report"])
 
+    labelled = parse_labels(zoos)
+    first = next(iter(labelled.values()))
+    demos = demos or beside(first, "demos")
+    session.require(zoo=[*labelled.values()], demos=demos)
+
     from stages import align_report
 
-    labelled = align_report.parse_labelled(zoos)
-    first = next(iter(labelled.values()))
-    inputs = align_report.Inputs(labelled, demos or beside(first, "demos"))
+    inputs = align_report.Inputs(labelled, demos)
     outputs = align_report.Outputs(alignment=session.place(out, beside(first, "alignment")))
     session.run(align_report, inputs, outputs)
     session.print_table(outputs.alignment)

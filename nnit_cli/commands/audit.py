@@ -34,11 +34,12 @@ def audit_command(
     """Say whether samples are novel, diverse and sound, and whether they lose less."""
     session = open_session("audit", run, given["audit"])
 
+    zoo, demos = zoo or beside(samples, "zoo"), demos or beside(samples, "demos")
+    session.require(samples=samples, zoo=zoo, demos=demos, rollouts=rollouts, ghn=ghn)
+
     from stages import audit
 
-    inputs = audit.Inputs(
-        samples, zoo or beside(samples, "zoo"), demos or beside(samples, "demos"), rollouts, ghn
-    )
+    inputs = audit.Inputs(samples, zoo, demos, rollouts, ghn)
     outputs = audit.Outputs(audit=session.place(out, beside(samples, "audit")))
     session.run(audit, inputs, outputs)
     session.print_table(outputs.audit)

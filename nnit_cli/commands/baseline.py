@@ -1,10 +1,12 @@
 """``nnit baseline``."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from nnit_cli.flags import refuse_flags, wanted_architectures
 from nnit_cli.options import (
     ArchOption,
     CountingRunFlags,
@@ -19,7 +21,19 @@ from nnit_cli.options import (
     with_flags,
 )
 from nnit_cli.places import beside
-from nnit_cli.session import open_session, refuse_flags, wanted_architectures
+from nnit_cli.session import open_session
+
+
+class Method(StrEnum):
+    """What makes the networks."""
+
+    NEAREST = "nearest"
+    AVERAGE = "average"
+    NOISE = "noise"
+    CLONED = "cloned"
+    SLIMMABLE = "slimmable"
+    ASKED = "asked"
+    TUNED = "tuned"
 
 
 @with_flags("baseline")
@@ -28,7 +42,7 @@ def baseline_command(
     given: Given,
     *,
     method: Annotated[
-        str,
+        Method,
         typer.Argument(
             help="nearest, average or noise, of a zoo; cloned or slimmable, from demonstrations; "
             "asked or tuned, of a GHN and --demos."
@@ -60,17 +74,22 @@ def baseline_command(
         shard=shard,
         resume=resume,
     )
-    wanted = wanted_architectures(session, arch, held_out=held_out)
+    wanted = wanted_architectures(session.params, arch, held_out=held_out)
+    place = session.place(out, beside(source, method))
+    if method in (Method.NEAREST, Method.AVERAGE, Method.NOISE):
+        refuse_flags({"executor": executor, "shard": shard}, (), "what is trained")
+        session.require(zoo=source)
 
-    from stages import baseline, trained_baseline
+        from stages import baseline
 
-    where = session.place(out, beside(source, method))
-    if method in baseline.METHODS:
-        trained = ", ".join(trained_baseline.METHODS)
-        refuse_flags({"executor": executor, "shard": shard}, (), f"what is trained: {trained}")
-        session.run(baseline, baseline.Inputs(source, method, wanted), baseline.Outputs(where))
+        inputs = baseline.Inputs(source, method, wanted)
+        session.run(baseline, inputs, baseline.Outputs(place))
         return
-    ghn = source if method in trained_baseline.OF_GHN else None
+    ghn = source if method in (Method.ASKED, Method.TUNED) else None
     learnt = demos or (beside(source, "demos") if ghn else source)
+    session.require(ghn=ghn, demos=learnt)
+
+    from stages import trained_baseline
+
     inputs = trained_baseline.Inputs(learnt, method, wanted, ghn)
-    session.run(trained_baseline, inputs, trained_baseline.Outputs(where))
+    session.run(trained_baseline, inputs, trained_baseline.Outputs(place))

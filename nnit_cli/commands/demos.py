@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from nnit_cli.flags import parse_architectures, refuse_flags
 from nnit_cli.options import (
     ArchOption,
     CountingRunFlags,
@@ -19,7 +20,7 @@ from nnit_cli.options import (
     with_flags,
 )
 from nnit_cli.places import HOME
-from nnit_cli.session import open_session, parse_architectures, refuse_flags
+from nnit_cli.session import open_session
 
 
 @with_flags("demos")
@@ -77,6 +78,8 @@ def demos_command(
         shard=shard,
         resume=resume,
     )
+
+    session.require(teacher=teacher, dagger_from=dagger_from, add_to=add_to)
 
     from stages import demos
 

@@ -54,13 +54,19 @@ def diffuse_train_command(
         compiled=compiled,
     )
 
+    session.require(tokens=tokens, demos=demos)
+
     from nnit.generators.names import choose_model
+
+    base = None if parent is None else choose_model(parent).path
+    session.require(parent=base)
+
     from stages import diffuse_train
 
     place = session.place(out, beside(tokens, "generator"))
     inputs = diffuse_train.Inputs(
         tokens,
-        None if parent is None else choose_model(parent).path,
+        base,
         tuple(demos or ()),
         frozenset(name for name, said in given["diffuse_train"].items() if said is not None),
     )

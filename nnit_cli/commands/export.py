@@ -10,6 +10,7 @@ from nnit.errors import OutputExistsError
 from nnit_cli.console import print_json, print_table
 from nnit_cli.options import DebugOption, JsonOption
 from nnit_cli.places import beside, free_output
+from nnit_cli.session import require_kind
 
 if TYPE_CHECKING:
     from stages.export import Exported
@@ -48,6 +49,8 @@ def export_command(
 
     Scaling and clipping of observations and the bounds of actions are inside.
     """
+    require_kind(networks, "exported")
+
     from stages.export import Inputs, Outputs, require_agreement, run
 
     chosen = {"onnx": onnx, "pt2": pt2, "c": c, "hf": hf}

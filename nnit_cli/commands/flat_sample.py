@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from nnit_cli.flags import parse_architectures, wanted_architectures
 from nnit_cli.options import (
     ArchOption,
     CountingRunFlags,
@@ -15,7 +16,7 @@ from nnit_cli.options import (
     with_flags,
 )
 from nnit_cli.places import beside
-from nnit_cli.session import open_session, parse_architectures, wanted_architectures
+from nnit_cli.session import open_session
 
 
 @with_flags("flat_sample")
@@ -33,10 +34,13 @@ def flat_sample_command(
 ) -> None:
     """Generate networks with the flat-vector baseline, none larger than it was trained on."""
     session = open_session("flat-sample", run, given["flat_sample"], device=device)
-    listed = wanted_architectures(session, None, held_out=held_out)
+    listed = wanted_architectures(session.params, None, held_out=held_out)
+
+    wanted = parse_architectures(arch)
+    session.require(flat=model)
 
     from stages import flat_sample
 
-    inputs = flat_sample.Inputs(model, parse_architectures(arch), listed)
+    inputs = flat_sample.Inputs(model, wanted, listed)
     place = session.place(out, beside(model, "flat-samples"))
     session.run(flat_sample, inputs, flat_sample.Outputs(place))

@@ -32,6 +32,8 @@ def flat_train_command(
     """Train the flat-vector baseline: an autoencoder of padded networks, and diffusion."""
     session = open_session("flat-train", run, given["flat_train"], device=device, resume=resume)
 
+    session.require(zoo=zoo)
+
     from stages import flat_train
 
     outputs = flat_train.Outputs(flat=session.place(out, beside(zoo, "flat")), curve=curve)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from nnit_cli.flags import asked_task
 from nnit_cli.options import (
     ChosenTaskOption,
     DataOption,
@@ -61,11 +62,16 @@ def frontier_command(
         resume=resume,
     )
 
-    from nnit.diffusion.architecture import ArchitectureBounds
+    from nnit.generators.choice import choose_interface
     from nnit.generators.names import choose_model
-    from stages import frontier
+    from nnit.patterns import ArchitectureBounds
 
     found = choose_model(model)
+    session.require(generator=found.path, demos=demos)
+    choose_interface(found.path, asked_task(task))
+
+    from stages import frontier
+
     bounds = ArchitectureBounds(max_params, max_macs, depth)
     inputs = frontier.Inputs(found.path, bounds, demos, task)
     outputs = frontier.Outputs(frontier=session.place(out, beside_model(found, "frontier")))

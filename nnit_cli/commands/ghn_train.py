@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from nnit_cli.flags import refuse_flags
 from nnit_cli.options import (
     AccumulateOption,
     CurveOption,
@@ -19,7 +20,7 @@ from nnit_cli.options import (
     with_flags,
 )
 from nnit_cli.places import beside
-from nnit_cli.session import open_session, refuse_flags
+from nnit_cli.session import open_session
 
 
 class Objective(StrEnum):
@@ -74,6 +75,8 @@ def ghn_train_command(
     session = open_session(
         "ghn-train", run, cloning, device=device, resume=resume, accumulate=accumulate
     )
+
+    session.require(demos=demos)
 
     from stages import ghn_train
 

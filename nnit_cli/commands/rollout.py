@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from nnit_cli.flags import parse_architectures, parse_labels
 from nnit_cli.options import (
     ArchOption,
     DataOption,
@@ -19,7 +20,7 @@ from nnit_cli.options import (
     with_flags,
 )
 from nnit_cli.places import beside
-from nnit_cli.session import open_session, parse_architectures, parse_labels, require_success
+from nnit_cli.session import open_session, require_success
 
 
 @with_flags("rollout")
@@ -72,11 +73,13 @@ def rollout_command(
         resume=resume,
     )
 
+    labelled, shapes = parse_labels(also, "--also"), parse_architectures(arch)
+    session.require(networks=networks, ghn=ghn, demos=demos, also=[*labelled.values()])
+    session.require(loss_demos=loss_demos)
+
     from stages import rollout
 
-    inputs = rollout.Inputs(
-        networks, ghn, demos, parse_architectures(arch), parse_labels(also), loss_demos, task
-    )
+    inputs = rollout.Inputs(networks, ghn, demos, shapes, labelled, loss_demos, task)
     outputs = rollout.Outputs(session.place(out, beside(networks, "rollouts")), video)
     summary = session.run(rollout, inputs, outputs)
     session.print_table(outputs.rollouts)

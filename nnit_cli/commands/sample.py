@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from nnit_cli.flags import asked_task, wanted_patterns
 from nnit_cli.options import (
     ArchOption,
     ChosenTaskOption,
@@ -17,7 +18,7 @@ from nnit_cli.options import (
     with_flags,
 )
 from nnit_cli.places import beside_model
-from nnit_cli.session import asked_task, open_session, wanted_patterns
+from nnit_cli.session import open_session
 
 
 @with_flags("sample")
@@ -49,14 +50,19 @@ def sample_command(
 ) -> None:
     """Generate networks: of the architectures asked for, in part (128,*,128), or of any."""
     session = open_session("sample", run, given["sample"], device=device)
-    wanted = wanted_patterns(session, arch, held_out=held_out, repeated=repeated)
+    wanted = wanted_patterns(session.params, arch, held_out=held_out, repeated=repeated)
 
-    from nnit.diffusion.architecture import ArchitectureBounds
+    from nnit.generators.choice import choose_interface
     from nnit.generators.names import choose_model
+    from nnit.patterns import ArchitectureBounds
+
+    found, task_id = choose_model(model), asked_task(task)
+    session.require(generator=found.path, demos=demos)
+    choose_interface(found.path, task_id)
+
     from stages import sample
 
-    found = choose_model(model)
     bounds = ArchitectureBounds(max_params, max_macs, depth)
-    inputs = sample.Inputs(found.path, wanted, bounds, demos, asked_task(task))
+    inputs = sample.Inputs(found.path, wanted, bounds, demos, task_id)
     place = session.place(out, beside_model(found, "samples"))
     session.run(sample, inputs, sample.Outputs(place))

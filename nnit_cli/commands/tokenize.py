@@ -24,9 +24,11 @@ def tokenize_command(
     """Cut every network of a zoo, or of several, into patch tokens and architecture tokens."""
     session = open_session("tokenize", run, given["tokenize"])
 
+    zoo, *further = zoos or [Path("artifacts/zoo")]
+    session.require(zoo=[zoo, *further])
+
     from stages import tokenize
 
-    zoo, *further = zoos or [Path("artifacts/zoo")]
     inputs = tokenize.Inputs(zoo=zoo, further=tuple(further))
     place = session.place(out, beside(zoo, "tokens"))
     session.run(tokenize, inputs, tokenize.Outputs(place))

@@ -45,6 +45,8 @@ def zoo_alone_command(
         resume=resume,
     )
 
+    session.require(demos=demos)
+
     from stages import zoo_alone
 
     outputs = zoo_alone.Outputs(zoo=session.place(out, beside(demos, "zoo-alone")))

@@ -48,7 +48,10 @@ def zoo_export_command(
         resume=resume,
     )
 
+    demos = demos or beside(ghn, "demos")
+    session.require(ghn=ghn, demos=demos)
+
     from stages import zoo_export
 
-    inputs = zoo_export.Inputs(ghn=ghn, demos=demos or beside(ghn, "demos"))
+    inputs = zoo_export.Inputs(ghn=ghn, demos=demos)
     session.run(zoo_export, inputs, zoo_export.Outputs(zoo=session.place(out, beside(ghn, "zoo"))))

@@ -48,8 +48,11 @@ def zoo_refine_command(
         resume=resume,
     )
 
+    demos = demos or beside(generator, "demos")
+    session.require(generator=generator, demos=demos)
+
     from stages import zoo_refine
 
-    inputs = zoo_refine.Inputs(generator, demos or beside(generator, "demos"))
+    inputs = zoo_refine.Inputs(generator, demos)
     place = session.place(out, beside(generator, "zoo-refined"))
     session.run(zoo_refine, inputs, zoo_refine.Outputs(place))

@@ -65,6 +65,11 @@ def smallest() -> subprocess.CompletedProcess[str]:
     )
 
 
+def top_modules(importtime: str) -> set[str]:
+    """Return the top modules that ``-X importtime`` has listed."""
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in importtime.split("\n")}
+
+
 @pytest.mark.parametrize("words", WORDS)
 def test_help_answers_within_a_third_of_a_second(nnit, words):
     """Or, on a slower machine, in a small multiple of what the library's own smallest help takes.
@@ -87,11 +92,51 @@ def test_help_imports_nothing_heavy(words, tmp_path):
         text=True,
         check=True,
     )
-    modules = {
-        line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.split("\n")
-    }
+    modules = top_modules(done.stderr)
     assert "nnit_cli" in modules
     assert not modules & (HEAVY if words else HEAVY | OF_PARAMETERS)
+
+
+FAST = [  # words that need no network, and what they import beyond numpy and pydantic
+    (["verify", "{here}/tests/data/archives/schema-1/zoo"], set()),
+    (["inspect", "{here}/tests/data/archives/schema-1/generator"], {"ruamel", "safetensors"}),
+    (["inspect", "nothing"], {"ruamel", "safetensors"}),
+    (["models"], {"ruamel", "safetensors"}),
+    (["sample", "--arch", "12,x"], {"ruamel"}),
+    (["sample", "--task", "Foo-v1", "--arch", "12,8"], {"ruamel"}),
+    (["frontier", "--task", "Foo-v1"], {"ruamel"}),
+    (["rollout", "nothing"], {"ruamel"}),
+    (["tokenize", "nothing"], {"ruamel"}),
+    (["diffuse-train", "nothing"], {"ruamel"}),
+    (["ghn-train", "nothing"], {"ruamel"}),
+    (["zoo-export", "nothing"], {"ruamel"}),
+    (["zoo-refine", "nothing"], {"ruamel"}),
+    (["zoo-alone", "nothing"], {"ruamel"}),
+    (["baseline", "nothing"], set()),
+    (["baseline", "nearest", "nothing", "--arch", "12,8"], {"ruamel"}),
+    (["audit", "nothing"], {"ruamel"}),
+    (["align-report", "a=nothing"], {"ruamel"}),
+    (["flat-train", "nothing"], {"ruamel"}),
+    (["flat-sample"], {"ruamel"}),
+    (["demos", "--task", "Foo-v1"], {"ruamel"}),
+    (["export", "nothing", "--c"], set()),
+]
+
+
+@pytest.mark.parametrize(("words", "fine"), FAST)
+def test_what_needs_no_network_imports_nothing_heavy(words, fine, repository, tmp_path):
+    """A mistake on the command line is told, and an artifact described, without torch or scipy."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "nnit_cli"]
+        + [word.format(here=repository) for word in words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(repository), "XDG_CACHE_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (0, 2, 3, 4)
+    assert not top_modules(done.stderr) & (HEAVY - fine)
 
 
 @pytest.mark.parametrize("command", [*PIPELINE, *ROUNDS, *EVALUATION])

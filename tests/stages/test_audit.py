@@ -104,9 +104,7 @@ def test_both_give_the_same_bytes_again(pipeline, copies, tmp_path):
         run_audit(pipeline, copies, tmp_path / name / "audit")
         align_report.run(
             SMALL,
-            align_report.Inputs(
-                align_report.parse_labelled([f"cnn={pipeline}/zoo"]), pipeline / "demos"
-            ),
+            align_report.Inputs({"cnn": pipeline / "zoo"}, pipeline / "demos"),
             align_report.Outputs(tmp_path / name / "alignment"),
             options=RunOptions(device="cpu"),
         )
@@ -220,11 +218,11 @@ def test_rollouts_of_other_samples(pipeline, copies, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "found"),
     [
-        (["a=x", "a=y"], "'a=y': the label 'a' is used twice"),
-        (["zoo"], "'zoo': found no LABEL=PATH"),
-        (["=zoo"], "'=zoo': found no LABEL=PATH"),
-        (["a="], "'a=': found no LABEL=PATH"),
-        (["../a=zoo"], "'../a=zoo': found no LABEL=PATH"),
+        (["a=x", "a=y"], "a=y: the label a is given twice"),
+        (["zoo"], "zoo: give LABEL=PATH"),
+        (["=zoo"], "=zoo: give LABEL=PATH"),
+        (["a="], "a=: give LABEL=PATH"),
+        (["../a=zoo"], "../a=zoo: give LABEL=PATH"),
     ],
 )
 def test_malformed_labels(words, found, capsys):
@@ -238,10 +236,10 @@ def test_a_zoo_of_unaligned_networks_is_told_from_an_aligned_one(pipeline, tmp_p
     rng = np.random.default_rng(0)
     shuffled = [join_layers(shuffle_units(layers_of(zoo, k), rng)) for k in range(len(zoo))]
     write_zoo(tmp_path / "shuffled", build_zoo(list(zoo.members), shuffled, zoo.interface), ORIGIN)
-    labels = [f"cnn={pipeline}/zoo", f"shuffled={tmp_path}/shuffled"]
+    zoos = {"cnn": pipeline / "zoo", "shuffled": tmp_path / "shuffled"}
     summary = align_report.run(
         SMALL,
-        align_report.Inputs(align_report.parse_labelled(labels), pipeline / "demos"),
+        align_report.Inputs(zoos, pipeline / "demos"),
         align_report.Outputs(tmp_path / "alignment"),
         options=RunOptions(device="cpu"),
     )

@@ -140,7 +140,8 @@ def test_few_sources_have_columns(pipeline):
     ("also", "expected"),
     [
         (["cloned=x"], "--also cloned=x: cloned is what nnit itself calls a source"),
-        (["a b=x"], "--also a b=x: 'a b' is not a word; give LABEL=PATH"),
+        (["a b=x"], "--also a b=x: give LABEL=PATH, as in nearest=artifacts/nearest"),
+        (["1a=x"], "--also 1a=x: '1a' is not a word; give LABEL=PATH"),
         (["x"], "--also x: give LABEL=PATH, as in nearest=artifacts/nearest"),
         (["a=x", "a=y"], "--also a=y: the label a is given twice"),
     ],

@@ -11,15 +11,15 @@ from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.samples import MAX_NETWORKS, read_samples
 from nnit.cloning import cloning_data, network_loss
-from nnit.diffusion.architecture import ArchitectureBounds
 from nnit.diffusion.batch import collate
 from nnit.diffusion.sampler import draw_noise, sample_networks
 from nnit.diffusion.transformer import build_transformer
 from nnit.errors import ResourceError, UsageError, WrongKindError
 from nnit.generators import generation
-from nnit.generators.choice import load_generator
 from nnit.generators.generation import Settings, Wanted, request
+from nnit.generators.trained import load_generator
 from nnit.mlp import MAX_DEPTH, forward, join_layers, split_layers
+from nnit.patterns import ArchitectureBounds
 from nnit.tokens.patches import unpatchify
 from nnit.tokens.sequence import tokens_to_raw
 from stages import sample

@@ -24,11 +24,10 @@ from nnit.artifacts.samples import read_samples
 from nnit.artifacts.tokens import read_tokens
 from nnit.artifacts.zoo import write_zoo
 from nnit.demos import Demos
-from nnit.diffusion.architecture import ArchitectureBounds
 from nnit.errors import DamagedArtifactError, InterruptedRunError, UsageError, WrongKindError
-from nnit.generators.choice import load_generator
 from nnit.generators.generation import growth_of
-from nnit.generators.trained import read_generator
+from nnit.generators.trained import load_generator, read_generator
+from nnit.patterns import ArchitectureBounds
 from nnit.progress import silent
 from nnit_cli.main import main
 from stages import diffuse_train, frontier, sample, tokenize
