@@ -55,8 +55,16 @@ def models_of(task: str) -> Iterator[str]:
 
     What can't be read isn't named.
     """
+    return (name for name, tasks in _tasks_of_models() if task in tasks)
+
+
+def known_tasks() -> list[str]:
+    """Return the tasks that the generators which can be found were trained on."""
+    return [task for _, tasks in _tasks_of_models() for task in tasks]
+
+
+def _tasks_of_models() -> Iterator[tuple[str, list[str]]]:
     named = {model.name: model.path for model in find_models()}
     for name, path in {**named, **{str(path): path for path in generators_near()}}.items():
         with suppress(NnitError):
-            if task in [one.task for one in stored_interfaces(path, "generator")]:
-                yield name
+            yield name, [one.task for one in stored_interfaces(path, "generator")]

@@ -6,9 +6,11 @@ from typing import Annotated
 import typer
 
 from nnit_cli.flags import parse_labels
-from nnit_cli.options import Given, OutOption, RunFlags, with_flags
+from nnit_cli.options import Given, RunFlags, out_option, with_flags
 from nnit_cli.places import beside
 from nnit_cli.session import open_session
+
+EXAMPLE = "nnit align-report aligned=pick/zoo alone=pick/zoo-alone --demos pick/fresh"
 
 
 @with_flags("align_report")
@@ -23,7 +25,7 @@ def align_report_command(
         Path | None,
         typer.Option("--demos", help="Demonstrations nobody trained on; default: beside the zoo."),
     ] = None,
-    out: OutOption = None,
+    out: Annotated[Path | None, out_option("alignment, beside the first zoo")] = None,
 ) -> None:
     """Say how far networks share the order of their units, and how smooth their weights are."""
     session = open_session("align-report", run, given["align_report"])

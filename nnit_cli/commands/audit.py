@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
-from nnit_cli.options import Given, OutOption, RunFlags, with_flags
+from nnit_cli.options import Given, RunFlags, out_option, with_flags
 from nnit_cli.places import beside
 from nnit_cli.session import open_session
+
+EXAMPLE = "nnit audit pick/samples --demos pick/fresh"
 
 
 @with_flags("audit")
@@ -29,7 +31,7 @@ def audit_command(
     ghn: Annotated[
         Path | None, typer.Option("--ghn", help="Compare with this GHN, asked for each shape.")
     ] = None,
-    out: OutOption = None,
+    out: Annotated[Path | None, out_option("audit, beside the samples")] = None,
 ) -> None:
     """Say whether samples are novel, diverse and sound, and whether they lose less."""
     session = open_session("audit", run, given["audit"])

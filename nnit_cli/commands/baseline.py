@@ -9,15 +9,15 @@ import typer
 from nnit_cli.flags import refuse_flags, wanted_architectures
 from nnit_cli.options import (
     ArchOption,
-    CountingRunFlags,
     DeviceOption,
     ExecutorOption,
     Given,
     HeldOutOption,
-    OutOption,
     ResumeOption,
+    RunFlags,
     ShardOption,
     WorkersOption,
+    out_option,
     with_flags,
 )
 from nnit_cli.places import beside
@@ -36,9 +36,12 @@ class Method(StrEnum):
     TUNED = "tuned"
 
 
+EXAMPLE = "nnit baseline nearest pick/zoo --arch 128,256,128"
+
+
 @with_flags("baseline")
 def baseline_command(
-    run: CountingRunFlags,
+    run: RunFlags,
     given: Given,
     *,
     method: Annotated[
@@ -56,7 +59,7 @@ def baseline_command(
     ] = None,
     arch: ArchOption = None,
     held_out: HeldOutOption = False,
-    out: OutOption = None,
+    out: Annotated[Path | None, out_option("the method's name, beside the source")] = None,
     workers: WorkersOption = 0,
     executor: ExecutorOption = None,
     shard: ShardOption = None,

@@ -8,24 +8,26 @@ import typer
 from nnit_cli.flags import parse_architectures, refuse_flags
 from nnit_cli.options import (
     ArchOption,
-    CountingRunFlags,
     DataOption,
     ExecutorOption,
     Given,
-    OutOption,
     ResumeOption,
+    RunFlags,
     ShardOption,
     TaskOption,
     WorkersOption,
+    out_option,
     with_flags,
 )
 from nnit_cli.places import HOME
 from nnit_cli.session import open_session
 
+EXAMPLE = "nnit demos --task PickCube-v1 --episodes 300 --out pick/demos"
+
 
 @with_flags("demos")
 def demos_command(
-    run: CountingRunFlags,
+    run: RunFlags,
     given: Given,
     *,
     teacher: Annotated[
@@ -44,7 +46,7 @@ def demos_command(
         Path | None,
         typer.Option("--trajectories", help="Take the episodes of a ManiSkill .h5 and its .json."),
     ] = None,
-    out: OutOption = None,
+    out: Annotated[Path | None, out_option("artifacts/demos")] = None,
     task: TaskOption = None,
     data: DataOption = None,
     download: Annotated[

@@ -10,14 +10,16 @@ from nnit_cli.options import (
     CurveOption,
     DeviceOption,
     Given,
-    OutOption,
     ResumeOption,
     RunFlags,
+    out_option,
     run_option,
     with_flags,
 )
 from nnit_cli.places import beside
 from nnit_cli.session import open_session
+
+EXAMPLE = "nnit diffuse-train pick/tokens --demos pick/demos"
 
 
 @with_flags("diffuse_train")
@@ -34,7 +36,7 @@ def diffuse_train_command(
         list[Path] | None,
         typer.Option("--demos", help="What is predicted also clones these; one of each task."),
     ] = None,
-    out: OutOption = None,
+    out: Annotated[Path | None, out_option("generator, beside the tokens")] = None,
     curve: CurveOption = None,
     device: DeviceOption = "auto",
     accumulate: AccumulateOption = 1,

@@ -9,6 +9,8 @@ from nnit_cli.options import DebugOption, JsonOption
 if TYPE_CHECKING:
     from nnit.machine import Check
 
+EXAMPLE = "nnit doctor"
+
 
 def doctor_command(
     *,

@@ -8,7 +8,7 @@ import typer
 
 from nnit.errors import OutputExistsError
 from nnit_cli.console import print_json, print_table
-from nnit_cli.options import DebugOption, JsonOption
+from nnit_cli.options import DebugOption, JsonOption, out_option
 from nnit_cli.places import beside, free_output
 from nnit_cli.session import require_kind
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from stages.export import Exported
 
 HEAD = ("file", "bytes", "weights", "differs by", "microseconds", "note")
+
+EXAMPLE = "nnit export artifacts/samples --onnx --c --check"
 
 
 def export_command(
@@ -35,9 +37,7 @@ def export_command(
     ] = False,
     c: Annotated[bool, typer.Option("--c", help="NAME.h, C99 for microcontrollers.")] = False,
     hf: Annotated[bool, typer.Option("--hf", help="A folder NAME, for `nnit push`.")] = False,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The folder; exports beside the networks.")
-    ] = None,
+    out: Annotated[Path | None, out_option("exports, beside the networks")] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Compare each with torch; take the time of compiled C.")
     ] = False,

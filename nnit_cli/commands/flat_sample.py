@@ -8,20 +8,22 @@ import typer
 from nnit_cli.flags import parse_architectures, wanted_architectures
 from nnit_cli.options import (
     ArchOption,
-    CountingRunFlags,
     DeviceOption,
     Given,
     HeldOutOption,
-    OutOption,
+    RunFlags,
+    out_option,
     with_flags,
 )
 from nnit_cli.places import beside
 from nnit_cli.session import open_session
 
+EXAMPLE = "nnit flat-sample --model pick/flat --arch 64,64"
+
 
 @with_flags("flat_sample")
 def flat_sample_command(
-    run: CountingRunFlags,
+    run: RunFlags,
     given: Given,
     *,
     arch: ArchOption = None,
@@ -29,7 +31,7 @@ def flat_sample_command(
     model: Annotated[Path, typer.Option("--model", help="The flat model to sample from.")] = Path(
         "artifacts/flat"
     ),
-    out: OutOption = None,
+    out: Annotated[Path | None, out_option("flat-samples, beside the model")] = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Generate networks with the flat-vector baseline, none larger than it was trained on."""

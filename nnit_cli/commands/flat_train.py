@@ -9,13 +9,15 @@ from nnit_cli.options import (
     CurveOption,
     DeviceOption,
     Given,
-    OutOption,
     ResumeOption,
     RunFlags,
+    out_option,
     with_flags,
 )
 from nnit_cli.places import beside
 from nnit_cli.session import open_session
+
+EXAMPLE = "nnit flat-train pick/zoo"
 
 
 @with_flags("flat_train")
@@ -24,7 +26,7 @@ def flat_train_command(
     given: Given,
     *,
     zoo: Annotated[Path, typer.Argument(help="A zoo.")] = Path("artifacts/zoo"),
-    out: OutOption = None,
+    out: Annotated[Path | None, out_option("flat, beside the zoo")] = None,
     curve: CurveOption = None,
     device: DeviceOption = "auto",
     resume: ResumeOption = False,

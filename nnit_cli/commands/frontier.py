@@ -13,14 +13,16 @@ from nnit_cli.options import (
     ExecutorOption,
     Given,
     ModelOption,
-    OutOption,
     ResumeOption,
     RunFlags,
     WorkersOption,
+    out_option,
     with_flags,
 )
 from nnit_cli.places import beside_model
 from nnit_cli.session import open_session, require_answer
+
+EXAMPLE = "nnit frontier --task PickCube-v1 --max-params 20000"
 
 
 @with_flags("frontier")
@@ -41,7 +43,7 @@ def frontier_command(
     demos: Annotated[
         Path | None, typer.Option("--demos", help="Refuse to evaluate on seeds of these.")
     ] = None,
-    out: OutOption = None,
+    out: Annotated[Path | None, out_option("frontier, beside the generator")] = None,
     require: Annotated[
         bool, typer.Option("--require", help="Exit with 7 where no network has --min-success.")
     ] = False,

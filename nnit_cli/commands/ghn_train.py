@@ -12,11 +12,11 @@ from nnit_cli.options import (
     CurveOption,
     DeviceOption,
     Given,
-    OutOption,
     ResumeOption,
     RunFlags,
     TaskOption,
     WorkersOption,
+    out_option,
     with_flags,
 )
 from nnit_cli.places import beside
@@ -28,6 +28,9 @@ class Objective(StrEnum):
 
     CLONING = "cloning"
     PPO = "ppo"
+
+
+EXAMPLE = "nnit ghn-train pick/demos --steps 3000"
 
 
 @with_flags("ghn_train", "ppo.iterations", "ppo.sim_backend")
@@ -42,7 +45,7 @@ def ghn_train_command(
         Objective, typer.Option("--objective", help="Learn from demonstrations, or by PPO.")
     ] = Objective.CLONING,
     task: TaskOption = None,
-    out: OutOption = None,
+    out: Annotated[Path | None, out_option("ghn, beside the demonstrations")] = None,
     curve: CurveOption = None,
     device: DeviceOption = "auto",
     workers: WorkersOption = 0,

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 HEAD = ("model", "version", "from", "tasks", "success", "widths", "depths", "MiB")
 
+EXAMPLE = "nnit models --folder build"
+
 
 def models_command(
     context: typer.Context,

@@ -1,13 +1,16 @@
 """``nnit pull``."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nnit_cli.console import print_facts, print_json
-from nnit_cli.options import DebugOption, JsonOption, OutOption
+from nnit_cli.options import DebugOption, JsonOption, out_option
 from nnit_cli.places import HOME, free_output
+
+EXAMPLE = "nnit pull me/robot --out artifacts/robot"
 
 
 def pull_command(
@@ -16,7 +19,7 @@ def pull_command(
     revision: Annotated[
         str, typer.Option("--revision", help="A commit, which stays what it is; a tag, a branch.")
     ] = "main",
-    out: OutOption = None,
+    out: Annotated[Path | None, out_option("artifacts/NAME")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing output.")] = False,
     json: JsonOption = False,
     debug: DebugOption = False,

@@ -9,6 +9,8 @@ import typer
 from nnit_cli.console import print_facts, print_json
 from nnit_cli.options import DebugOption, JsonOption
 
+EXAMPLE = "nnit push artifacts/exports/network-0000 me/robot"
+
 
 def push_command(
     *,

@@ -7,10 +7,12 @@ from typing import Annotated
 import typer
 
 from nnit_cli.console import print_facts, print_json
-from nnit_cli.options import DebugOption, JsonOption
+from nnit_cli.options import DebugOption, JsonOption, out_option
 from nnit_cli.places import beside
 
 REPORT_NAME = "report.html"
+
+EXAMPLE = "nnit report artifacts"
 
 
 def report_command(
@@ -24,7 +26,7 @@ def report_command(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="The file to write; report.html beside the first."),
+        out_option("report.html, beside the first", "The file to write"),
     ] = None,
     json: JsonOption = False,
     debug: DebugOption = False,

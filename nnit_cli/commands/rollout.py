@@ -12,15 +12,17 @@ from nnit_cli.options import (
     ExecutorOption,
     Given,
     NamedTaskOption,
-    OutOption,
     ResumeOption,
     RunFlags,
     ShardOption,
     WorkersOption,
+    out_option,
     with_flags,
 )
 from nnit_cli.places import beside
 from nnit_cli.session import open_session, require_success
+
+EXAMPLE = "nnit rollout artifacts/samples --episodes 20"
 
 
 @with_flags("rollout")
@@ -48,7 +50,7 @@ def rollout_command(
     ] = None,
     task: NamedTaskOption = None,
     data: DataOption = None,
-    out: OutOption = None,
+    out: Annotated[Path | None, out_option("rollouts, beside the networks")] = None,
     min_success: Annotated[
         float | None,
         typer.Option("--min-success", min=0, max=1, help="Exit with 7 below this mean success."),

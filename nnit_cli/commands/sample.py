@@ -9,21 +9,23 @@ from nnit_cli.flags import asked_task, wanted_patterns
 from nnit_cli.options import (
     ArchOption,
     ChosenTaskOption,
-    CountingRunFlags,
     DeviceOption,
     Given,
     HeldOutOption,
     ModelOption,
-    OutOption,
+    RunFlags,
+    out_option,
     with_flags,
 )
 from nnit_cli.places import beside_model
 from nnit_cli.session import open_session
 
+EXAMPLE = "nnit sample --task PickCube-v1 --arch 128,256,128 --samples 4"
+
 
 @with_flags("sample")
 def sample_command(
-    run: CountingRunFlags,
+    run: RunFlags,
     given: Given,
     *,
     arch: ArchOption = None,
@@ -42,7 +44,7 @@ def sample_command(
     ] = None,
     model: ModelOption = None,
     task: ChosenTaskOption = None,
-    out: OutOption = None,
+    out: Annotated[Path | None, out_option("samples, beside the generator")] = None,
     demos: Annotated[
         Path | None, typer.Option("--demos", help="Demonstrations to choose the best by.")
     ] = None,

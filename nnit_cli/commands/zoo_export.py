@@ -9,15 +9,17 @@ from nnit_cli.options import (
     DeviceOption,
     ExecutorOption,
     Given,
-    OutOption,
     ResumeOption,
     RunFlags,
     ShardOption,
     WorkersOption,
+    out_option,
     with_flags,
 )
 from nnit_cli.places import beside
 from nnit_cli.session import open_session
+
+EXAMPLE = "nnit zoo-export pick/ghn --networks 400"
 
 
 @with_flags("zoo_export")
@@ -29,7 +31,7 @@ def zoo_export_command(
     demos: Annotated[
         Path | None, typer.Option("--demos", help="Demonstrations; default: beside the GHN.")
     ] = None,
-    out: OutOption = None,
+    out: Annotated[Path | None, out_option("zoo, beside the GHN")] = None,
     device: DeviceOption = "auto",
     workers: WorkersOption = 0,
     executor: ExecutorOption = None,

@@ -252,7 +252,7 @@ def test_dry_run_opens_every_zoo(pipeline, tmp_path, capsys):
     words = ["align-report", f"a={pipeline}/zoo", f"b={tmp_path}/none", "--dry-run"]
     line = fault_of(capsys, [*words, "--demos", f"{pipeline}/demos"], 4)
     assert line.startswith(f"{tmp_path}/none: no such artifact")
-    assert main(["align-report", f"a={pipeline}/zoo", "-n", "--out", f"{tmp_path}/out"]) == 0
+    assert main(["align-report", f"a={pipeline}/zoo", "--dry-run", "--out", f"{tmp_path}/out"]) == 0
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert f"read zoo a {pipeline}/zoo" in lines
 
