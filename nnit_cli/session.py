@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nnit.errors import MissingArtifactError, QualityGateError, UsageError
 from nnit.ranks import ranks_of
-from nnit_cli.console import open_progress, print_facts, print_json, print_tables
+from nnit_cli.console import (
+    open_progress,
+    print_ending,
+    print_facts,
+    print_json,
+    print_tables,
+)
 from nnit_cli.flags import parse_executor, parse_shard, refuse_flags
 from nnit_cli.options import MERGE, RunFlags
 from nnit_cli.places import free_output, resumed_output
@@ -34,6 +40,7 @@ INPUT_KINDS = {  # name of an input -> what it may be, where that is not the nam
     "parent": ("generator",),
     "exported": ("samples", "frontier", "zoo"),
 }
+SHOWN_KINDS = {"rollouts", "frontier", "audit", "alignment"}  # whose tables are the result
 INPUT_FILES = {"trajectories"}  # inputs that are no artifacts
 
 
@@ -131,17 +138,8 @@ class Session:
         if self.flags.metrics:
             data = (json.dumps(summary, indent=2) + "\n").encode()
             write_loose(self.flags.metrics, data, is_summary)
-        self._finish(_paths(outputs), summary)
+        self._finish(out, _paths(outputs), summary)
         return summary
-
-    def print_table(self, path: Path) -> None:
-        """Print the table of the artifact that was written, for people."""
-        from stages.inspection import describe
-
-        writes_none = self.flags.dry_run or self.options.shard
-        if not (writes_none or self.flags.json or self.flags.quiet):
-            print()
-            print_tables(describe(path).tables)
 
     def _check_outputs(self, outputs: object, is_summary: "IsEarlier") -> None:
         """Make sure, before any work, that the artifact and the small files can be written.
@@ -225,17 +223,26 @@ class Session:
         elif not self.flags.quiet:
             print_facts(facts)
 
-    def _finish(self, outputs: Mapping[str, Path], summary: Mapping[str, Any]) -> None:
+    def _finish(self, out: Path, outputs: Mapping[str, Path], summary: Mapping[str, Any]) -> None:
+        """Say what was made and of which task, what came out, and what is next."""
+        from stages.inspection import describe, headline
+
         written = {name: str(path) for name, path in outputs.items()}
         if self.flags.json:
             print_json({"command": self.command, "outputs": written, "summary": summary})
-        elif not self.flags.quiet:
-            figures = {
-                name.replace("_", " "): value
-                for name, value in summary.items()
-                if not isinstance(value, Mapping)
-            }
-            print_facts({**written, **figures})
+        if self.flags.json or self.flags.quiet:
+            return
+        ending = headline(out)
+        figures = {
+            (f"number of {name}" if name in written else name).replace("_", " "): value
+            for name, value in summary.items()
+            if value is not None and not isinstance(value, Mapping)
+        }
+        print_facts({**written, "task": ending.tasks, **figures})
+        if SHOWN_KINDS & outputs.keys():
+            print()
+            print_tables(describe(out).tables)
+        print_ending(ending.result, ending.following)
 
 
 def open_session(

@@ -95,7 +95,8 @@ def named_model(path: Path) -> Model | None:
     """Return the generator that a model folder holds, or a name stands for, else None."""
     if os.path.exists(path):  # noqa: PTH110 - also of words that are no path
         model = of_folder(path)
-        return None if model.path == path else model
+        others = [one for one in folders_with_manifests(path, deepest=1) if one != model.path]
+        return None if model.path == path or others else model
     try:
         return choose_model(str(path))
     except MissingArtifactError:

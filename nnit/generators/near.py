@@ -13,10 +13,10 @@ DEEPEST = 3  # folders below the one that is searched
 MAX_FOLDERS = 20_000  # that are looked into
 
 
-def folders_with_manifests(folder: Path = Path()) -> Iterator[Path]:
+def folders_with_manifests(folder: Path = Path(), deepest: int = DEEPEST) -> Iterator[Path]:
     """Yield the folders in and below one that hold a manifest; hidden ones are left out."""
     seen, level = 0, [folder]
-    for _ in range(DEEPEST + 1):
+    for _ in range(deepest + 1):
         below: list[Path] = []
         for one in level:
             seen += 1

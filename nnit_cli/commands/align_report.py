@@ -40,4 +40,3 @@ def align_report_command(
     inputs = align_report.Inputs(labelled, demos)
     outputs = align_report.Outputs(alignment=session.place(out, beside(first, "alignment")))
     session.run(align_report, inputs, outputs)
-    session.print_table(outputs.alignment)

@@ -44,4 +44,3 @@ def audit_command(
     inputs = audit.Inputs(samples, zoo, demos, rollouts, ghn)
     outputs = audit.Outputs(audit=session.place(out, beside(samples, "audit")))
     session.run(audit, inputs, outputs)
-    session.print_table(outputs.audit)

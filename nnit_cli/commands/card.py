@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nnit_cli.console import print_facts, print_json
+from nnit_cli.console import print_ending, print_facts, print_json
 from nnit_cli.options import DebugOption, JsonOption, ModelOption, out_option
 from nnit_cli.places import beside
 
@@ -42,3 +42,4 @@ def card_command(
         print_json({"command": "card", "outputs": {"card": str(card)}, "summary": summary})
     else:
         print_facts({"card": card, **summary})
+        print_ending("", f"nnit inspect {found.path.parent}")

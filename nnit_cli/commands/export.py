@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nnit.errors import OutputExistsError
-from nnit_cli.console import print_json, print_table
+from nnit_cli.console import print_ending, print_json, print_table
 from nnit_cli.options import DebugOption, JsonOption, out_option
 from nnit_cli.places import beside, free_output
 from nnit_cli.session import require_kind
@@ -67,6 +67,7 @@ def export_command(
         print_json([{**asdict(one), "path": str(one.path)} for one in written])
     else:
         print_table(as_rows(written))
+        print_ending(f"{len(written)} files in {written[0].path.parent}", "")
     require_agreement(written)
 
 

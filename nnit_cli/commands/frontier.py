@@ -78,5 +78,4 @@ def frontier_command(
     inputs = frontier.Inputs(found.path, bounds, demos, task)
     outputs = frontier.Outputs(frontier=session.place(out, beside_model(found, "frontier")))
     summary = session.run(frontier, inputs, outputs)
-    session.print_table(outputs.frontier)
     require_answer(summary, required=require)

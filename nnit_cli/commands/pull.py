@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nnit_cli.console import print_facts, print_json
+from nnit_cli.console import print_ending, print_facts, print_json
 from nnit_cli.options import DebugOption, JsonOption, out_option
 from nnit_cli.places import HOME, free_output
 
@@ -39,3 +39,4 @@ def pull_command(
         print_json({"command": "pull", "outputs": outputs, "summary": summary})
     else:
         print_facts({"samples": samples, **summary})
+        print_ending(f"a network of {summary['architecture']}", f"nnit rollout {samples}")

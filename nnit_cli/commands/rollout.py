@@ -76,13 +76,11 @@ def rollout_command(
     )
 
     labelled, shapes = parse_labels(also, "--also"), parse_architectures(arch)
-    session.require(networks=networks, ghn=ghn, demos=demos, also=[*labelled.values()])
-    session.require(loss_demos=loss_demos)
+    session.require(networks=networks, ghn=ghn, demos=demos, loss_demos=loss_demos)
 
     from stages import rollout
 
     inputs = rollout.Inputs(networks, ghn, demos, shapes, labelled, loss_demos, task)
     outputs = rollout.Outputs(session.place(out, beside(networks, "rollouts")), video)
     summary = session.run(rollout, inputs, outputs)
-    session.print_table(outputs.rollouts)
     require_success(summary, min_success)

@@ -1,6 +1,7 @@
 """Every command as typed, one after the other, on artifacts as small as can be."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -80,11 +81,12 @@ def test_inspect_shows_success_by_architecture(folder, run):
     """A row for each shape and a column for each source, with intervals."""
     lines = run("inspect", "run/rollouts").out.splitlines()
     assert lines[0].split() == ["kind", "rollouts,", "schema", "3"]
-    head = next(k for k, line in enumerate(lines) if line.startswith("held out as"))
-    assert lines[head].split()[-3:] == ["sample", "ghn", "cloned"]
-    shown = {line.split()[1] for line in lines[head + 1 :]}
-    assert {"12,8", "20"} <= shown
-    assert all(line.count("[") == 3 for line in lines[head + 1 :])
+    heads = [k for k, line in enumerate(lines) if line.startswith("held out as")]
+    assert [name for k in heads for name in re.split(" {2,}", lines[k])[2:]] == [
+        "generated", "GHN asked again", "cloned directly",
+    ]  # fmt: skip
+    assert {"12,8", "20"} <= {line.split()[-4] for line in lines[heads[-1] + 1 :]}
+    assert all(len(line) <= 80 for line in lines[heads[0] :])
 
 
 @pytest.mark.parametrize(
