@@ -14,8 +14,8 @@ from scipy.stats import chisquare
 
 from nnit.artifacts.samples import read_samples
 from nnit.artifacts.zoo import read_zoo
-from nnit.diffusion.architecture import ArchitectureBounds
 from nnit.mlp import Architecture
+from nnit.patterns import ArchitectureBounds
 
 WIDTH_CLASSES = 8
 # What comparison/dvc.yaml asks `nnit sample` for.

@@ -27,8 +27,7 @@ from nnit.diffusion.drift import PathLosses, losses_along_path
 from nnit.diffusion.predicted import predicted_networks
 from nnit.diffusion.sampler import SampleRequest, sample_networks
 from nnit.diffusion.training import branch_rows, network_tokens
-from nnit.generators.choice import load_generator
-from nnit.generators.trained import Generator
+from nnit.generators.trained import Generator, load_generator
 from nnit.mlp import Architecture, Network, format_architecture
 from nnit.seeding import numpy_generator, torch_generator
 from nnit.tokens.token_set import TokenSet

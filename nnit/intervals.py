@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtrit
 
 UPPER = 0.975  # of a distribution, below the upper bound of a 95 % interval
 Z_95 = 1.959963984540054  # the standard normal's quantile there
@@ -51,6 +50,13 @@ class Variance(NamedTuple):
 
     value: float
     freedom: float  # degrees of it, of Student's t
+
+
+def students_t(freedom: float) -> float:
+    """Return the quantile of Student's t below the upper bound of a 95 % interval."""
+    from scipy.special import stdtrit  # late: it takes long to import, and seldom is needed
+
+    return float(stdtrit(freedom, UPPER))
 
 
 def wilson_interval(share: float, trials: float, z: float = Z_95) -> Interval:
@@ -126,7 +132,7 @@ def success_interval(cells: np.ndarray) -> Interval:
     trials, z = float(states), Z_95
     if variance.value > 0:
         trials = share * (1 - share) / variance.value
-        z = float(stdtrit(variance.freedom, UPPER))
+        z = students_t(variance.freedom)
     low, high = wilson_interval(share, trials, z)
     by_state = cells.mean(axis=0)
     low = min(low, share - unmet_share(by_state < 0.5))
@@ -153,7 +159,7 @@ def difference_interval(ours: np.ndarray, theirs: np.ndarray) -> Interval:
     mean, variance = float(cells.mean()), crossed_variance(cells)
     half = 0.0
     if variance.value > 0:
-        half = float(stdtrit(variance.freedom, UPPER)) * math.sqrt(variance.value)
+        half = students_t(variance.freedom) * math.sqrt(variance.value)
     by_state = cells.mean(axis=0)
     low = min(mean - half, mean - unmet_share(by_state < -APART))
     high = max(mean + half, mean + unmet_share(by_state > APART))
@@ -182,5 +188,5 @@ def mean_interval(values: Sequence[float]) -> Estimate:
         raise ValueError("the mean of nothing")
     mean, half = float(np.mean(values)), 0.0
     if len(values) > 1:
-        half = float(stdtrit(len(values) - 1, UPPER) * np.std(values, ddof=1) / len(values) ** 0.5)
+        half = float(students_t(len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5)
     return Estimate(mean, mean - half, mean + half, len(values))

@@ -26,6 +26,7 @@ class Check(NamedTuple):
     name: str
     finding: str
     fix: str = ""  # what to do; empty where nothing is wrong
+    is_needed: bool = True  # nothing works without; else what the finding names
 
 
 def resolve_device(name: str, local_rank: int = 0) -> str:
@@ -67,7 +68,6 @@ def examine() -> list[Check]:
         _check_python(),
         *_check_torch(),
         *(_check_package(package) for package in PACKAGES),
-        _check_render_device(),
         _check_memory(),
         _check_disk(Path.cwd()),
     ]
@@ -117,20 +117,9 @@ def _check_package(package: str) -> Check:
         return Check(package, importlib.metadata.version(package))
     except importlib.metadata.PackageNotFoundError:
         if package in OPTIONAL_PACKAGES:
-            return Check(package, "not installed (needed for dvc repro alone)")
+            finding = "not installed (needed for dvc repro alone)"
+            return Check(package, finding, f"pip install {package}", is_needed=False)
         return Check(package, "not installed", f"pip install {package}")
-
-
-def _check_render_device() -> Check:
-    """Rendering is for videos; simulation from state needs none."""
-    devices = sorted(Path("/dev/dri").glob("renderD*"))
-    drivers = [
-        driver
-        for folder in ("/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d")
-        for driver in sorted(Path(folder).glob("*.json"))
-    ]
-    found = [str(device) for device in devices] + [driver.stem for driver in drivers]
-    return Check("Vulkan", ", ".join(found) or "none (needed for rollout --video alone)")
 
 
 def _check_memory() -> Check:

@@ -70,15 +70,16 @@ def load(name: str) -> TyperCommand | TyperGroup:
     """Import a command."""
     snake = name.replace("-", "_")
     module = importlib.import_module(f"nnit_cli.commands.{snake}")
-    app = typer.Typer(add_completion=False)
+    app, epilog = typer.Typer(add_completion=False), f"Example: {module.EXAMPLE}"
     if name == "models":
         app = typer.Typer(add_completion=False, invoke_without_command=True)
-        app.callback()(module.models_command)
+        app.callback(epilog=epilog)(module.models_command)
         app.command("validate")(module.validate_command)
     elif name == "merge":  # what is behind the command is the command's, flags too
-        app.command(name, context_settings={"allow_interspersed_args": False})(module.merge_command)
+        settings = {"allow_interspersed_args": False}
+        app.command(name, epilog=epilog, context_settings=settings)(module.merge_command)
     else:
-        app.command(name)(getattr(module, f"{snake}_command"))
+        app.command(name, epilog=epilog)(getattr(module, f"{snake}_command"))
     return typer.main.get_command(app)  # type: ignore[return-value]
 
 

@@ -6,10 +6,12 @@ by ``printable``, or as JSON of ASCII alone.
 
 import json
 import os
+import shutil
 import sys
+import textwrap
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, TextIO
@@ -19,6 +21,10 @@ from nnit_cli.signals import StopRequest
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+Table = list[tuple[str, ...]]
+GAP = "  "  # between columns
+ARCHITECTURE = "architecture"  # the head of a column of words that begin with digits
+WIDTH = 80  # characters of a line where nothing says how many there are
 LINE_EVERY_S = 5.0  # between progress lines where no bar can be drawn
 BAR_FIGURES_EVERY_S = 0.2
 
@@ -161,6 +167,21 @@ def print_json(data: object) -> None:
     print(json.dumps(data, indent=2))
 
 
+def print_ending(result: str, following: str) -> None:
+    """Write the result in one line, bold at a terminal, and the command to type next."""
+    if result:
+        print()
+        bold, plain = ("\x1b[1m", "\x1b[0m") if _is_styled() else ("", "")
+        print(f"{bold}{printable(result)}{plain}")
+    if following:
+        print_line(f"next: {following}")
+
+
+def _is_styled() -> bool:
+    plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+    return sys.stdout.isatty() and not plain
+
+
 def print_facts(facts: Mapping[str, object]) -> None:
     """Write names and values on stdout, in two columns."""
     names = [printable(name) for name in facts]
@@ -170,17 +191,68 @@ def print_facts(facts: Mapping[str, object]) -> None:
 
 
 def print_table(rows: list[tuple[str, ...]]) -> None:
-    """Write a table on stdout; the first row is its head, numbers stand to the right."""
-    rows = [tuple(map(printable, row)) for row in rows]
+    """Write a table on stdout; the first row is its head, numbers stand to the right.
+
+    What is too wide for the terminal, or for 80 columns elsewhere, is written in parts that each
+    begin with the columns of words.
+    """
+    shown = [tuple(map(printable, row)) for row in rows]
+    for k, part in enumerate(fit_table(shown, table_width())):
+        if k:
+            print()
+        columns = list(zip(*part, strict=True))
+        widths = [max(map(len, column)) for column in columns]
+        numeric = list(map(_is_numeric, columns))
+        for row in part:
+            cells = [
+                cell.rjust(width) if right else cell.ljust(width)
+                for cell, width, right in zip(row, widths, numeric, strict=True)
+            ]
+            print(GAP.join(cells).rstrip())
+
+
+def table_width() -> int:
+    """Return how many characters fit on a line."""
+    return shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH
+
+
+def fit_table(rows: Table, width: int) -> list[Table]:
+    """Part a table into some that are no wider than they have to be.
+
+    Args:
+        rows: Cells that can be printed; the first row is the head.
+        width: Characters of a line.
+
+    Returns:
+        The table, or several with the leading columns of words in each.
+    """
     columns = list(zip(*rows, strict=True))
-    widths = [max(map(len, column)) for column in columns]
-    numeric = [all(map(_is_number, column[1:])) for column in columns]
-    for row in rows:
-        cells = [
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(row, widths, numeric, strict=True)
-        ]
-        print("  ".join(cells).rstrip())
+    lead = next((k for k, column in enumerate(columns) if k and _is_numeric(column)), 1)
+    if lead >= len(columns) or _width_of(columns) <= width:
+        return [rows]
+    rows = wrap_titles(rows, width // 2)
+    columns = list(zip(*rows, strict=True))
+    parts, taken = [], list[tuple[str, ...]]()
+    for column in columns[lead:]:
+        if taken and _width_of([*columns[:lead], *taken, column]) > width:
+            parts.append(taken)
+            taken = []
+        taken.append(column)
+    return [list(zip(*columns[:lead], *part, strict=True)) for part in [*parts, taken]]
+
+
+def wrap_titles(rows: Table, width: int) -> Table:
+    """Write what a row is called on several lines where it is long; its cells stand at the last."""
+    wrapped = rows[:1]
+    for title, *cells in rows[1:]:
+        *before, last = textwrap.wrap(title, width, subsequent_indent="    ") or [title]
+        wrapped += [(line, *[""] * len(cells)) for line in before]
+        wrapped.append((last, *cells))
+    return wrapped
+
+
+def _width_of(columns: Sequence[tuple[str, ...]]) -> int:
+    return sum(max(map(len, column)) for column in columns) + len(GAP) * (len(columns) - 1)
 
 
 def print_tables(tables: list[list[tuple[str, ...]]]) -> None:
@@ -212,6 +284,11 @@ def _figures(figures: Mapping[str, float]) -> list[str]:
 
 def _value(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _is_numeric(column: tuple[str, ...]) -> bool:
+    head, *cells = column
+    return head != ARCHITECTURE and all(map(_is_number, cells))
 
 
 def _is_number(cell: str) -> bool:

@@ -11,6 +11,7 @@ import typer
 
 from nnit.errors import UsageError
 from nnit.trackers import TrackerName
+from nnit_cli.completion import offer_models, offer_tasks, offering
 
 if TYPE_CHECKING:
     from stages.params import Key
@@ -28,17 +29,21 @@ def run_option(*names: str, help: str, **more: Any) -> Any:  # noqa: ANN401
     return typer.Option(*names, help=help, rich_help_panel=RUN_PANEL, **more)
 
 
+def out_option(default: str, what: str = "The folder to write") -> Any:  # noqa: ANN401
+    """Return the option ``--out``, which says where its command writes without."""
+    text = rf"{what}. \[default: {default}]"  # escaped: the help is Rich's markup
+    return typer.Option("--out", "-o", help=text, show_default=False)
+
+
 ModelOption = Annotated[
     str | None,
     typer.Option(
         "--model",
         envvar="NNIT_MODEL",
+        autocompletion=offer_models,
         help="The generator: a folder, or NAME or NAME@VERSION of `nnit models`; by default "
         "artifacts/generator, else the one that comes with nnit.",
     ),
-]
-OutOption = Annotated[
-    Path | None, typer.Option("--out", "-o", help="The folder to write.", show_default=False)
 ]
 CurveOption = Annotated[
     Path | None, typer.Option("--curve", help="Write the loss curve there, as CSV.")
@@ -61,26 +66,37 @@ HeldOutOption = Annotated[
 TaskOption = Annotated[
     str | None,
     typer.Option(
-        "--task", help="A task, as in PushCube-v1 or gym:CartPole-v1; ./my_task.py runs that file."
+        "--task",
+        autocompletion=offer_tasks,
+        help="A task, as in PushCube-v1 or gym:CartPole-v1; ./my_task.py runs that file.",
     ),
 ]
 NamedTaskOption = Annotated[
     str | None,
     typer.Option(
-        "--task", help="The networks' task, as a check; ./my_task.py runs the file that has it."
+        "--task",
+        autocompletion=offer_tasks,
+        help="The networks' task, as a check; ./my_task.py runs the file that has it.",
     ),
 ]
 ChosenTaskOption = Annotated[
     str | None,
     typer.Option(
-        "--task", help="The task, where the generator knows several; ./my_task.py runs that file."
+        "--task",
+        autocompletion=offer_tasks,
+        help="The task, where the generator knows several; ./my_task.py runs that file.",
     ),
 ]
 DataOption = Annotated[
     str | None, typer.Option("--data", help="A file of examples, for a task that needs one.")
 ]
 DeviceOption = Annotated[
-    str, run_option("--device", help="auto, cpu, cuda or cuda:1; auto takes a GPU if any.")
+    str,
+    run_option(
+        "--device",
+        autocompletion=offering(("auto", "cpu", "cuda")),
+        help="auto, cpu, cuda or cuda:1; auto takes a GPU if any.",
+    ),
 ]
 WorkersOption = Annotated[
     int,
@@ -95,7 +111,7 @@ ExecutorOption = Annotated[
     run_option(
         "--executor",
         metavar="dask://HOST:PORT",
-        help="Have the workers of a Dask scheduler do the work; needs nnit[cluster].",
+        help=r"Have the workers of a Dask scheduler do the work; needs nnit\[cluster].",
     ),
 ]
 ShardOption = Annotated[
@@ -111,7 +127,6 @@ ResumeOption = Annotated[
 ]
 JsonOption = Annotated[bool, run_option("--json", help="Write JSON, and nothing else, on stdout.")]
 DebugOption = Annotated[bool, run_option("--debug", help="Show the traceback of an error.")]
-DRY_RUN_HELP = "Check the input and say what would be done."
 
 
 @dataclass(frozen=True)
@@ -120,11 +135,16 @@ class RunFlags:
 
     params: Annotated[
         Path | None,
-        run_option("--params", help="Parameter file; params.yaml if it is there."),
+        run_option("--params", help="Parameter file; params.yaml where it is here."),
     ] = None
-    seed: Annotated[int | None, run_option("--seed", help="Instead of the file's seed.")] = None
+    seed: Annotated[
+        int | None,
+        run_option("--seed", help="What is random comes from it. \\[default: 0]"),
+    ] = None
     force: Annotated[bool, run_option("--force", help="Replace an existing output.")] = False
-    dry_run: Annotated[bool, run_option("--dry-run", "-n", help=DRY_RUN_HELP)] = False
+    dry_run: Annotated[
+        bool, run_option("--dry-run", help="Check the input and say what would be done.")
+    ] = False
     metrics: Annotated[
         Path | None, run_option("--metrics", help="Write the summary there too, as JSON.")
     ] = None
@@ -132,13 +152,6 @@ class RunFlags:
     quiet: Annotated[bool, run_option("--quiet", "-q", help="Show only errors.")] = False
     verbose: Annotated[bool, run_option("--verbose", "-v", help="Show parameters too.")] = False
     debug: DebugOption = False
-
-
-@dataclass(frozen=True)
-class CountingRunFlags(RunFlags):
-    """The same for a command whose ``-n`` is a number: there, a dry run has no short form."""
-
-    dry_run: Annotated[bool, run_option("--dry-run", help=DRY_RUN_HELP)] = False
 
 
 Given = dict[str, dict[str, Any]]  # section -> key -> what its flag said, None where not given
@@ -207,15 +220,22 @@ def _flag_of(key: "Key", own: str) -> inspect.Parameter:
     """
     flag = f"--{key.name.replace('_', '-')}"
     names = [f"{flag}/--no-{flag.removeprefix('--')}" if key.kind is bool else flag]
-    text = f"{key.text}{'; may be repeated' if key.kind in SEVERAL else ''}."
-    if not text.partition(" ")[0].endswith(":"):  # else it begins with a value
-        text = text[0].upper() + text[1:]
-    if key.section != own:
-        text = f"Of {key.section}: {text[0].lower()}{text[1:]}"
-    if key.default not in (None, {}):
-        text += rf" \[default: {_shown(key.default)}]"  # escaped: the help is Rich's markup
+    text, _, otherwise = key.text.partition("; null: ")
+    text = f"{text}{'; may be repeated' if key.kind in SEVERAL else ''}."
+    of_section = f"Of {key.section}: " if key.section != own else ""
+    text = f"{of_section}{text}" if of_section else f"{text[0].upper()}{text[1:]}"
+    default = otherwise or (_shown(key.default) if key.default not in (None, {}) else "")
+    if default:
+        text += rf" \[default: {default}]"  # escaped: the help is Rich's markup
     names += [key.short] if key.short else []
-    option = typer.Option(*names, help=text, rich_help_panel=PARAMS_PANEL, show_default=False)
+    option = typer.Option(
+        *names,
+        help=text,
+        rich_help_panel=PARAMS_PANEL,
+        show_default=False,
+        autocompletion=offering(key.choices) if key.choices else None,
+        metavar="|".join(key.choices) or None,
+    )
     kind = list[str] if key.kind in SEVERAL else key.kind
     return inspect.Parameter(
         key.name,
@@ -253,8 +273,3 @@ def _shown(value: object) -> str:
     if isinstance(value, tuple):
         return " ".join(",".join(map(str, dims)) for dims in value)
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def beside(path: Path, kind: str) -> Path:
-    """Return the default output: the kind's name as a folder beside the input ``path``."""
-    return Path(path, "..").resolve() / kind if path.name in {"", ".."} else path.parent / kind

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
@@ -12,17 +12,22 @@ from typing import TYPE_CHECKING, Any, Protocol
 from nnit.errors import MissingArtifactError, QualityGateError, UsageError
 from nnit.ranks import ranks_of
 from nnit.trackers import require_trackers
-from nnit_cli.console import open_progress, print_facts, print_json, print_tables
-from nnit_cli.options import MERGE, RunFlags, beside
+from nnit_cli.console import (
+    open_progress,
+    print_ending,
+    print_facts,
+    print_json,
+    print_tables,
+)
+from nnit_cli.flags import parse_executor, parse_shard, refuse_flags
+from nnit_cli.options import MERGE, RunFlags
+from nnit_cli.places import free_output, resumed_output
 from nnit_cli.signals import stop_request
 
 if TYPE_CHECKING:
     from nnit.artifacts.loose import IsEarlier
-    from nnit.engine import Shard, ShardEnd
-    from nnit.generators.names import Model
-    from nnit.mlp import Architecture
+    from nnit.engine import ShardEnd
     from nnit.progress import Progress
-    from nnit.tokens.sequence import PartialArchitecture
     from stages.params import Params, RunOptions
 
 INPUT_KINDS = {  # name of an input -> what it may be, where that is not the name
@@ -34,8 +39,9 @@ INPUT_KINDS = {  # name of an input -> what it may be, where that is not the nam
     "also": ("samples", "zoo"),
     "further": ("zoo",),
     "parent": ("generator",),
+    "exported": ("samples", "frontier", "zoo"),
 }
-MAX_SHARDS = 10_000
+SHOWN_KINDS = {"rollouts", "frontier", "audit", "alignment"}  # whose tables are the result
 INPUT_FILES = {"trajectories", "recording"}  # inputs that are no artifacts
 
 
@@ -73,6 +79,31 @@ class Session:
         """The command's own parameters."""
         return getattr(self.params, self.section_name).model_dump(mode="json")
 
+    def require(self, **inputs: Path | Sequence[Path] | None) -> None:
+        """Make sure that inputs are there, before what takes seconds to import.
+
+        Args:
+            inputs: By what they are, as ``INPUT_KINDS`` or a kind of artifact calls it.
+
+        Raises:
+            NnitError: missing, of another kind, damaged.
+        """
+        for name, paths in inputs.items():
+            for path in [paths] if isinstance(paths, Path) else paths or ():
+                require_kind(path, name)
+
+    def place(self, out: Path | None, default: Path) -> Path:
+        """Return where the artifact goes: ``--out``, or the default, or a numbered sibling of it.
+
+        Raises:
+            OutputExistsError: ``--resume``, and nothing is left to resume.
+        """
+        if out is not None or self.flags.force:
+            return out or default
+        if self.options.resume and self.options.shard is None and not self.merges:
+            return resumed_output(default)
+        return free_output(default)
+
     def run(self, stage: Stage, inputs: object, outputs: object) -> dict[str, Any]:
         """Run the stage, or say what it would do, and print the result; returns the summary."""
         from nnit.artifacts.loose import write_loose
@@ -108,17 +139,8 @@ class Session:
         if self.flags.metrics:
             data = (json.dumps(summary, indent=2) + "\n").encode()
             write_loose(self.flags.metrics, data, is_summary)
-        self._finish(_paths(outputs), summary)
+        self._finish(out, _paths(outputs), summary)
         return summary
-
-    def print_table(self, path: Path) -> None:
-        """Print the table of the artifact that was written, for people."""
-        from stages.inspection import describe
-
-        writes_none = self.flags.dry_run or self.options.shard
-        if not (writes_none or self.flags.json or self.flags.quiet):
-            print()
-            print_tables(list(describe(path).tables.values()))
 
     def _check_outputs(self, outputs: object, is_summary: "IsEarlier") -> None:
         """Make sure, before any work, that the artifact and the small files can be written.
@@ -206,17 +228,26 @@ class Session:
         elif not self.flags.quiet:
             print_facts(facts)
 
-    def _finish(self, outputs: Mapping[str, Path], summary: Mapping[str, Any]) -> None:
+    def _finish(self, out: Path, outputs: Mapping[str, Path], summary: Mapping[str, Any]) -> None:
+        """Say what was made and of which task, what came out, and what is next."""
+        from stages.inspection import describe, headline
+
         written = {name: str(path) for name, path in outputs.items()}
         if self.flags.json:
             print_json({"command": self.command, "outputs": written, "summary": summary})
-        elif not self.flags.quiet:
-            figures = {
-                name.replace("_", " "): value
-                for name, value in summary.items()
-                if not isinstance(value, Mapping)
-            }
-            print_facts({**written, **figures})
+        if self.flags.json or self.flags.quiet:
+            return
+        ending = headline(out)
+        figures = {
+            (f"number of {name}" if name in written else name).replace("_", " "): value
+            for name, value in summary.items()
+            if value is not None and not isinstance(value, Mapping)
+        }
+        print_facts({**written, "task": ending.tasks, **figures})
+        if SHOWN_KINDS & outputs.keys():
+            print()
+            print_tables(list(describe(out).tables.values()))
+        print_ending(ending.result, ending.following)
 
 
 def open_session(
@@ -293,40 +324,6 @@ def open_session(
     return Session(command, flags, params, options, section_name, merges=shard == MERGE)
 
 
-def parse_executor(text: str | None) -> str | None:
-    """Return HOST:PORT of ``--executor dask://HOST:PORT``.
-
-    Raises:
-        UsageError: it is something else.
-    """
-    if text is None:
-        return None
-    scheme, _, address = text.partition("://")
-    host, _, port = address.rpartition(":")
-    if scheme != "dask" or not host or not port.isdecimal() or not 0 < int(port) < 2**16:
-        raise UsageError(f"--executor {text}: expected dask://HOST:PORT, as in dask://node1:8786")
-    return address
-
-
-def parse_shard(text: str | None) -> "Shard | None":
-    """Return the part of the work that ``--shard`` names.
-
-    Raises:
-        UsageError: it is none.
-    """
-    from nnit.engine import Shard
-
-    if text is None or text == MERGE:
-        return None
-    number, _, count = text.partition("/")
-    known = number.isdecimal() and count.isdecimal()
-    if not known or not 1 <= int(number) <= int(count) <= MAX_SHARDS:
-        raise UsageError(
-            f"--shard {text}: expected I/N with I from 1 to N, as in 3/8; N is at most {MAX_SHARDS}"
-        )
-    return Shard(int(number), int(count))
-
-
 def together(options: "RunOptions") -> AbstractContextManager[None]:
     """Have the processes that train together find each other, where there are several.
 
@@ -338,95 +335,6 @@ def together(options: "RunOptions") -> AbstractContextManager[None]:
     from nnit.distributed import joined
 
     return joined(options.ranks, options.device)
-
-
-def parse_architectures(
-    texts: list[str] | None, flag: str = "--arch"
-) -> "tuple[Architecture, ...]":
-    """Return the architectures of a flag that may be repeated."""
-    from nnit.mlp import parse_architecture
-
-    return tuple(parse_architecture(text, flag) for text in texts or ())
-
-
-def refuse_flags(given: Mapping[str, object], but: Collection[str], owner: str) -> None:
-    """Refuse flags that another way of running a command has.
-
-    Args:
-        given: Values by parameter name; None where not given.
-        but: Names that are fine.
-        owner: The flag that they belong to.
-
-    Raises:
-        UsageError: one was given; a line for each.
-    """
-    wrong = [name for name, value in given.items() if value is not None and name not in but]
-    if wrong:
-        raise UsageError(*(f"--{name.replace('_', '-')}: is of {owner}" for name in wrong))
-
-
-def parse_labels(texts: list[str] | None) -> dict[str, Path]:
-    """Return what the values ``LABEL=PATH`` of ``--also`` say.
-
-    Raises:
-        UsageError: a part is missing, or a label is given twice.
-    """
-    labels: dict[str, Path] = {}
-    for text in texts or ():
-        label, _, path = text.partition("=")
-        if not label or not path:
-            raise UsageError(f"--also {text}: give LABEL=PATH, as in nearest=artifacts/nearest")
-        if label in labels:
-            raise UsageError(f"--also {text}: the label {label} is given twice")
-        labels[label] = Path(path)
-    return labels
-
-
-def beside_model(model: "Model", kind: str) -> Path:
-    """Return the default output of what is made from a generator: beside it where it is a folder.
-
-    What is installed stays as it is.
-    """
-    return beside(model.path, kind) if model.origin == "folder" else Path("artifacts") / kind
-
-
-def asked_task(named: str | None) -> str | None:
-    """Return the id of the task that ``--task`` asks a generator for; the text may be a file.
-
-    Raises:
-        NnitError: a file that is not there or defines no task.
-    """
-    from stages.task_source import named_id
-
-    return named_id(named)
-
-
-def wanted_architectures(
-    session: Session, texts: list[str] | None, *, held_out: bool
-) -> "tuple[Architecture, ...]":
-    """Return the architectures that ``--arch`` and ``--held-out`` ask for.
-
-    Raises:
-        UsageError: a text is not an architecture.
-    """
-    listed = session.params.architectures.held_out.listed() if held_out else ()
-    return (*parse_architectures(texts), *listed)
-
-
-def wanted_patterns(
-    session: Session, texts: list[str] | None, *, held_out: bool, repeated: bool = False
-) -> "tuple[PartialArchitecture | None, ...]":
-    """Return what ``--arch``, ``--held-out`` and ``--repeated`` ask for, else one to generate.
-
-    Raises:
-        UsageError: a text is not an architecture.
-    """
-    from stages.patterns import parse_pattern
-
-    params = session.params
-    listed = params.architectures.held_out.listed() if held_out else ()
-    several = params.zoo_export.repeated if repeated else ()
-    return (*map(parse_pattern, texts or ()), *listed, *several) or (None,)
 
 
 def require_success(summary: Mapping[str, Any], min_success: float | None) -> None:
@@ -450,6 +358,17 @@ def require_answer(summary: Mapping[str, Any], *, required: bool) -> None:
     """
     if required and summary and not summary["met"]:
         raise QualityGateError(f"--require: not met, {summary['answer']}")
+
+
+def require_kind(path: Path, name: str) -> None:
+    """Make sure that an artifact is what an input has to be.
+
+    Raises:
+        NnitError: missing, of another kind, damaged.
+    """
+    from nnit.artifacts.reading import open_artifact
+
+    open_artifact(path, *INPUT_KINDS.get(name, (name,)), check="sizes")
 
 
 def artifact_of(outputs: object) -> tuple[str, Path]:

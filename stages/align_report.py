@@ -5,7 +5,6 @@ Reads:   zoos       kind "zoo",       schema 1, one or more, each with a label
 Writes:  alignment  kind "alignment", schema 2
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,17 +27,14 @@ from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.zoo import read_zoo
 from nnit.cloning import cloning_data
-from nnit.errors import UsageError
 from nnit.figures.alignment import LagCurve, WeightImages, smoothness_figure, weights_figure
 from nnit.mlp import Architecture
 from nnit.progress import Progress, silent
 from nnit.state_bank import draw_states
 from nnit.training import prepare_torch
 from nnit.zoo.members import ModelZoo
-from stages.lineage import on_other_demonstrations, require_repeated, require_same_task
+from stages.lineage import on_other_demonstrations, repeats_of, require_pairs, require_same_task
 from stages.params import Params, RunOptions
-
-LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 
 @dataclass(frozen=True)
@@ -69,25 +65,6 @@ class Summary:
     ]  # values at 99 %, between hidden layers, over the most there can be
 
 
-def parse_labelled(texts: Sequence[str]) -> dict[str, Path]:
-    """Read ``LABEL=PATH`` words.
-
-    Raises:
-        UsageError: malformed, a label twice, or none at all.
-    """
-    if not texts:
-        raise UsageError("give a zoo or more, as in cnn=artifacts/zoo")
-    zoos: dict[str, Path] = {}
-    for text in texts:
-        label, equals, path = text.partition("=")
-        if not (equals and path and LABEL.fullmatch(label)):
-            raise UsageError(f"{text!r}: found no LABEL=PATH; write it as in cnn=artifacts/zoo")
-        if label in zoos:
-            raise UsageError(f"{text!r}: the label {label!r} is used twice; give each zoo its own")
-        zoos[label] = Path(path)
-    return zoos
-
-
 def run(
     params: Params,
     inputs: Inputs,
@@ -99,21 +76,22 @@ def run(
     """Compare networks of each zoo in pairs, and draw what was found.
 
     Raises:
-        WrongKindError: inputs of different tasks, or a zoo without repeated shapes.
+        WrongKindError: inputs of different tasks, or a zoo without two networks of one shape.
         NnitError: a missing or damaged input, or an output that can't be written.
     """
     check_output_free(outputs.alignment, force=options.force, kind="alignment")
     prepare_torch()
     section = params.align_report
-    settings = AlignmentSettings(section.repeats, section.shapes, section.pairs, options.seed)
     demos, demos_artifact = read_demos(inputs.demos)
-    parents, zoos = {"demos": demos_artifact.digest}, {}
+    parents, zoos, settings = {"demos": demos_artifact.digest}, {}, {}
     first_label, first_path = next(iter(inputs.zoo.items()))
     for label, path in inputs.zoo.items():
         zoos[label], artifact = read_zoo(path)
         parents[f"zoo-{label}"] = artifact.digest
         require_same_task(first_path, zoos[first_label].interface, path, zoos[label].interface)
-        require_repeated(path, zoos[label], section.repeats)
+        repeats = repeats_of(path, zoos[label], section.repeats, progress, "align-report")
+        require_pairs(path, repeats)
+        settings[label] = AlignmentSettings(repeats, section.shapes, section.pairs, options.seed)
         if artifact.manifest.parents.get("demos") == demos_artifact.digest:
             progress.note(
                 f"align-report: {inputs.demos}: {path} was trained on these; losses on others say "
@@ -123,7 +101,8 @@ def run(
     demos = on_other_demonstrations(first_path, interface, inputs.demos, demos)
     states, data = draw_states(demos, section.states, options.seed), cloning_data(demos)
     found = tuple(
-        measure_zoo(label, zoo, states, data, settings, progress) for label, zoo in zoos.items()
+        measure_zoo(label, zoo, states, data, settings[label], progress)
+        for label, zoo in zoos.items()
     )
     write_alignment(
         outputs.alignment,
@@ -138,9 +117,9 @@ def run(
     return summarise(found)
 
 
-def draw_weights(zoos: dict[str, ModelZoo], settings: AlignmentSettings) -> bytes:
+def draw_weights(zoos: dict[str, ModelZoo], settings: dict[str, AlignmentSettings]) -> bytes:
     """Draw the largest matrix of two networks of each zoo, of a shape that all have if any."""
-    pairs = {label: draw_pairs(zoo, settings) for label, zoo in zoos.items()}
+    pairs = {label: draw_pairs(zoo, settings[label]) for label, zoo in zoos.items()}
     common = set.intersection(*(set(some) for some in pairs.values()))
     images = []
     for label, zoo in zoos.items():

@@ -33,7 +33,7 @@ from nnit.rollout.metrics import Evaluation
 from nnit.state_bank import draw_states
 from nnit.training import prepare_torch
 from stages.contenders import ask_ghn_and_grow
-from stages.lineage import on_other_demonstrations, require_repeated, require_same_task
+from stages.lineage import on_other_demonstrations, repeats_of, require_same_task
 from stages.params import Params, RunOptions
 
 CONSTANT = "constant"  # the source of rollouts that is a constant action
@@ -87,8 +87,7 @@ def run(
 
     Raises:
         UsageError: no sample.
-        WrongKindError: inputs of different tasks, rollouts of other samples, or a zoo without
-            repeated shapes.
+        WrongKindError: inputs of different tasks, or rollouts of other samples.
         NnitError: a missing or damaged input, or an output that can't be written.
     """
     check_output_free(outputs.audit, force=options.force, kind="audit")
@@ -101,7 +100,7 @@ def run(
         raise UsageError(f"{inputs.samples}: has no network to audit")
     require_same_task(inputs.samples, samples.interface, inputs.zoo, zoo.interface)
     demos = on_other_demonstrations(inputs.samples, samples.interface, inputs.demos, demos)
-    require_repeated(inputs.zoo, zoo, section.repeats)
+    repeats = repeats_of(inputs.zoo, zoo, section.repeats, progress, "audit")
     parents = {
         "samples": samples_artifact.digest,
         "zoo": zoo_artifact.digest,
@@ -126,11 +125,12 @@ def run(
         evaluations=evaluations,
         ghn=asked,
         constant_success=constant,
-        repeats=section.repeats,
+        repeats=repeats,
     )
     audit = audit_samples([sample.network for sample in samples.samples], evidence, progress)
     decides = {
         **section.model_dump(mode="json"),
+        "repeats": repeats,
         "architectures": params.architectures.model_dump(mode="json"),  # tells the kinds apart
     }
     provenance = Provenance("audit", decides, options.seed, parents)

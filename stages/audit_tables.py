@@ -12,11 +12,12 @@ from nnit.alignment.report import (
     ZooAlignment,
     layers_between,
 )
-from nnit.audit.report import Audit, GroupAudit
+from nnit.audit.report import TRAINED, Audit, GroupAudit
 from nnit.intervals import Estimate
 
 Row = tuple[str, ...]
 NOTHING = "-"
+NOT_HELD_OUT = "not held out"
 OUTER = {("first", "input units"), ("last", "output units")}  # observations and actions
 MEASURES = {  # field of a group -> how the table calls it
     "novel_weights": "novel weights: share farther from the zoo than 0.5 x usual",
@@ -52,7 +53,12 @@ def audit_table(audit: Audit) -> list[Row]:
         for name, title in MEASURES.items()
         if any(_known(group, name) for group in audit.groups)
     ]
-    return [("measure", *(group.group for group in audit.groups)), *counts, *measures]
+    return [("measure", *(kind_name(group.group) for group in audit.groups)), *counts, *measures]
+
+
+def kind_name(kind: str | None) -> str:
+    """Return what people call a kind of shape; one that no list holds out may be untrained too."""
+    return NOT_HELD_OUT if kind == TRAINED else kind or "unknown"
 
 
 def _known(group: GroupAudit, name: str) -> bool:

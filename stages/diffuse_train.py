@@ -65,6 +65,7 @@ class Inputs:
     tokens: Path
     parent: Path | None = None  # a generator to go on from
     demos: tuple[Path, ...] = ()  # that predicted networks clone, in any order; none: they don't
+    flags: frozenset[str] = frozenset()  # parameters that were chosen for this run, not in a file
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def run(
         refuse_trained_on_held_out(
             inputs.parent, old.trained.params, params.architectures, "nnit diffuse-train"
         )
-        section = further_params(section, old, tokens)
+        section = further_params(section, old, tokens, inputs.flags)
         parents["generator"] = old.trained.digest
         trainable.append(old.trained.params["architectures"])
     weights = weights_of(section.weights, inputs.tokens, tokens)

@@ -18,15 +18,16 @@ from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.samples import Sample
 from nnit.artifacts.state import UnitStore, clear_state
-from nnit.diffusion.architecture import ArchitectureBounds, generate_architecture
+from nnit.diffusion.architecture import generate_architecture
 from nnit.figures.frontier import FrontierPoint, draw_frontier
 from nnit.frontier.candidates import by_size, spread_shapes
 from nnit.frontier.front import Candidate, Frontier, episodes_run
 from nnit.frontier.race import RaceRules, Standing, race
-from nnit.generators.choice import choose_interface, load_generator
+from nnit.generators.choice import choose_interface
 from nnit.generators.generation import Settings, Wanted, generate_networks
-from nnit.generators.trained import Generator, moved
+from nnit.generators.trained import Generator, load_generator, moved
 from nnit.mlp import Architecture, Network, PolicyInterface, format_architecture
+from nnit.patterns import ArchitectureBounds
 from nnit.progress import Progress, silent
 from nnit.rollout.episodes import EpisodeRange, EvaluationRequest, SuccessEvaluator, open_evaluator
 from nnit.seeding import derive_seed, torch_generator

@@ -1,5 +1,6 @@
 """What ``diffuse-train`` trains: the tasks of tokens, and a generator that it may go on from."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,15 +93,31 @@ def course_of(
 
 
 def further_params(
-    section: DiffuseTrainParams, parent: Parent, tokens: TokenSet
+    section: DiffuseTrainParams,
+    parent: Parent,
+    tokens: TokenSet,
+    flags: Collection[str] = (),
 ) -> DiffuseTrainParams:
     """Return the parameters of going on: what was not chosen is the parent's, or fit for it.
+
+    A parameter file that spells a default out chooses nothing, a flag does.
+
+    Args:
+        section: What is asked for.
+        parent: The generator to go on from.
+        tokens: To learn from.
+        flags: Names of parameters that were given as flags.
 
     Raises:
         UsageError: others were chosen, or the tokens have other patches.
     """
     theirs = parent.trained.model.config
-    free = set(SIZES) - {"patch_size"} - section.model_fields_set
+    built_in = DiffuseTrainParams()
+    free = {
+        name
+        for name in set(SIZES) - {"patch_size"} - set(flags)
+        if getattr(section, name) == getattr(built_in, name)
+    }
     section = section.model_copy(update={name: getattr(theirs, name) for name in free})
     if section.mixed_share is None:
         section = section.model_copy(update={"mixed_share": MIXED_SHARE})

@@ -12,7 +12,8 @@ from nnit.architectures import refuse_held_out
 from nnit.demos import Demos
 from nnit.errors import DamagedArtifactError, LeakError, WrongKindError
 from nnit.mlp import Architecture, PolicyInterface, format_architecture
-from nnit.zoo.members import ModelZoo, networks_by_shape
+from nnit.progress import Progress
+from nnit.zoo.members import ModelZoo, most_of_one_shape
 from stages.params import ArchitecturesParams
 
 SCALING = ("obs_mean", "obs_std", "obs_clip", "recorded")  # demonstrations decide it, not the task
@@ -154,15 +155,33 @@ def refuse_leak(
     refuse_trained_on_held_out(path, made_with, architectures, command)
 
 
-def require_repeated(path: Path, zoo: ModelZoo, repeats: int) -> None:
-    """Refuse a zoo that has no architecture several times, so that nothing can be compared.
+def repeats_of(path: Path, zoo: ModelZoo, wanted: int, progress: Progress, command: str) -> int:
+    """Return how many networks of one architecture can be compared, and say where it is fewer.
+
+    Args:
+        path: The zoo, for messages.
+        zoo: What is compared.
+        wanted: How many are asked for.
+        progress: Told where the zoo has fewer.
+        command: Who asks, for messages.
+    """
+    most = most_of_one_shape(zoo)
+    if most < wanted:
+        progress.note(
+            f"{command}: {path}: has at most {most} networks of one architecture, not {wanted}: "
+            "less can be told from them"
+        )
+    return min(most, wanted)
+
+
+def require_pairs(path: Path, repeats: int) -> None:
+    """Refuse a zoo that has no architecture twice, so that nothing can be compared.
 
     Raises:
         WrongKindError: the line says how to make one that has.
     """
-    most = max((len(some) for some in networks_by_shape(zoo).values()), default=0)
-    if most < repeats:
+    if repeats < 2:
         raise WrongKindError(
-            f"{path}: has at most {most} networks of one architecture, expected {repeats}; make a "
-            f"zoo with `nnit zoo-export --repeats {max(repeats, 16)}`, or lower --repeats"
+            f"{path}: has no two networks of one architecture to compare; make a zoo with "
+            "`nnit zoo-export --repeats 16`"
         )

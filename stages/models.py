@@ -17,7 +17,6 @@ from ruamel.yaml.error import YAMLError
 
 from nnit import __version__
 from nnit.artifacts.interface import interfaces_of
-from nnit.artifacts.manifest import MANIFEST_NAME
 from nnit.artifacts.model import TENSORS_NAME
 from nnit.artifacts.reading import Artifact, open_artifact
 from nnit.artifacts.records import HiddenDims, Record
@@ -28,9 +27,9 @@ from nnit.errors import (
     WrongKindError,
 )
 from nnit.generators.names import Model, choose_model, find_models, of_folder
+from nnit.generators.near import folders_with_manifests
 from nnit.opening import read_bounded
 
-DEEPEST = 3  # folders below the one that is searched
 MAX_CARD_BYTES = 2**20
 MAX_RESULTS = 1000  # of a card, and of each task's
 
@@ -59,7 +58,9 @@ def list_models(folder: Path) -> list[Listed]:
     Other kinds of artifacts in the folder are left out; of a generator that can't be read it says
     why.
     """
-    found = [listed(of_folder(path.parent)) for path in sorted(_manifests(folder))]
+    # Other programs call files manifest.json too.
+    places = [one for one in folders_with_manifests(folder) if (one / TENSORS_NAME).exists()]
+    found = [listed(of_folder(path)) for path in sorted(places)]
     return [*(one for one in found if one is not None), *_named()]
 
 
@@ -94,7 +95,8 @@ def named_model(path: Path) -> Model | None:
     """Return the generator that a model folder holds, or a name stands for, else None."""
     if os.path.exists(path):  # noqa: PTH110 - also of words that are no path
         model = of_folder(path)
-        return None if model.path == path else model
+        others = [one for one in folders_with_manifests(path, deepest=1) if one != model.path]
+        return None if model.path == path or others else model
     try:
         return choose_model(str(path))
     except MissingArtifactError:
@@ -168,10 +170,3 @@ def _listed(model: Model, artifact: Artifact) -> Listed:
         artifact.manifest.num_bytes,
         stated_success(read_card(model)),
     )
-
-
-def _manifests(folder: Path) -> list[Path]:
-    patterns = ["/".join(["*"] * depth + [MANIFEST_NAME]) for depth in range(DEEPEST + 1)]
-    found = (path for pattern in patterns for path in folder.glob(pattern))
-    # Other programs call files manifest.json too.
-    return [path for path in found if path.with_name(TENSORS_NAME).exists()]

@@ -202,16 +202,18 @@ class GhnTrainParams(Section):
     )
     batch_size: Count = Field(default=512, description="transitions for each architecture")
     learning_rate: Rate = Field(
-        default=3e-3, description="peak of the one-cycle schedule; 1e-3 suits other decoders"
+        default=3e-3,
+        description="peak of the learning rate, in one cycle; 1e-3 suits other decoders",
     )
     decoder: Literal["carrier", "cnn", "pointwise"] = Field(
         default="carrier",
-        description="carrier: units have codes of their own; cnn: neighbouring weights are made "
-        "together; pointwise: each alone",
+        description="how weights are written; carrier: units have codes of their own; cnn: "
+        "neighbouring weights are made together; pointwise: each alone",
     )
     checkpoint_every: Count = Field(default=200, description="steps between checkpoints")
     precision: Precision = Field(
-        default="auto", description="auto: float32 on a CPU, bfloat16 on a GPU"
+        default="auto",
+        description="numbers to compute with; auto: float32 on a CPU, bfloat16 on a GPU",
     )
 
 
@@ -222,25 +224,28 @@ class PpoParams(Section):
     architectures: Count = Field(default=8, description="architectures drawn for an iteration")
     steps: Count | None = Field(
         default=None,
-        description="steps of each of them; null: an episode, and min_steps at least",
+        description="control steps of each of them; null: an episode, and min_steps at least",
     )
-    min_steps: Count = Field(default=512, description="fewest steps, where steps is null")
+    min_steps: Count = Field(
+        default=512, description="fewest control steps of each, where steps is null"
+    )
     epochs: Count = Field(default=4, description="passes over the transitions of an iteration")
     minibatches: Count = Field(default=2, description="minibatches of a pass")
     learning_rate: Rate = Field(
-        default=1e-4, description="of the hypernetwork at the start; falls linearly"
+        default=1e-4, description="learning rate of the hypernetwork at the start; falls linearly"
     )
     critic_learning_rate: Rate = Field(
-        default=2e-3, description="of the critic and of the exploration at the start; likewise"
+        default=2e-3,
+        description="learning rate of critic and exploration at the start; falls linearly",
     )
-    discount: Rate = Field(default=0.99, description="of later rewards (gamma)")
-    decay: Rate = Field(default=0.95, description="of the advantage estimates (lambda)")
+    discount: Rate = Field(default=0.99, description="discount of later rewards (gamma)")
+    decay: Rate = Field(default=0.95, description="decay of the advantage estimates (lambda)")
     clip: Rate = Field(default=0.2, description="how far a probability may change in an iteration")
     entropy_share: Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False)] = Field(
         default=0.0, description="weight of the entropy beside the objective"
     )
     sim_backend: Literal["physx_cpu", "physx_cuda"] = Field(
-        default="physx_cpu", description="processes on the CPU, or ManiSkill on a GPU"
+        default="physx_cpu", description="physics by processes on the CPU, or by ManiSkill on a GPU"
     )
     checkpoint_every: Count = Field(default=10, description="iterations between checkpoints")
 
@@ -253,24 +258,31 @@ class ZooExportParams(Section):
     )
     branch_noise: Annotated[float, Strict(), Field(ge=0, le=10, allow_inf_nan=False)] = Field(
         default=0.2,
-        description="on the codes of units that each branch begins with, as a share of their size",
+        description="noise on the codes of units that each branch begins with, of their size",
     )
     branch_steps: Count = Field(default=600, description="optimiser steps of each branch")
     branch_learning_rate: Rate = Field(
-        default=2e-3, description="peak of the one-cycle schedule of each branch"
+        default=2e-3, description="peak of the learning rate of each branch, in one cycle"
     )
-    networks: Count = Field(default=800, description="networks of architectures that are drawn")
+    networks: Count = Field(
+        default=800,
+        description="networks of drawn architectures; those of repeated ones come beside them",
+    )
     repeated: tuple[HiddenDims, ...] = Field(
         default=((32,), (64, 64), (128, 48), (96, 32, 64), (64, 48, 80, 32)),
         description="architectures that the zoo has several networks of, to compare them",
     )
-    repeats: Count = Field(default=16, description="networks of each repeated architecture")
+    repeats: Count = Field(
+        default=16,
+        description="networks of each repeated architecture, beside those that are drawn",
+    )
     fine_tune_steps: Index = Field(default=200, description="optimiser steps of each network alone")
     fine_tune_learning_rate: Rate = Field(
-        default=3e-4, description="at the start; falls as a cosine"
+        default=3e-4, description="learning rate at the start; falls as a cosine"
     )
     fine_tune_epsilon: Rate = Field(
-        default=1e-8, description="Adam's; a larger one moves less what the loss hardly feels"
+        default=1e-8,
+        description="epsilon of Adam; a larger one moves less what the loss hardly feels",
     )
     batch_size: Count = Field(default=256, description="transitions in a fine-tuning batch")
 
@@ -282,9 +294,12 @@ class ZooRefineParams(Section):
         default=None, description="architectures that are drawn; null: as many as in zoo_export"
     )
     steps: Index = Field(default=1000, description="optimiser steps of each network alone")
-    learning_rate: Rate = Field(default=3e-3, description="at the start; falls as a cosine")
+    learning_rate: Rate = Field(
+        default=3e-3, description="learning rate at the start; falls as a cosine"
+    )
     epsilon: Rate = Field(
-        default=1e-4, description="Adam's; a larger one moves less what the loss hardly feels"
+        default=1e-4,
+        description="epsilon of Adam; a larger one moves less what the loss hardly feels",
     )
     batch_size: Count = Field(default=256, description="transitions in a batch")
 
@@ -311,7 +326,7 @@ class DiffuseTrainParams(Section):
     typical_rank: Annotated[int, Strict(), Field(ge=0, le=256)] = Field(
         default=0, description="rank of what is typical of a layer, in a smaller file; 0: all of it"
     )
-    learning_rate: Rate = Field(default=1e-3, description="peak of the one-cycle schedule")
+    learning_rate: Rate = Field(default=1e-3, description="peak of the learning rate, in one cycle")
     tokens_per_batch: Count = Field(default=1024, description="tokens in a batch, padding included")
     ema_decay: Annotated[float, Strict(), Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
         default=0.995, description="decay of the weight average that samples are drawn with"
@@ -327,7 +342,7 @@ class DiffuseTrainParams(Section):
     )
     objective: Literal["diffusion", "regression"] = Field(
         default="diffusion",
-        description="regression: weights are predicted at once, and never out of noise",
+        description="what is learnt; diffusion: weights out of noise; regression: weights at once",
     )
     mixed_share: Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False)] | None = Field(
         default=None,
@@ -335,12 +350,13 @@ class DiffuseTrainParams(Section):
     )
     adapter_rank: Annotated[int, Strict(), Field(ge=0, le=256)] = Field(
         default=32,
-        description="of what is trained beside --from for a further task; 0: all is trained",
+        description="rank of what is trained beside --from for a further task; 0: all is trained",
     )
     checkpoint_every: Count = Field(default=200, description="steps between checkpoints")
     precision: Precision = Field(
         default="auto",
-        description="auto: bfloat16 on a GPU and on a CPU that multiplies it, else float32",
+        description="numbers to compute with; auto: bfloat16 where the hardware multiplies it, "
+        "else float32",
     )
     storage: Literal["float32", "bfloat16"] = Field(
         default="float32", description="how the generator is stored: bfloat16 takes half the space"
@@ -365,8 +381,8 @@ class SampleParams(Section):
     )
     beyond: Literal["grow", "extrapolate"] = Field(
         default="grow",
-        description="beyond the trained widths and depths: grow: enlarge a network within them, "
-        "whose function stays; extrapolate: generate all units",
+        description="what is beyond the trained widths and depths; grow: enlarge a network within "
+        "them, whose function stays; extrapolate: generate all units",
     )
     best_of: Count = Field(
         default=1, description="candidates for each network; the best on --demos is kept"
@@ -384,16 +400,16 @@ class RolloutParams(Section):
         default="physx_cpu", description="physics on the CPU, or many environments at once on a GPU"
     )
     trajectories: Switch = Field(
-        default=False, description="also keep every episode step by step, in ManiSkill's format"
+        default=False, description="keep every episode step by step too, in ManiSkill's format"
     )
     ghn_baseline: Switch = Field(
-        default=True, description="also the GHN asked for each shape, given --ghn"
+        default=True, description="run the GHN asked for each shape too, given --ghn"
     )
     cloned_baseline: Switch = Field(
-        default=True, description="also a network of each shape cloned directly, given --demos"
+        default=True, description="run a network of each shape cloned directly too, given --demos"
     )
     constant_baseline: Switch = Field(
-        default=False, description="also the mean action of the demonstrations, given --demos"
+        default=False, description="run the mean action of the demonstrations too, given --demos"
     )
     clone_steps: Count = Field(
         default=8000, description="optimiser steps of a directly cloned network"
@@ -406,7 +422,8 @@ class FrontierParams(Section):
     shapes: Count = Field(default=200, description="architectures that are tried")
     spread: Literal["stratified", "generated"] = Field(
         default="stratified",
-        description="stratified: even in log parameters; generated: as the generator draws them",
+        description="how shapes are drawn; stratified: even in log parameters; generated: by the "
+        "generator",
     )
     steps: Count = Field(default=10, description="steps of the sampler from noise to weights")
     first_episodes: Count = Field(default=10, description="episodes of a round")
@@ -459,7 +476,9 @@ class AlignReportParams(Section):
     repeats: Annotated[Count, Field(ge=2)] = Field(
         default=16, description="zoo networks of one shape from which pairs are drawn"
     )
-    shapes: Count = Field(default=8, description="such shapes of a zoo, at most")
+    shapes: Count = Field(
+        default=8, description="repeated shapes of a zoo that are compared, at most"
+    )
     pairs: Count = Field(default=8, description="pairs of each shape, and across widths")
 
 
@@ -470,7 +489,9 @@ class ZooAloneParams(Section):
         default=None, description="architectures that are drawn; null: as many as in zoo_export"
     )
     steps: Count = Field(default=2000, description="optimiser steps of each network alone")
-    learning_rate: Rate = Field(default=8e-3, description="at the start; falls as a cosine")
+    learning_rate: Rate = Field(
+        default=8e-3, description="learning rate at the start; falls as a cosine"
+    )
 
 
 class FlatTrainParams(Section):
@@ -485,13 +506,17 @@ class FlatTrainParams(Section):
     depth: Blocks = Field(default=4, description="blocks of the denoiser")
     batch_size: Count = Field(default=16, description="networks in a batch of the autoencoder")
     latent_batch_size: Count = Field(default=64, description="networks in a batch of the diffusion")
-    learning_rate: Rate = Field(default=1e-3, description="peak of both one-cycle schedules")
+    learning_rate: Rate = Field(
+        default=1e-3, description="peak of both learning rates, in one cycle each"
+    )
     ema_decay: Annotated[float, Strict(), Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
         default=0.995, description="decay of the weight average that samples are drawn with"
     )
     checkpoint_every: Count = Field(default=200, description="steps between checkpoints")
     precision: Precision = Field(
-        default="auto", description="auto: bfloat16 where the hardware multiplies it, else float32"
+        default="auto",
+        description="numbers to compute with; auto: bfloat16 where the hardware multiplies it, "
+        "else float32",
     )
 
 
@@ -559,6 +584,7 @@ class Key(NamedTuple):
     text: str  # what it is
     default: Any
     short: str | None  # another name of its flag
+    choices: tuple[str, ...] = ()  # all that it may be, where they are few
 
 
 def keys_of(sections: Sequence[str]) -> list[Key]:
@@ -571,7 +597,8 @@ def keys_of(sections: Sequence[str]) -> list[Key]:
                 extra = field.json_schema_extra
                 short = str(extra["short"]) if isinstance(extra, dict) else None
                 text = field.description or ""
-                found.append(Key(section, key, _kind_of(field), text, field.default, short))
+                kind, choices = _kind_of(field)
+                found.append(Key(section, key, kind, text, field.default, short, choices))
     return found
 
 
@@ -621,12 +648,14 @@ def _described(values: Section, prefix: str = "") -> Iterator[Described]:
             yield Described(f"{prefix}{key}", default, field.description or "")
 
 
-def _kind_of(field: FieldInfo) -> type:
-    """Return the type of what a field is, null aside."""
+def _kind_of(field: FieldInfo) -> tuple[type, tuple[str, ...]]:
+    """Return the type of what a field is, null aside, and its values where they are listed."""
     kind: Any = field.annotation
     while get_origin(kind) is Annotated or type(None) in get_args(kind):
         kind = next(one for one in get_args(kind) if one is not type(None))
-    return str if get_origin(kind) is Literal else get_origin(kind) or kind
+    if get_origin(kind) is Literal:
+        return str, get_args(kind)
+    return get_origin(kind) or kind, ()
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,8 @@
 """What ``nnit sample`` may be asked for: architectures with parts left to the generator."""
 
-from nnit.diffusion.architecture import STAR
 from nnit.errors import shorten
 from nnit.mlp import parse_width, split_text
-from nnit.tokens.sequence import PartialArchitecture
+from nnit.patterns import STAR, PartialArchitecture
 
 FLAG = "--arch"
 

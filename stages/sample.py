@@ -18,23 +18,19 @@ from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.samples import MAX_NETWORKS, Sample, SampleSet, write_samples
 from nnit.cloning import CloningData, cloning_data, network_loss
-from nnit.diffusion.architecture import (
-    ArchitectureBounds,
-    format_pattern,
-)
 from nnit.errors import UsageError
-from nnit.generators.choice import choose_interface, load_generator
+from nnit.generators.choice import choose_interface
 from nnit.generators.generation import Settings, Wanted, complete, generate_networks
-from nnit.generators.trained import Generator
-from nnit.mlp import (
-    PolicyInterface,
-)
+from nnit.generators.trained import Generator, load_generator
+from nnit.growing import plan_growth
+from nnit.mlp import Architecture, PolicyInterface, format_architecture
+from nnit.patterns import ArchitectureBounds, PartialArchitecture, format_pattern
 from nnit.progress import Progress, silent
-from nnit.tokens.sequence import PartialArchitecture
 from nnit.training import prepare_torch
 from stages.lineage import on_other_demonstrations
 from stages.params import Params, RunOptions, SampleParams
 
+SHOWN_NOTES = 5  # of shapes outside the trained range
 UNBOUNDED = ArchitectureBounds()
 
 
@@ -113,6 +109,8 @@ def run(
         for pattern in inputs.architectures
         for k in range(section.samples)
     ]
+    for line in untrained_notes(generator, [one.spec.hidden_dims for one in wanted], section):
+        progress.note(line)
     candidates = generate(generator, wanted, params, options, progress)
     samples = [choose(those, judge, generator.interface) for those in candidates]
     sampler_s = time.perf_counter() - started
@@ -136,6 +134,32 @@ def run(
         parameters=sum(len(sample.network.weights) for sample in samples),
         sampler_s=sampler_s,
     )
+
+
+def untrained_notes(
+    generator: Generator, shapes: Sequence[Architecture], section: SampleParams
+) -> list[str]:
+    """Say which shapes are outside the trained widths and depths, and what that means."""
+    widths, depths = generator.values.widths, generator.values.depths
+    trained = (
+        f"trained are widths of {min(widths)} to {max(widths)} and {min(depths)} to {max(depths)} "
+        "hidden layers"
+    )
+    notes = []
+    for shape in dict.fromkeys(shapes):
+        text = format_architecture(shape)
+        core = plan_growth(shape, max(widths), max(depths)).core
+        if min(shape) < min(widths) or len(shape) < min(depths):
+            notes.append(f"sample: {text}: is below what was trained; {trained}")
+        elif core != shape and section.beyond == "grow":
+            grown = format_architecture(core)
+            notes.append(
+                f"sample: {text}: is grown out of {grown}, whose function stays; {trained}"
+            )
+        elif core != shape:
+            notes.append(f"sample: {text}: is beyond what was trained; {trained}")
+    more = len(notes) - SHOWN_NOTES
+    return notes[:SHOWN_NOTES] + [f"sample: and {more} more shapes"] * (more > 0)
 
 
 def check_task(params: Params, inputs: Inputs) -> None:

@@ -5,6 +5,8 @@ import torch
 
 from nnit.errors import ResourceError, UsageError
 from nnit.machine import Check, examine, resolve_device
+from nnit.tasks.vulkan import check_render_device, has_render_device, require_render_device
+from nnit_cli.main import main
 
 
 def test_cpu_is_taken_at_its_word():
@@ -49,6 +51,24 @@ def test_threads_beyond_the_cores_are_reported_with_a_fix():
         assert "OMP_NUM_THREADS=" in next(c for c in examine() if c.name == "threads").fix
     finally:
         torch.set_num_threads(before)
+
+
+def test_the_doctor_says_of_drawing_what_a_film_would_meet(capsys):
+    """It tries, as ``rollout --video`` does; what is not needed has a fix too, and is no fault."""
+    found = check_render_device()
+    assert found.name == "Vulkan"
+    if has_render_device():
+        assert not found.fix
+        return
+    with pytest.raises(ResourceError) as caught:
+        require_render_device()
+    assert found.fix in caught.value.faults[0]
+    assert not found.is_needed
+    assert main(["doctor"]) in (0, 6)
+    shown = capsys.readouterr()
+    line = next(line for line in shown.out.splitlines() if line.startswith("Vulkan"))
+    assert line.endswith(f"; fix: {found.fix}")
+    assert "Vulkan" not in shown.err
 
 
 def test_check_without_a_fix_is_healthy():

@@ -12,10 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-import zarr
 from pydantic import Field
-from zarr.codecs import Crc32cCodec, ZstdCodec
-from zarr.errors import BaseZarrError
 
 from nnit.artifacts.canonical import canonical_json, parse_json
 from nnit.artifacts.manifest import DTYPES, ArraySpec
@@ -91,6 +88,9 @@ def write_arrays(writer: ArtifactWriter, arrays: Mapping[str, np.ndarray]) -> No
     Raises:
         ValueError: an element type or a number of arrays that artifacts do not have.
     """
+    import zarr  # late: it takes long to import, and what has no arrays is read without
+    from zarr.codecs import Crc32cCodec, ZstdCodec
+
     if 1 + 2 * len(arrays) > MAX_FILES:
         raise ValueError(f"{len(arrays)} arrays do not fit in {MAX_FILES} files")
     total = sum(array.nbytes for array in arrays.values())
@@ -253,6 +253,9 @@ def _shard_path(name: str, layout: Layout, number: int) -> str:
 
 
 def _read_shards(artifact: Artifact, name: str, layout: Layout) -> np.ndarray:
+    import zarr
+    from zarr.errors import BaseZarrError
+
     folder, inside = (top / ARRAYS_FOLDER / name for top in (artifact.path, artifact.folder.path))
     try:
         stored = zarr.open_array(inside, mode="r", zarr_format=3)

@@ -14,7 +14,7 @@ from nnit.artifacts.frontier import FRONTIER_NAME, FrontierFile
 from nnit.artifacts.interface import interfaces_of
 from nnit.artifacts.reading import Artifact, of_one_moment, open_artifact, read_record
 from nnit.artifacts.records import HiddenDims, Record
-from nnit.artifacts.rollouts import EVAL_NAME, EvalFile
+from nnit.artifacts.rollouts import EVAL_NAME, VIDEOS, EvalFile
 from nnit.artifacts.samples import CONFIG_NAME
 from nnit.audit.report import Audit
 from nnit.mlp import Architecture, format_architecture
@@ -29,12 +29,12 @@ def describe(artifact: Artifact) -> dict[str, Any]:
         DamagedArtifactError: the parts that are looked at are not what was written.
     """
     manifest = artifact.manifest
-    interfaces_of(artifact)
     return {
         "path": str(artifact.path),
         "kind": manifest.kind,
         "schema": manifest.schema,
         "digest": artifact.digest,
+        "tasks": [one.task for one in interfaces_of(artifact)],
         "stage": manifest.stage,
         "params": manifest.params,
         "seed": manifest.seed,
@@ -94,19 +94,37 @@ def _tokens(artifact: Artifact) -> dict[str, Any]:
     }
 
 
-class _Shape(Record, extra="ignore"):
+class StoredNetwork(Record, extra="ignore"):
+    """What the configuration of one network says first."""
+
     architecture: HiddenDims
+    sample_index: int = 0
+
+
+def stored_network(artifact: Artifact, name: str) -> StoredNetwork:
+    """Read what a network of samples or of a frontier says of itself.
+
+    Raises:
+        DamagedArtifactError: there is none of that name, or it is not what was written.
+    """
+    return read_record(artifact, f"{name}/{CONFIG_NAME}", StoredNetwork, skim=True)
 
 
 def _samples(artifact: Artifact) -> dict[str, Any]:
     names = (name for name in artifact.manifest.files if name.endswith(f"/{CONFIG_NAME}"))
-    shapes = (read_record(artifact, name, _Shape, skim=True) for name in sorted(names))
+    shapes = (read_record(artifact, name, StoredNetwork, skim=True) for name in sorted(names))
     return _summary([shape.architecture for shape in shapes])
 
 
 def _rollouts(artifact: Artifact) -> dict[str, Any]:
     found = read_record(artifact, EVAL_NAME, EvalFile, skim=True)
-    return {"networks": len(found.per_network), "aggregated": found.aggregated}
+    films = sorted(name for name in artifact.manifest.files if name.startswith(f"{VIDEOS}/"))
+    networks = len(found.per_network)
+    return {
+        "networks": networks,
+        **({"films": [Path(name).name for name in films]} if films else {}),
+        "aggregated": found.aggregated,
+    }
 
 
 def _frontier(artifact: Artifact) -> dict[str, Any]:

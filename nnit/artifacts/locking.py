@@ -45,6 +45,7 @@ def lock_output(path: Path) -> Iterator[None]:
             _held[owner] -= 1
         return
     name = target.with_name(f".{target.name}.lock")
+    missing = [folder for folder in target.parents if not folder.exists()]  # from the inside out
     with disk_errors(path, every=True):
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor = _acquire(name, path)
@@ -55,6 +56,8 @@ def lock_output(path: Path) -> Iterator[None]:
         del _held[owner]
         with suppress(OSError):
             name.unlink()
+            for folder in missing:  # of a run that wrote nothing, nothing is left
+                folder.rmdir()
         os.close(descriptor)
 
 

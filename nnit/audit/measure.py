@@ -68,14 +68,14 @@ def audit_samples(networks: Sequence[Network], evidence: Evidence, progress: Pro
 
     Args:
         networks: The samples.
-        evidence: What they are held against; the zoo has ``repeats`` networks of some shape,
-            which tell what a usual distance is.
+        evidence: What they are held against; where the zoo has ``repeats`` networks of some
+            shape, they tell what a usual distance is.
         progress: Advances by shapes.
     """
     interface, data = evidence.zoo.interface, cloning_data(evidence.demos)
     by_shape = networks_by_shape(evidence.zoo)
-    repeated = [shape for shape, some in by_shape.items() if len(some) >= evidence.repeats]
-    assert repeated, "the caller makes sure that the zoo has repeated shapes"
+    repeats = max(2, evidence.repeats)
+    repeated = [shape for shape, some in by_shape.items() if len(some) >= repeats]
     members = [evidence.zoo.network(k) for k in range(len(evidence.zoo))]
     ranges = size_ranges(members, interface)
     constant_loss = best_constant_loss(data)
@@ -147,8 +147,13 @@ def zoo_spreads(group: Group, branches: np.ndarray) -> tuple[float | None, float
 
 def usual_spreads(
     repeated: list[Architecture], evidence: Evidence, data: CloningData, progress: Progress
-) -> tuple[float, float]:
-    """Return the zoo's spreads in weights and actions, the mean over its repeated shapes."""
+) -> tuple[float | None, float | None]:
+    """Return the zoo's spreads in weights and actions, the mean over its repeated shapes.
+
+    None where it has none.
+    """
+    if not repeated:
+        return None, None
     zoo, spreads = evidence.zoo, []
     for shape in repeated:
         members = networks_by_shape(zoo).get(shape, [])
@@ -165,7 +170,7 @@ def audit_shape(
     networks: Sequence[Network],
     evidence: Evidence,
     data: CloningData,
-    usual: tuple[float, float],
+    usual: tuple[float | None, float | None],
     ranges: Ranges,
     constant_loss: float,
 ) -> tuple[ShapeAudit, list[SampleAudit]]:
@@ -264,10 +269,12 @@ def ratio(distance: float | None, usual: float | None) -> float | None:
     return None if distance is None or not usual else distance / usual
 
 
-def spread(distances: np.ndarray, reference: float) -> Spread | None:
-    """Hold the mean distance between samples against the zoo's."""
+def spread(distances: np.ndarray, reference: float | None) -> Spread | None:
+    """Hold the mean distance between samples against the zoo's, where both are known."""
     mean = mean_pairwise(distances)
-    return None if mean is None else Spread(mean, reference, ratio(mean, reference))
+    if mean is None or reference is None:
+        return None
+    return Spread(mean, reference, ratio(mean, reference))
 
 
 def performs(loss: float, worst: float | None, success: float | None) -> bool | None:

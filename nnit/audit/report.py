@@ -43,7 +43,7 @@ class ShapeAudit(NamedTuple):
     zoo_networks: int  # of this shape
     weight_median: float | None  # of the zoo's nearest distances within this shape
     action_median: float | None
-    weight_spread: Spread | None  # None of a single sample
+    weight_spread: Spread | None  # None of a single sample, or of a zoo without repeated shapes
     action_spread: Spread | None
     own_reference: bool  # the spread is held against this shape's branches, not the mean of others
     failure_iou: float | None

@@ -7,7 +7,6 @@ there are; the weights come last, when the architecture is clean.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -17,10 +16,10 @@ from torch import Tensor
 from nnit.diffusion.batch import TokenBatch, collate
 from nnit.diffusion.transformer import DiffusionTransformer, TransformerConfig
 from nnit.errors import UsageError, shorten
-from nnit.mlp import Architecture, MlpSpec, PolicyInterface, format_architecture
-from nnit.tokens.sequence import NetworkTokens, PartialArchitecture, architecture_layout
+from nnit.mlp import Architecture, PolicyInterface, format_architecture
+from nnit.patterns import ArchitectureBounds, PartialArchitecture, format_pattern
+from nnit.tokens.sequence import NetworkTokens, architecture_layout
 
-STAR = "*"  # a width that is left to the generator
 LENGTH_STEP = 8  # architecture sequences are short
 IGNORED = -100  # target of tokens that are not masked: cross-entropy's own convention
 
@@ -46,23 +45,6 @@ def values_of(architectures: Sequence[Architecture]) -> ArchitectureValues:
         tuple(sorted({len(widths) for widths in architectures})),
         tuple(sorted({width for widths in architectures for width in widths})),
     )
-
-
-@dataclass(frozen=True)
-class ArchitectureBounds:
-    """What may be generated; None is no bound."""
-
-    max_params: int | None = None  # weights and biases
-    max_macs: int | None = None  # multiplications of one forward pass: the weights
-    depth: int | None = None  # hidden layers
-
-    def admit(self, spec: MlpSpec) -> bool:
-        """Whether a network is within the bounds."""
-        return (
-            (self.max_params is None or spec.num_parameters <= self.max_params)
-            and (self.max_macs is None or spec.num_macs <= self.max_macs)
-            and (self.depth is None or spec.depth == self.depth)
-        )
 
 
 def arch_sequence(widths: PartialArchitecture | None, patch_size: int) -> NetworkTokens:
@@ -235,11 +217,6 @@ def refusal(
         f"{line}; the smallest, {shorten(format_architecture(widths))}, has {spec.num_parameters} "
         f"parameters and {spec.num_macs} MACs"
     )
-
-
-def format_pattern(pattern: PartialArchitecture | None) -> str:
-    """Write a pattern as the command line does; the empty text where all is generated."""
-    return ",".join(STAR if width is None else str(width) for width in pattern or ())
 
 
 def describe(bounds: ArchitectureBounds) -> str:

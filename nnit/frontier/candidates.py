@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from nnit.diffusion.architecture import ArchitectureBounds, ArchitectureValues, refusal
+from nnit.diffusion.architecture import ArchitectureValues, refusal
 from nnit.errors import UsageError
 from nnit.mlp import Architecture, PolicyInterface
+from nnit.patterns import ArchitectureBounds
 from nnit.seeding import numpy_generator
 
 FEW = 20_000  # so many shapes are listed one by one

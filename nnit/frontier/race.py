@@ -19,8 +19,6 @@ from collections.abc import Generator, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from scipy.stats import binom
-
 DOMINATED, BELOW_FLOOR, OUTRUN = "dominated", "below floor", "outrun"
 LEFT_AS = (DOMINATED, BELOW_FLOOR, OUTRUN)
 FLOOR_SHARE = 0.2  # of alpha, for the test against the floor
@@ -184,6 +182,8 @@ def minimum_successes(rules: RaceRules) -> int:
 @cache
 def chance_of_at_most(successes: int, trials: int, rate: float) -> float:
     """Return the chance of no more successes than these, each having the chance ``rate``."""
+    from scipy.stats import binom  # late: it takes a second to import, and races alone need it
+
     return float(binom.cdf(successes, trials, rate))
 
 

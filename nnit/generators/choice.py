@@ -7,26 +7,9 @@ from pathlib import Path
 
 from nnit.artifacts.interface import stored_interfaces
 from nnit.errors import NnitError, UsageError
-from nnit.generators.names import find_models
-from nnit.generators.trained import Generator, generator_of, read_generator
+from nnit.generators.names import comes_with_nnit, find_models, near_hint
+from nnit.generators.near import generators_near
 from nnit.mlp import PolicyInterface
-
-
-def load_generator(path: Path, device: str, task: str | None = None) -> Generator:
-    """Read a generator for one of its tasks.
-
-    Args:
-        path: The artifact.
-        device: Where the model goes.
-        task: The task's id; needed where there are several.
-
-    Raises:
-        UsageError: it was not trained on the task, or on several and none was chosen.
-        NnitError: missing, of another kind, damaged.
-    """
-    trained = read_generator(path)
-    known = [one.interface.task for one in trained.tasks]
-    return generator_of(trained, choose_task(path, known, task), device)
 
 
 def choose_interface(path: Path, task: str | None) -> PolicyInterface:
@@ -62,13 +45,26 @@ def choose_task(path: Path, known: Sequence[str], wanted: str | None) -> int:
             f"{', '.join(known)}{other}"
         )
     if len(known) > 1:
-        raise UsageError(f"{path}: knows {', '.join(known)}; choose one with --task")
+        near = near_hint() if comes_with_nnit(path) else ""
+        raise UsageError(f"{path}: knows {', '.join(known)}; choose one with --task{near}")
     return 0
 
 
 def models_of(task: str) -> Iterator[str]:
-    """Name the generators with names that were trained on a task; what can't be read doesn't."""
-    for model in find_models():
+    """Name the generators that were trained on a task: those with names, and those near.
+
+    What can't be read isn't named.
+    """
+    return (name for name, tasks in _tasks_of_models() if task in tasks)
+
+
+def known_tasks() -> list[str]:
+    """Return the tasks that the generators which can be found were trained on."""
+    return [task for _, tasks in _tasks_of_models() for task in tasks]
+
+
+def _tasks_of_models() -> Iterator[tuple[str, list[str]]]:
+    named = {model.name: model.path for model in find_models()}
+    for name, path in {**named, **{str(path): path for path in generators_near()}}.items():
         with suppress(NnitError):
-            if task in [one.task for one in stored_interfaces(model.path, "generator")]:
-                yield model.name
+            yield name, [one.task for one in stored_interfaces(path, "generator")]

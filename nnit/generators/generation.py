@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 from nnit.artifacts.reading import require_memory
 from nnit.diffusion.architecture import (
-    ArchitectureBounds,
-    format_pattern,
     generate_architecture,
 )
 from nnit.diffusion.sampler import (
@@ -21,10 +19,10 @@ from nnit.errors import UsageError, shorten
 from nnit.generators.trained import Generator
 from nnit.growing import Growth, grow_network, plan_growth
 from nnit.mlp import MlpSpec, Network, format_architecture
+from nnit.patterns import ArchitectureBounds, PartialArchitecture, format_pattern
 from nnit.progress import Progress, raise_if_stopped, silent
 from nnit.seeding import torch_generator
 from nnit.tokens.patches import count_patches
-from nnit.tokens.sequence import PartialArchitecture
 
 COPIES = 4  # of weights, and of attention logits, that are in memory at a time
 COPIES_OF_ALL = 2  # of the weights of all networks: they are written together

@@ -23,6 +23,7 @@ from nnit.errors import MissingArtifactError
 GROUP = "nnit.models"
 GENERATOR, CARD = "generator", "card.md"
 VARIABLE = "NNIT_MODEL"
+SHOWN_NEAR = 4  # generators in a message
 USUAL = Path("artifacts/generator")  # where the pipeline puts one
 PACKAGED = "common"  # the one that comes with nnit
 BUNDLED = Path(__file__).parent / PACKAGED  # its folder
@@ -54,14 +55,17 @@ def choose_model(word: str | None) -> Model:
             what ``NNIT_MODEL`` says, else ``artifacts/generator``, else the one of the package.
 
     Raises:
-        MissingArtifactError: there is none of that name; the line names the nearest.
+        MissingArtifactError: there is none of that name, or no such folder; the line names the
+            nearest names, or the generators in and below the working folder.
     """
     word = word or os.environ.get(VARIABLE) or None
     if word is None:
         return _usual()
     path = Path(word)
-    if os.path.exists(word) or os.sep in word:  # noqa: PTH110 - also of words that are no path
+    if os.path.exists(word):  # noqa: PTH110 - also of words that are no path
         return of_folder(path)
+    if os.sep in word:
+        raise MissingArtifactError(f"{word}: no such artifact{near_hint()}")
     name, _, version = word.partition("@")
     models = find_models()
     found = [one for one in models if one.name == name and version in ("", one.version)]
@@ -102,9 +106,29 @@ def _usual() -> Model:
     packaged = [one for one in models if one.name == PACKAGED]
     if packaged:
         return max(packaged, key=_age)
-    raise MissingArtifactError(
-        f"{USUAL}: no such artifact; make one with `nnit diffuse-train`, or name one with --model "
-        f"or {VARIABLE} (`nnit models` lists what is there)"
+    near = near_hint() or (
+        f"; make one with `nnit diffuse-train`, or name one with --model or {VARIABLE} (`nnit "
+        "models` lists what is there)"
+    )
+    raise MissingArtifactError(f"{USUAL}: no such artifact{near}")
+
+
+def comes_with_nnit(path: Path) -> bool:
+    """Whether a generator is the one of the package, which nobody has to name."""
+    return path == BUNDLED / GENERATOR
+
+
+def near_hint() -> str:
+    """Say which generators are in and below the working folder, and how one is named, if any."""
+    from nnit.generators.near import generators_near  # which reads manifests: for messages alone
+
+    found = list(map(str, generators_near()))
+    if not found:
+        return ""
+    more = f" and {len(found) - SHOWN_NEAR} more" if len(found) > SHOWN_NEAR else ""
+    return (
+        f"; near are {', '.join(found[:SHOWN_NEAR])}{more}: name one with --model, or for all "
+        f"commands with {VARIABLE}"
     )
 
 

@@ -19,6 +19,7 @@ from nnit.diffusion.transformer import (
     places_of_tasks,
 )
 from nnit.errors import DamagedArtifactError, NnitError
+from nnit.generators.choice import choose_task
 from nnit.mlp import PolicyInterface
 from nnit.tokens.token_set import Standardizer
 from nnit.training import build_from_arrays
@@ -69,6 +70,23 @@ class Generator:
     def choice(self) -> dict[str, str]:
         """What chose the task, as part of what decides an output: nothing where there is one."""
         return {"task": self.interface.task} if self.model.config.num_tasks else {}
+
+
+def load_generator(path: Path, device: str, task: str | None = None) -> Generator:
+    """Read a generator for one of its tasks.
+
+    Args:
+        path: The artifact.
+        device: Where the model goes.
+        task: The task's id; needed where there are several.
+
+    Raises:
+        UsageError: it was not trained on the task, or on several and none was chosen.
+        NnitError: missing, of another kind, damaged.
+    """
+    trained = read_generator(path)
+    known = [one.interface.task for one in trained.tasks]
+    return generator_of(trained, choose_task(path, known, task), device)
 
 
 def generator_of(trained: TrainedGenerator, task: int, device: str) -> Generator:

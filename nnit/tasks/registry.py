@@ -8,6 +8,7 @@ installed.
 import difflib
 import functools
 import importlib.util
+import re
 from pathlib import Path
 
 from nnit.errors import MissingArtifactError, UsageError, WrongKindError
@@ -27,6 +28,7 @@ from nnit.tasks.seeds import seed_range
 from nnit.tasks.task import Expert, Simulation, Task, TaskRef
 
 TASKS = {task.task_id: task for task in (*MANISKILL_TASKS, DIGITS)}
+VERSIONED = re.compile(r"[A-Za-z0-9]+-v[0-9]+")  # what ManiSkill calls its tasks
 MNIST = "mnist"  # a task that is made from a file
 
 
@@ -68,12 +70,20 @@ def check_name(ref: TaskRef) -> None:
             "parameter file names it"
         )
     by_lower_case = {known.lower(): known for known in (*TASKS, MNIST)}
-    nearest = difflib.get_close_matches(ref.name.lower(), by_lower_case, n=1, cutoff=0.5)
+    nearest = difflib.get_close_matches(ref.name.lower(), by_lower_case, n=1, cutoff=0.75)
     hint = f"did you mean {by_lower_case[nearest[0]]}? " if nearest else ""
+    other = (
+        ""
+        if nearest or not VERSIONED.fullmatch(ref.name)
+        else (
+            "another task of ManiSkill needs its control mode, as in "
+            f"{ref.name}@pd_joint_delta_pos. "
+        )
+    )
     known = ", ".join((*TASKS, MNIST))
     raise UsageError(
-        f"--task {ref.name}: unknown task; {hint}Known tasks: {known}, an environment of Gymnasium "
-        "as in gym:CartPole-v1, any ManiSkill task with a control mode as in "
+        f"--task {ref.name}: unknown task; {hint}{other}Known tasks: {known}, an environment of "
+        "Gymnasium as in gym:CartPole-v1, any ManiSkill task with a control mode as in "
         "LiftPegUpright-v1@pd_joint_delta_pos, or a file as in ./my_task.py"
     )
 

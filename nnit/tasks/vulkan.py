@@ -7,9 +7,18 @@ device. Nothing reads such a material, so one that remembers nothing does as wel
 untouched: trajectories are the same to the bit with and without it.
 """
 
+import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 from nnit.errors import ResourceError
+from nnit.machine import Check
+
+DRIVERS = ("/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d")
+FIX = (
+    "install a GPU's driver, or for a CPU Mesa 25 or newer (on Debian 12: apt install -t "
+    "bookworm-backports mesa-vulkan-drivers)"
+)
 
 
 class NullMaterial:
@@ -44,10 +53,20 @@ def require_render_device() -> None:
     """
     if not has_render_device():
         raise ResourceError(
-            "--video: found no Vulkan device to draw with; install a GPU's driver, or for a CPU "
-            "Mesa 25 or newer (on Debian 12: apt install -t bookworm-backports "
-            "mesa-vulkan-drivers); everything else works without"
+            f"--video: found no Vulkan device to draw with; {FIX}; everything else works without"
         )
+
+
+def check_render_device() -> Check:
+    """Try what ``--video`` draws with: a driver that is installed may have no device."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # sapien's, of where it looks for Vulkan
+        if has_render_device():
+            return Check("Vulkan", "draws (rollout --video)")
+    drivers = [one.stem for folder in DRIVERS for one in sorted(Path(folder).glob("*.json"))]
+    found = f", of the drivers {', '.join(drivers)}" if drivers else ""
+    finding = f"no device{found} (needed for rollout --video alone)"
+    return Check("Vulkan", finding, FIX, is_needed=False)
 
 
 def stand_in_for_materials() -> None:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from nnit.features import PLACE_FEATURES, fourier_features, place_features, slow_features
 from nnit.mlp import MlpSpec
+from nnit.patterns import PartialArchitecture
 from nnit.tokens.patches import patch_grid
 from nnit.tokens.standardizer import layer_affine, role_index
 from nnit.tokens.token_set import ROLES, Standardizer
@@ -30,9 +31,6 @@ INDEX_OCTAVES = (2.0, 4.0, 8.0)
 
 VALUE_FEATURES = 1 + 2 * len(WIDTH_PERIODS)
 INDEX_FEATURES = 2 * len(INDEX_PERIODS) + 1 + 2 * len(INDEX_OCTAVES) + 1
-
-
-PartialArchitecture = tuple[int | None, ...]  # hidden widths, None where masked
 
 
 class Modality(IntEnum):

@@ -54,6 +54,11 @@ def build_zoo(
     return ModelZoo(tuple(members), np.concatenate(weights), offsets, interface)
 
 
+def most_of_one_shape(zoo: ModelZoo) -> int:
+    """Return how many networks the most repeated shape has."""
+    return max(map(len, networks_by_shape(zoo).values()), default=0)
+
+
 def networks_by_shape(zoo: ModelZoo) -> dict[Architecture, list[int]]:
     """Return the indices of the networks of each shape, in the order of the zoo."""
     groups: dict[Architecture, list[int]] = {}

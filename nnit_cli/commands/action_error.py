@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from nnit_cli.console import print_json, print_line, print_tables
+from nnit_cli.flags import parse_architectures, parse_labels
 from nnit_cli.options import ArchOption, DebugOption, JsonOption, run_option
-from nnit_cli.session import parse_architectures, parse_labels
 
 
 def action_error_command(
@@ -41,7 +41,7 @@ def action_error_command(
     from stages.action_error import Inputs, means_by_source, run
     from stages.params_file import load_params
 
-    labels = parse_labels(also)
+    labels = parse_labels(also, "--also")
     inputs = Inputs(networks, demos, parse_architectures(arch), labels, trained_on)
     report = run(load_params(params), inputs)
     if json:

@@ -5,8 +5,11 @@ from typing import Annotated
 
 import typer
 
-from nnit_cli.options import Given, OutOption, RunFlags, beside, with_flags
+from nnit_cli.options import Given, RunFlags, out_option, with_flags
+from nnit_cli.places import beside
 from nnit_cli.session import open_session
+
+EXAMPLE = "nnit audit pick/samples --demos pick/fresh"
 
 
 @with_flags("audit")
@@ -28,16 +31,16 @@ def audit_command(
     ghn: Annotated[
         Path | None, typer.Option("--ghn", help="Compare with this GHN, asked for each shape.")
     ] = None,
-    out: OutOption = None,
+    out: Annotated[Path | None, out_option("audit, beside the samples")] = None,
 ) -> None:
     """Say whether samples are novel, diverse and sound, and whether they lose less."""
     session = open_session("audit", run, given["audit"])
 
+    zoo, demos = zoo or beside(samples, "zoo"), demos or beside(samples, "demos")
+    session.require(samples=samples, zoo=zoo, demos=demos, rollouts=rollouts, ghn=ghn)
+
     from stages import audit
 
-    inputs = audit.Inputs(
-        samples, zoo or beside(samples, "zoo"), demos or beside(samples, "demos"), rollouts, ghn
-    )
-    outputs = audit.Outputs(audit=out or beside(samples, "audit"))
+    inputs = audit.Inputs(samples, zoo, demos, rollouts, ghn)
+    outputs = audit.Outputs(audit=session.place(out, beside(samples, "audit")))
     session.run(audit, inputs, outputs)
-    session.print_table(outputs.audit)

@@ -1,34 +1,51 @@
 """``nnit baseline``."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from nnit_cli.flags import refuse_flags, wanted_architectures
 from nnit_cli.options import (
     ArchOption,
-    CountingRunFlags,
     DeviceOption,
     ExecutorOption,
     Given,
     HeldOutOption,
-    OutOption,
     ResumeOption,
+    RunFlags,
     ShardOption,
     WorkersOption,
-    beside,
+    out_option,
     with_flags,
 )
-from nnit_cli.session import open_session, refuse_flags, wanted_architectures
+from nnit_cli.places import beside
+from nnit_cli.session import open_session
+
+
+class Method(StrEnum):
+    """What makes the networks."""
+
+    NEAREST = "nearest"
+    AVERAGE = "average"
+    NOISE = "noise"
+    CLONED = "cloned"
+    SLIMMABLE = "slimmable"
+    ASKED = "asked"
+    TUNED = "tuned"
+
+
+EXAMPLE = "nnit baseline nearest pick/zoo --arch 128,256,128"
 
 
 @with_flags("baseline")
 def baseline_command(
-    run: CountingRunFlags,
+    run: RunFlags,
     given: Given,
     *,
     method: Annotated[
-        str,
+        Method,
         typer.Argument(
             help="nearest, average or noise, of a zoo; cloned or slimmable, from demonstrations; "
             "asked or tuned, of a GHN and --demos."
@@ -42,7 +59,7 @@ def baseline_command(
     ] = None,
     arch: ArchOption = None,
     held_out: HeldOutOption = False,
-    out: OutOption = None,
+    out: Annotated[Path | None, out_option("the method's name, beside the source")] = None,
     workers: WorkersOption = 0,
     executor: ExecutorOption = None,
     shard: ShardOption = None,
@@ -60,17 +77,22 @@ def baseline_command(
         shard=shard,
         resume=resume,
     )
-    wanted = wanted_architectures(session, arch, held_out=held_out)
+    wanted = wanted_architectures(session.params, arch, held_out=held_out)
+    place = session.place(out, beside(source, method))
+    if method in (Method.NEAREST, Method.AVERAGE, Method.NOISE):
+        refuse_flags({"executor": executor, "shard": shard}, (), "what is trained")
+        session.require(zoo=source)
 
-    from stages import baseline, trained_baseline
+        from stages import baseline
 
-    where = out or beside(source, method)
-    if method in baseline.METHODS:
-        trained = ", ".join(trained_baseline.METHODS)
-        refuse_flags({"executor": executor, "shard": shard}, (), f"what is trained: {trained}")
-        session.run(baseline, baseline.Inputs(source, method, wanted), baseline.Outputs(where))
+        inputs = baseline.Inputs(source, method, wanted)
+        session.run(baseline, inputs, baseline.Outputs(place))
         return
-    ghn = source if method in trained_baseline.OF_GHN else None
+    ghn = source if method in (Method.ASKED, Method.TUNED) else None
     learnt = demos or (beside(source, "demos") if ghn else source)
+    session.require(ghn=ghn, demos=learnt)
+
+    from stages import trained_baseline
+
     inputs = trained_baseline.Inputs(learnt, method, wanted, ghn)
-    session.run(trained_baseline, inputs, trained_baseline.Outputs(where))
+    session.run(trained_baseline, inputs, trained_baseline.Outputs(place))

@@ -6,8 +6,11 @@ from typing import Annotated
 
 import typer
 
-from nnit_cli.console import print_facts, print_json
-from nnit_cli.options import DebugOption, JsonOption, ModelOption, beside
+from nnit_cli.console import print_ending, print_facts, print_json
+from nnit_cli.options import DebugOption, JsonOption, ModelOption, out_option
+from nnit_cli.places import beside
+
+EXAMPLE = "nnit card arm-results --model arm/generator"
 
 
 def card_command(
@@ -21,7 +24,7 @@ def card_command(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="The file to write; card.md beside the generator."),
+        out_option("card.md, beside the generator", "The file to write"),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     json: JsonOption = False,
@@ -39,3 +42,4 @@ def card_command(
         print_json({"command": "card", "outputs": {"card": str(card)}, "summary": summary})
     else:
         print_facts({"card": card, **summary})
+        print_ending("", f"nnit inspect {found.path.parent}")

@@ -9,6 +9,8 @@ from nnit.errors import NnitError
 from nnit_cli.console import print_json, print_line
 from nnit_cli.options import DebugOption, JsonOption
 
+EXAMPLE = "nnit check-policy artifacts/samples"
+
 
 def check_policy_command(
     *,
@@ -16,10 +18,7 @@ def check_policy_command(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Run sampled networks on the observations recorded with them, and compare their actions.
-
-    Example: nnit check-policy artifacts/samples
-    """
+    """Run sampled networks on the observations recorded with them, and compare their actions."""
     from dataclasses import asdict
 
     from stages.check_policy import run

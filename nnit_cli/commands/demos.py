@@ -5,25 +5,29 @@ from typing import Annotated
 
 import typer
 
+from nnit_cli.flags import parse_architectures, refuse_flags
 from nnit_cli.options import (
     ArchOption,
-    CountingRunFlags,
     DataOption,
     ExecutorOption,
     Given,
-    OutOption,
     ResumeOption,
+    RunFlags,
     ShardOption,
     TaskOption,
     WorkersOption,
+    out_option,
     with_flags,
 )
-from nnit_cli.session import open_session, parse_architectures, refuse_flags
+from nnit_cli.places import HOME
+from nnit_cli.session import open_session
+
+EXAMPLE = "nnit demos --task PickCube-v1 --episodes 300 --out pick/demos"
 
 
 @with_flags("demos")
 def demos_command(
-    run: CountingRunFlags,
+    run: RunFlags,
     given: Given,
     *,
     teacher: Annotated[
@@ -56,7 +60,7 @@ def demos_command(
             "--control-freq", min=1, max=10**6, help="Actions in a second, of a recorded .npz."
         ),
     ] = None,
-    out: OutOption = None,
+    out: Annotated[Path | None, out_option("artifacts/demos")] = None,
     task: TaskOption = None,
     data: DataOption = None,
     download: Annotated[
@@ -91,9 +95,11 @@ def demos_command(
         resume=resume,
     )
 
+    session.require(teacher=teacher, dagger_from=dagger_from, add_to=add_to)
+
     from stages import demos
 
-    outputs = demos.Outputs(demos=out or Path("artifacts/demos"))
+    outputs = demos.Outputs(demos=session.place(out, HOME / "demos"))
     if recording:
         from stages import demos_recorded
 

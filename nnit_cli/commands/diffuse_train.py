@@ -11,14 +11,16 @@ from nnit_cli.options import (
     DeviceOption,
     Given,
     LogOption,
-    OutOption,
     ResumeOption,
     RunFlags,
-    beside,
+    out_option,
     run_option,
     with_flags,
 )
+from nnit_cli.places import beside
 from nnit_cli.session import open_session
+
+EXAMPLE = "nnit diffuse-train pick/tokens --demos pick/demos"
 
 
 @with_flags("diffuse_train")
@@ -35,7 +37,7 @@ def diffuse_train_command(
         list[Path] | None,
         typer.Option("--demos", help="What is predicted also clones these; one of each task."),
     ] = None,
-    out: OutOption = None,
+    out: Annotated[Path | None, out_option("generator, beside the tokens")] = None,
     curve: CurveOption = None,
     device: DeviceOption = "auto",
     accumulate: AccumulateOption = 1,
@@ -57,11 +59,20 @@ def diffuse_train_command(
         compiled=compiled,
     )
 
+    session.require(tokens=tokens, demos=demos)
+
     from nnit.generators.names import choose_model
+
+    base = None if parent is None else choose_model(parent).path
+    session.require(parent=base)
+
     from stages import diffuse_train
 
-    outputs = diffuse_train.Outputs(generator=out or beside(tokens, "generator"), curve=curve)
+    place = session.place(out, beside(tokens, "generator"))
     inputs = diffuse_train.Inputs(
-        tokens, None if parent is None else choose_model(parent).path, tuple(demos or ())
+        tokens,
+        base,
+        tuple(demos or ()),
+        frozenset(name for name, said in given["diffuse_train"].items() if said is not None),
     )
-    session.run(diffuse_train, inputs, outputs)
+    session.run(diffuse_train, inputs, diffuse_train.Outputs(place, curve))

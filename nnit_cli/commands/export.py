@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nnit_cli.console import print_json, print_table
-from nnit_cli.options import DebugOption, JsonOption, beside
+from nnit.errors import OutputExistsError
+from nnit_cli.console import print_ending, print_json, print_table
+from nnit_cli.options import DebugOption, JsonOption, out_option
+from nnit_cli.places import beside, free_output
+from nnit_cli.session import require_kind
 
 if TYPE_CHECKING:
     from stages.export import Exported
 
 HEAD = ("file", "bytes", "weights", "differs by", "microseconds", "note")
+
+EXAMPLE = "nnit export artifacts/samples --onnx --c --check"
 
 
 def export_command(
@@ -32,9 +37,7 @@ def export_command(
     ] = False,
     c: Annotated[bool, typer.Option("--c", help="NAME.h, C99 for microcontrollers.")] = False,
     hf: Annotated[bool, typer.Option("--hf", help="A folder NAME, for `nnit push`.")] = False,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The folder; exports beside the networks.")
-    ] = None,
+    out: Annotated[Path | None, out_option("exports, beside the networks")] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Compare each with torch; take the time of compiled C.")
     ] = False,
@@ -46,17 +49,25 @@ def export_command(
 
     Scaling and clipping of observations and the bounds of actions are inside.
     """
+    require_kind(networks, "exported")
+
     from stages.export import Inputs, Outputs, require_agreement, run
 
     chosen = {"onnx": onnx, "pt2": pt2, "c": c, "hf": hf}
-    outputs = Outputs(
-        out or beside(networks, "exports"), tuple(name for name, asked in chosen.items() if asked)
-    )
-    written = run(Inputs(networks, tuple(network or ())), outputs, check=check, force=force)
+    formats = tuple(name for name, asked in chosen.items() if asked)
+    inputs = Inputs(networks, tuple(network or ()))
+    place = out or beside(networks, "exports")
+    try:
+        written = run(inputs, Outputs(place, formats), check=check, force=force)
+    except OutputExistsError:
+        if out:
+            raise
+        written = run(inputs, Outputs(free_output(place), formats), check=check)
     if json:
         print_json([{**asdict(one), "path": str(one.path)} for one in written])
     else:
         print_table(as_rows(written))
+        print_ending(f"{len(written)} files in {written[0].path.parent}", "")
     require_agreement(written)
 
 

@@ -10,13 +10,15 @@ from nnit_cli.options import (
     DeviceOption,
     Given,
     LogOption,
-    OutOption,
     ResumeOption,
     RunFlags,
-    beside,
+    out_option,
     with_flags,
 )
+from nnit_cli.places import beside
 from nnit_cli.session import open_session
+
+EXAMPLE = "nnit flat-train pick/zoo"
 
 
 @with_flags("flat_train")
@@ -25,7 +27,7 @@ def flat_train_command(
     given: Given,
     *,
     zoo: Annotated[Path, typer.Argument(help="A zoo.")] = Path("artifacts/zoo"),
-    out: OutOption = None,
+    out: Annotated[Path | None, out_option("flat, beside the zoo")] = None,
     curve: CurveOption = None,
     device: DeviceOption = "auto",
     resume: ResumeOption = False,
@@ -36,7 +38,9 @@ def flat_train_command(
         "flat-train", run, given["flat_train"], device=device, resume=resume, log=log
     )
 
+    session.require(zoo=zoo)
+
     from stages import flat_train
 
-    outputs = flat_train.Outputs(flat=out or beside(zoo, "flat"), curve=curve)
+    outputs = flat_train.Outputs(flat=session.place(out, beside(zoo, "flat")), curve=curve)
     session.run(flat_train, flat_train.Inputs(zoo=zoo), outputs)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from nnit_cli.flags import asked_task
 from nnit_cli.options import (
     ChosenTaskOption,
     DataOption,
@@ -12,13 +13,16 @@ from nnit_cli.options import (
     ExecutorOption,
     Given,
     ModelOption,
-    OutOption,
     ResumeOption,
     RunFlags,
     WorkersOption,
+    out_option,
     with_flags,
 )
-from nnit_cli.session import beside_model, open_session, require_answer
+from nnit_cli.places import beside_model
+from nnit_cli.session import open_session, require_answer
+
+EXAMPLE = "nnit frontier --task PickCube-v1 --max-params 20000"
 
 
 @with_flags("frontier")
@@ -39,7 +43,7 @@ def frontier_command(
     demos: Annotated[
         Path | None, typer.Option("--demos", help="Refuse to evaluate on seeds of these.")
     ] = None,
-    out: OutOption = None,
+    out: Annotated[Path | None, out_option("frontier, beside the generator")] = None,
     require: Annotated[
         bool, typer.Option("--require", help="Exit with 7 where no network has --min-success.")
     ] = False,
@@ -60,14 +64,18 @@ def frontier_command(
         resume=resume,
     )
 
-    from nnit.diffusion.architecture import ArchitectureBounds
+    from nnit.generators.choice import choose_interface
     from nnit.generators.names import choose_model
-    from stages import frontier
+    from nnit.patterns import ArchitectureBounds
 
     found = choose_model(model)
+    session.require(generator=found.path, demos=demos)
+    choose_interface(found.path, asked_task(task))
+
+    from stages import frontier
+
     bounds = ArchitectureBounds(max_params, max_macs, depth)
     inputs = frontier.Inputs(found.path, bounds, demos, task)
-    outputs = frontier.Outputs(frontier=out or beside_model(found, "frontier"))
+    outputs = frontier.Outputs(frontier=session.place(out, beside_model(found, "frontier")))
     summary = session.run(frontier, inputs, outputs)
-    session.print_table(outputs.frontier)
     require_answer(summary, required=require)

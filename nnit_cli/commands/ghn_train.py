@@ -6,21 +6,22 @@ from typing import Annotated
 
 import typer
 
+from nnit_cli.flags import refuse_flags
 from nnit_cli.options import (
     AccumulateOption,
     CurveOption,
     DeviceOption,
     Given,
     LogOption,
-    OutOption,
     ResumeOption,
     RunFlags,
     TaskOption,
     WorkersOption,
-    beside,
+    out_option,
     with_flags,
 )
-from nnit_cli.session import open_session, refuse_flags
+from nnit_cli.places import beside
+from nnit_cli.session import open_session
 
 
 class Objective(StrEnum):
@@ -28,6 +29,9 @@ class Objective(StrEnum):
 
     CLONING = "cloning"
     PPO = "ppo"
+
+
+EXAMPLE = "nnit ghn-train pick/demos --steps 3000"
 
 
 @with_flags("ghn_train", "ppo.iterations", "ppo.sim_backend")
@@ -42,7 +46,7 @@ def ghn_train_command(
         Objective, typer.Option("--objective", help="Learn from demonstrations, or by PPO.")
     ] = Objective.CLONING,
     task: TaskOption = None,
-    out: OutOption = None,
+    out: Annotated[Path | None, out_option("ghn, beside the demonstrations")] = None,
     curve: CurveOption = None,
     device: DeviceOption = "auto",
     workers: WorkersOption = 0,
@@ -70,7 +74,7 @@ def ghn_train_command(
 
         from stages import ghn_ppo
 
-        learnt = ghn_ppo.Outputs(ghn=out or beside(demos, "ghn"), curve=curve)
+        learnt = ghn_ppo.Outputs(ghn=session.place(out, beside(demos, "ghn")), curve=curve)
         session.run(ghn_ppo, ghn_ppo.Inputs(), learnt)
         return
     refuse_flags({**ppo, "task": task}, (), "--objective ppo")
@@ -78,7 +82,9 @@ def ghn_train_command(
         "ghn-train", run, cloning, device=device, resume=resume, accumulate=accumulate, log=log
     )
 
+    session.require(demos=demos)
+
     from stages import ghn_train
 
-    outputs = ghn_train.Outputs(ghn=out or beside(demos, "ghn"), curve=curve)
+    outputs = ghn_train.Outputs(ghn=session.place(out, beside(demos, "ghn")), curve=curve)
     session.run(ghn_train, ghn_train.Inputs(demos=demos), outputs)

@@ -8,6 +8,8 @@ import typer
 from nnit_cli.console import print_facts, print_json, print_line, print_tables
 from nnit_cli.options import DebugOption, JsonOption
 
+EXAMPLE = "nnit inspect artifacts/rollouts"
+
 
 def inspect_command(
     *,

@@ -8,6 +8,8 @@ from nnit.errors import UsageError
 from nnit_cli.app import SHARED, load
 from nnit_cli.options import MERGE
 
+EXAMPLE = "nnit merge zoo-export pick/ghn"
+
 
 def merge_command(
     words: Annotated[

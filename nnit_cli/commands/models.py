@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
     from stages.models import Listed
 
+FEW_TASKS = 3  # of a row; `nnit inspect` names all
 HEAD = ("model", "version", "from", "tasks", "success", "widths", "depths", "MiB")
+
+EXAMPLE = "nnit models --folder build"
 
 
 def models_command(
@@ -63,10 +66,10 @@ def as_row(one: "Listed") -> tuple[str, ...]:
     name = str(model.path) if model.origin == "folder" else model.name
     if one.fault:
         return (name, model.version, model.origin, "can't be read", "", "", "", "")
-    spans = (f"{low} to {high}" for low, high in (one.widths, one.depths))
+    spans = (f"{low}-{high}" for low, high in (one.widths, one.depths))
     mebibytes = f"{one.num_bytes / 2**20:.1f}"
     success = f"{fmean(one.success.values()):.3f}" if one.success else "-"
-    tasks = ", ".join(one.tasks)
+    tasks = ", ".join(one.tasks) if len(one.tasks) <= FEW_TASKS else f"{len(one.tasks)} tasks"
     return (name, model.version, model.origin, tasks, success, *spans, mebibytes)
 
 

@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
-from nnit_cli.console import print_facts, print_json
+from nnit_cli.console import print_ending, print_facts, print_json
 from nnit_cli.options import DebugOption, JsonOption
+
+EXAMPLE = "nnit push artifacts/exports/network-0000 me/robot"
 
 
 def push_command(
@@ -31,3 +33,4 @@ def push_command(
         print_json({"command": "push", "summary": summary})
     else:
         print_facts(summary)
+        print_ending(f"it is at {summary['url']}", f"nnit pull {summary['repo']}")

@@ -7,9 +7,12 @@ from typing import Annotated
 import typer
 
 from nnit_cli.console import print_facts, print_json
-from nnit_cli.options import DebugOption, JsonOption, beside
+from nnit_cli.options import DebugOption, JsonOption, out_option
+from nnit_cli.places import beside
 
 REPORT_NAME = "report.html"
+
+EXAMPLE = "nnit report artifacts"
 
 
 def report_command(
@@ -23,9 +26,8 @@ def report_command(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="The file to write; report.html beside the first."),
+        out_option("report.html, beside the first", "The file to write"),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -34,7 +36,7 @@ def report_command(
 
     given = tuple(paths or [Path("artifacts")])
     report = out or beside(given[0], REPORT_NAME)
-    summary = asdict(write_report(Inputs(given, tuple(curve or ())), report, force=force))
+    summary = asdict(write_report(Inputs(given, tuple(curve or ())), report, force=True))
     if json:
         outputs = {"report": str(report)}
         print_json({"command": "report", "outputs": outputs, "summary": summary})

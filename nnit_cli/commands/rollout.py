@@ -5,21 +5,24 @@ from typing import Annotated
 
 import typer
 
+from nnit_cli.flags import parse_architectures, parse_labels
 from nnit_cli.options import (
     ArchOption,
     DataOption,
     ExecutorOption,
     Given,
     NamedTaskOption,
-    OutOption,
     ResumeOption,
     RunFlags,
     ShardOption,
     WorkersOption,
-    beside,
+    out_option,
     with_flags,
 )
-from nnit_cli.session import open_session, parse_architectures, parse_labels, require_success
+from nnit_cli.places import beside
+from nnit_cli.session import open_session, require_success
+
+EXAMPLE = "nnit rollout artifacts/samples --episodes 20"
 
 
 @with_flags("rollout")
@@ -47,7 +50,7 @@ def rollout_command(
     ] = None,
     task: NamedTaskOption = None,
     data: DataOption = None,
-    out: OutOption = None,
+    out: Annotated[Path | None, out_option("rollouts, beside the networks")] = None,
     min_success: Annotated[
         float | None,
         typer.Option("--min-success", min=0, max=1, help="Exit with 7 below this mean success."),
@@ -72,12 +75,12 @@ def rollout_command(
         resume=resume,
     )
 
+    labelled, shapes = parse_labels(also, "--also"), parse_architectures(arch)
+    session.require(networks=networks, ghn=ghn, demos=demos, loss_demos=loss_demos)
+
     from stages import rollout
 
-    inputs = rollout.Inputs(
-        networks, ghn, demos, parse_architectures(arch), parse_labels(also), loss_demos, task
-    )
-    outputs = rollout.Outputs(out or beside(networks, "rollouts"), video)
+    inputs = rollout.Inputs(networks, ghn, demos, shapes, labelled, loss_demos, task)
+    outputs = rollout.Outputs(session.place(out, beside(networks, "rollouts")), video)
     summary = session.run(rollout, inputs, outputs)
-    session.print_table(outputs.rollouts)
     require_success(summary, min_success)

@@ -5,23 +5,27 @@ from typing import Annotated
 
 import typer
 
+from nnit_cli.flags import asked_task, wanted_patterns
 from nnit_cli.options import (
     ArchOption,
     ChosenTaskOption,
-    CountingRunFlags,
     DeviceOption,
     Given,
     HeldOutOption,
     ModelOption,
-    OutOption,
+    RunFlags,
+    out_option,
     with_flags,
 )
-from nnit_cli.session import asked_task, beside_model, open_session, wanted_patterns
+from nnit_cli.places import beside_model
+from nnit_cli.session import open_session
+
+EXAMPLE = "nnit sample --task PickCube-v1 --arch 128,256,128 --samples 4"
 
 
 @with_flags("sample")
 def sample_command(
-    run: CountingRunFlags,
+    run: RunFlags,
     given: Given,
     *,
     arch: ArchOption = None,
@@ -40,7 +44,7 @@ def sample_command(
     ] = None,
     model: ModelOption = None,
     task: ChosenTaskOption = None,
-    out: OutOption = None,
+    out: Annotated[Path | None, out_option("samples, beside the generator")] = None,
     demos: Annotated[
         Path | None, typer.Option("--demos", help="Demonstrations to choose the best by.")
     ] = None,
@@ -48,13 +52,19 @@ def sample_command(
 ) -> None:
     """Generate networks: of the architectures asked for, in part (128,*,128), or of any."""
     session = open_session("sample", run, given["sample"], device=device)
-    wanted = wanted_patterns(session, arch, held_out=held_out, repeated=repeated)
+    wanted = wanted_patterns(session.params, arch, held_out=held_out, repeated=repeated)
 
-    from nnit.diffusion.architecture import ArchitectureBounds
+    from nnit.generators.choice import choose_interface
     from nnit.generators.names import choose_model
+    from nnit.patterns import ArchitectureBounds
+
+    found, task_id = choose_model(model), asked_task(task)
+    session.require(generator=found.path, demos=demos)
+    choose_interface(found.path, task_id)
+
     from stages import sample
 
-    found = choose_model(model)
     bounds = ArchitectureBounds(max_params, max_macs, depth)
-    inputs = sample.Inputs(found.path, wanted, bounds, demos, asked_task(task))
-    session.run(sample, inputs, sample.Outputs(samples=out or beside_model(found, "samples")))
+    inputs = sample.Inputs(found.path, wanted, bounds, demos, task_id)
+    place = session.place(out, beside_model(found, "samples"))
+    session.run(sample, inputs, sample.Outputs(place))

@@ -5,8 +5,11 @@ from typing import Annotated
 
 import typer
 
-from nnit_cli.options import Given, OutOption, RunFlags, beside, with_flags
+from nnit_cli.options import Given, RunFlags, out_option, with_flags
+from nnit_cli.places import beside
 from nnit_cli.session import open_session
+
+EXAMPLE = "nnit tokenize pick/zoo"
 
 
 @with_flags("tokenize")
@@ -18,13 +21,16 @@ def tokenize_command(
         list[Path] | None,
         typer.Argument(help="A zoo, or one of each task. [default: artifacts/zoo]"),
     ] = None,
-    out: OutOption = None,
+    out: Annotated[Path | None, out_option("tokens, beside the zoo")] = None,
 ) -> None:
     """Cut every network of a zoo, or of several, into patch tokens and architecture tokens."""
     session = open_session("tokenize", run, given["tokenize"])
 
+    zoo, *further = zoos or [Path("artifacts/zoo")]
+    session.require(zoo=[zoo, *further])
+
     from stages import tokenize
 
-    zoo, *further = zoos or [Path("artifacts/zoo")]
     inputs = tokenize.Inputs(zoo=zoo, further=tuple(further))
-    session.run(tokenize, inputs, tokenize.Outputs(tokens=out or beside(zoo, "tokens")))
+    place = session.place(out, beside(zoo, "tokens"))
+    session.run(tokenize, inputs, tokenize.Outputs(place))

@@ -9,6 +9,8 @@ from nnit.errors import DamagedArtifactError, NnitError
 from nnit_cli.console import print_json, print_line
 from nnit_cli.options import DebugOption, JsonOption
 
+EXAMPLE = "nnit verify artifacts/generator artifacts/samples"
+
 
 def verify_command(
     *,

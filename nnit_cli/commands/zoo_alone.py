@@ -9,15 +9,17 @@ from nnit_cli.options import (
     DeviceOption,
     ExecutorOption,
     Given,
-    OutOption,
     ResumeOption,
     RunFlags,
     ShardOption,
     WorkersOption,
-    beside,
+    out_option,
     with_flags,
 )
+from nnit_cli.places import beside
 from nnit_cli.session import open_session
+
+EXAMPLE = "nnit zoo-alone pick/demos --networks 100"
 
 
 @with_flags("zoo_alone")
@@ -26,7 +28,7 @@ def zoo_alone_command(
     given: Given,
     *,
     demos: Annotated[Path, typer.Argument(help="Demonstrations.")] = Path("artifacts/demos"),
-    out: OutOption = None,
+    out: Annotated[Path | None, out_option("zoo-alone, beside the demonstrations")] = None,
     device: DeviceOption = "auto",
     workers: WorkersOption = 0,
     executor: ExecutorOption = None,
@@ -45,7 +47,9 @@ def zoo_alone_command(
         resume=resume,
     )
 
+    session.require(demos=demos)
+
     from stages import zoo_alone
 
-    outputs = zoo_alone.Outputs(zoo=out or beside(demos, "zoo-alone"))
+    outputs = zoo_alone.Outputs(zoo=session.place(out, beside(demos, "zoo-alone")))
     session.run(zoo_alone, zoo_alone.Inputs(demos=demos), outputs)

@@ -9,15 +9,17 @@ from nnit_cli.options import (
     DeviceOption,
     ExecutorOption,
     Given,
-    OutOption,
     ResumeOption,
     RunFlags,
     ShardOption,
     WorkersOption,
-    beside,
+    out_option,
     with_flags,
 )
+from nnit_cli.places import beside
 from nnit_cli.session import open_session
+
+EXAMPLE = "nnit zoo-export pick/ghn --networks 400"
 
 
 @with_flags("zoo_export")
@@ -29,7 +31,7 @@ def zoo_export_command(
     demos: Annotated[
         Path | None, typer.Option("--demos", help="Demonstrations; default: beside the GHN.")
     ] = None,
-    out: OutOption = None,
+    out: Annotated[Path | None, out_option("zoo, beside the GHN")] = None,
     device: DeviceOption = "auto",
     workers: WorkersOption = 0,
     executor: ExecutorOption = None,
@@ -48,7 +50,10 @@ def zoo_export_command(
         resume=resume,
     )
 
+    demos = demos or beside(ghn, "demos")
+    session.require(ghn=ghn, demos=demos)
+
     from stages import zoo_export
 
-    inputs = zoo_export.Inputs(ghn=ghn, demos=demos or beside(ghn, "demos"))
-    session.run(zoo_export, inputs, zoo_export.Outputs(zoo=out or beside(ghn, "zoo")))
+    inputs = zoo_export.Inputs(ghn=ghn, demos=demos)
+    session.run(zoo_export, inputs, zoo_export.Outputs(zoo=session.place(out, beside(ghn, "zoo"))))

@@ -9,15 +9,17 @@ from nnit_cli.options import (
     DeviceOption,
     ExecutorOption,
     Given,
-    OutOption,
     ResumeOption,
     RunFlags,
     ShardOption,
     WorkersOption,
-    beside,
+    out_option,
     with_flags,
 )
+from nnit_cli.places import beside
 from nnit_cli.session import open_session
+
+EXAMPLE = "nnit zoo-refine pick/generator --seed 1"
 
 
 @with_flags("zoo_refine")
@@ -29,7 +31,7 @@ def zoo_refine_command(
     demos: Annotated[
         Path | None, typer.Option("--demos", help="Demonstrations; default: beside the generator.")
     ] = None,
-    out: OutOption = None,
+    out: Annotated[Path | None, out_option("zoo-refined, beside the generator")] = None,
     device: DeviceOption = "auto",
     workers: WorkersOption = 0,
     executor: ExecutorOption = None,
@@ -48,7 +50,11 @@ def zoo_refine_command(
         resume=resume,
     )
 
+    demos = demos or beside(generator, "demos")
+    session.require(generator=generator, demos=demos)
+
     from stages import zoo_refine
 
-    inputs = zoo_refine.Inputs(generator, demos or beside(generator, "demos"))
-    session.run(zoo_refine, inputs, zoo_refine.Outputs(zoo=out or beside(generator, "zoo-refined")))
+    inputs = zoo_refine.Inputs(generator, demos)
+    place = session.place(out, beside(generator, "zoo-refined"))
+    session.run(zoo_refine, inputs, zoo_refine.Outputs(place))

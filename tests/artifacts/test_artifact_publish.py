@@ -542,6 +542,16 @@ def test_a_file_that_is_no_lock_is_not_taken_for_one(content, tmp_path):
         write("ghn", tmp_path / "ghn")
 
 
+def test_a_run_that_writes_nothing_leaves_no_folder(tmp_path):
+    """Those that it made go with its lock; one that was there, or holds something, stays."""
+    with lock_output(tmp_path / "artifacts/deep/samples"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+    with lock_output(tmp_path / "artifacts/samples"):
+        (tmp_path / "artifacts/samples").mkdir()
+    assert (tmp_path / "artifacts/samples").is_dir()
+
+
 def test_a_command_can_hold_the_lock_from_its_start(tmp_path):
     """The same thread may publish under its own lock, and the lock goes when the outer one ends."""
     with lock_output(tmp_path / "ghn"):

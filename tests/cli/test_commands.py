@@ -1,6 +1,8 @@
 """Every command as typed, one after the other, on artifacts as small as can be."""
 
 import json
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,11 +83,12 @@ def test_inspect_shows_success_by_architecture(folder, run):
     """A row for each shape and a column for each source, with intervals."""
     lines = run("inspect", "run/rollouts").out.splitlines()
     assert lines[0].split() == ["kind", "rollouts,", "schema", "3"]
-    head = next(k for k, line in enumerate(lines) if line.startswith("held out as"))
-    assert lines[head].split()[-3:] == ["sample", "ghn", "cloned"]
-    shown = {line.split()[1] for line in lines[head + 1 :]}
-    assert {"12,8", "20"} <= shown
-    assert all(line.count("[") == 3 for line in lines[head + 1 :])
+    heads = [k for k, line in enumerate(lines) if line.startswith("held out as")]
+    assert [name for k in heads for name in re.split(" {2,}", lines[k])[2:]] == [
+        "generated", "GHN asked again", "cloned directly",
+    ]  # fmt: skip
+    assert {"12,8", "20"} <= {line.split()[-4] for line in lines[heads[-1] + 1 :]}
+    assert all(len(line) <= 80 for line in lines[heads[0] :])
 
 
 @pytest.mark.parametrize(
@@ -96,7 +99,9 @@ def test_inspect_shows_success_by_architecture(folder, run):
             4,
             "found an artifact of kind demos, expected zoo",
         ),
-        (["tokenize", "run/zoo"], 2, "exists already; replace it with --force"),
+        (["tokenize", "run/zoo", "--out", "run/tokens"], 2, "exists already; replace it with --f"),
+        (["zoo-export", "run/ghn", "--resume"], 2, "zoo: is finished, nothing is left to resume"),
+        (["sample", "--model", "run/zoo"], 4, "found an artifact of kind zoo, expected generator"),
         (["rollout", "run/ghn", "--out", "x"], 2, "what --arch asks for"),
         (
             ["sample", "--model", "run/generator", "--arch", "60000,60000", "--out", "x"],
@@ -115,6 +120,18 @@ def test_mistake_is_one_line_and_writes_nothing(folder, run, words, code, reason
     assert reason in done.err
     assert done.err.count("\n") == 1
     assert sorted(folder.rglob("*")) == before
+
+
+def test_a_second_run_makes_a_numbered_sibling(folder, run):
+    """The first stays as it is; --force replaces it; a second report replaces the first."""
+    words = ["tokenize", "run/zoo", "--json"]
+    outputs = [json.loads(run(*words).out)["outputs"]["tokens"] for _ in range(2)]
+    assert outputs == ["run/tokens-2", "run/tokens-3"]
+    for name in outputs:
+        assert (folder / name / "manifest.json").is_file()
+        shutil.rmtree(folder / name)
+    assert json.loads(run(*words, "--force").out)["outputs"]["tokens"] == "run/tokens"
+    assert [run("report", "run/tokens").code for _ in range(2)] == [0, 0]
 
 
 def test_quality_gate_is_judged_after_the_result_is_written(folder, run):

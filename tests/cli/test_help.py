@@ -3,15 +3,17 @@
 import os
 import re
 import resource
+import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import fields
 
 import pytest
 
-from nnit_cli.app import EVALUATION, HELPERS, PIPELINE, ROUNDS, WAYS_OUT
+from nnit_cli.app import EVALUATION, HELPERS, PIPELINE, ROUNDS, WAYS_OUT, load
 from nnit_cli.options import RunFlags
-from stages.params import Params
+from stages.params import Params, keys_of
 
 HELP_LIMIT_S = 0.3
 TIMES_TYPER = 2.5  # on a slower machine: beside Typer's smallest program, without numpy or pydantic
@@ -46,7 +48,7 @@ HEAVY = {
 OF_PARAMETERS = {"numpy", "pydantic", "stages"}  # which the help of a command is made of
 COMMANDS = [*PIPELINE, *ROUNDS, *EVALUATION, *WAYS_OUT, *HELPERS]
 WORDS = [[], *([command] for command in [*COMMANDS, "merge", "models"]), ["models", "validate"]]
-COUNTING = {"demos", "sample", "baseline", "flat-sample"}  # whose -n is a number
+COUNTING = {"demos", "sample", "baseline", "flat-sample"}  # what they make is counted by -n
 
 
 def processor_time() -> float:
@@ -67,6 +69,11 @@ def smallest() -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", SMALLEST], capture_output=True, text=True, check=False
     )
+
+
+def top_modules(importtime: str) -> set[str]:
+    """Return the top modules that ``-X importtime`` has listed."""
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in importtime.split("\n")}
 
 
 @pytest.mark.parametrize("words", WORDS)
@@ -91,11 +98,51 @@ def test_help_imports_nothing_heavy(words, tmp_path):
         text=True,
         check=True,
     )
-    modules = {
-        line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.split("\n")
-    }
+    modules = top_modules(done.stderr)
     assert "nnit_cli" in modules
     assert not modules & (HEAVY if words else HEAVY | OF_PARAMETERS)
+
+
+FAST = [  # words that need no network, and what they import beyond numpy and pydantic
+    (["verify", "{here}/tests/data/archives/schema-1/zoo"], set()),
+    (["inspect", "{here}/tests/data/archives/schema-1/generator"], {"ruamel", "safetensors"}),
+    (["inspect", "nothing"], {"ruamel", "safetensors"}),
+    (["models"], {"ruamel", "safetensors"}),
+    (["sample", "--arch", "12,x"], {"ruamel"}),
+    (["sample", "--task", "Foo-v1", "--arch", "12,8"], {"ruamel"}),
+    (["frontier", "--task", "Foo-v1"], {"ruamel"}),
+    (["rollout", "nothing"], {"ruamel"}),
+    (["tokenize", "nothing"], {"ruamel"}),
+    (["diffuse-train", "nothing"], {"ruamel"}),
+    (["ghn-train", "nothing"], {"ruamel"}),
+    (["zoo-export", "nothing"], {"ruamel"}),
+    (["zoo-refine", "nothing"], {"ruamel"}),
+    (["zoo-alone", "nothing"], {"ruamel"}),
+    (["baseline", "nothing"], set()),
+    (["baseline", "nearest", "nothing", "--arch", "12,8"], {"ruamel"}),
+    (["audit", "nothing"], {"ruamel"}),
+    (["align-report", "a=nothing"], {"ruamel"}),
+    (["flat-train", "nothing"], {"ruamel"}),
+    (["flat-sample"], {"ruamel"}),
+    (["demos", "--task", "Foo-v1"], {"ruamel"}),
+    (["export", "nothing", "--c"], set()),
+]
+
+
+@pytest.mark.parametrize(("words", "fine"), FAST)
+def test_what_needs_no_network_imports_nothing_heavy(words, fine, repository, tmp_path):
+    """A mistake on the command line is told, and an artifact described, without torch or scipy."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "nnit_cli"]
+        + [word.format(here=repository) for word in words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(repository), "XDG_CACHE_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (0, 2, 3, 4)
+    assert not top_modules(done.stderr) & (HEAVY - fine)
 
 
 @pytest.mark.parametrize("command", [*PIPELINE, *ROUNDS, *EVALUATION])
@@ -106,8 +153,70 @@ def test_parameters_and_shared_flags_are_there(nnit, command):
     section = type(getattr(Params(), command.replace("-", "_")))
     assert {f"--{key.replace('_', '-')}" for key in section.model_fields} <= flags
     assert {f"--{field.name.replace('_', '-')}" for field in fields(RunFlags)} | {"--out"} <= flags
-    dry_run_is_n = re.search(r"--dry-run +-n", text) is not None
-    assert dry_run_is_n != (command in COUNTING)
+    short = [line.split()[1] for line in text.splitlines() if " -n " in line]
+    assert short == ([] if command not in COUNTING else short[:1])
+    assert set(short) <= {"--episodes", "--samples"}
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "merge", "models"])
+def test_every_command_has_an_example_that_its_parser_takes(command):
+    """At the end of its help; no flag or argument of it is unknown."""
+    found = load(command)
+    label, _, example = (found.epilog or "").partition(": ")
+    program, name, *words = shlex.split(example)
+    assert (label, program, name) == ("Example", "nnit", command)
+    found.make_context(name, words)
+
+
+def test_texts_of_flags_name_what_they_set():
+    """Each begins with a thing or a deed, and not with "at the start", "Adam's" or "auto:"."""
+    vague = re.compile(r"(at|of|on|in|also|such|adam's)\b|\w+:", re.IGNORECASE)
+    sections = [name for name in Params.model_fields if name not in ("seed", "task", "data")]
+    assert [key for key in keys_of(sections) if vague.match(key.text)] == []
+
+
+def test_help_shows_every_default(nnit):
+    """Also what holds where nothing is said, and where the output goes."""
+    text = " ".join(nnit("zoo-refine", "--help", COLUMNS="200").stdout.split())
+    assert "drawn. [default: as many as in zoo_export]" in text
+    assert "[default: zoo-refined, beside the generator]" in text
+    assert "nnit[cluster]" in text
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("sample --task Pu", {"PushCube-v1", "PullCube-v1", "PullCubeTool-v1"}),
+        ("sample --task gym:C", {"gym:CartPole-v1"}),
+        ("baseline n", {"nearest", "noise"}),
+        ("sample --model co", {"common"}),
+        ("sample --model ru", {"run/generator"}),
+        ("sample --beyond g", {"grow"}),
+        ("inspe", {"inspect"}),
+    ],
+)
+def test_a_shell_completes_names(typed, offered, repository, tmp_path):
+    """Of tasks, methods, generators and choices; torch is not imported for it."""
+    shutil.copytree(
+        repository / "tests/data/archives/schema-1/generator", tmp_path / "run/generator"
+    )
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "nnit_cli"],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(repository),
+            "XDG_CACHE_HOME": str(tmp_path),
+            "_NNIT_COMPLETE": "complete_bash",
+            "COMP_WORDS": f"nnit {typed}",
+            "COMP_CWORD": str(len(typed.split())),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert set(done.stdout.split()) == offered
+    assert not top_modules(done.stderr) & {"torch", "scipy", "mani_skill"}
 
 
 def test_help_is_plain_text_off_a_terminal(nnit):

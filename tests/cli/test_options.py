@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from nnit_cli.options import RunFlags, beside
-from nnit_cli.session import open_session, wanted_patterns
+from nnit_cli.flags import wanted_patterns
+from nnit_cli.options import RunFlags
+from nnit_cli.places import beside
+from nnit_cli.session import open_session
 
 
 @pytest.fixture(autouse=True)
@@ -60,13 +62,13 @@ def test_architectures_of_flags_and_of_the_file():
     """Those of --arch come first, then the held-out and the repeated ones."""
     session = open_session("sample", RunFlags(), {})
     held_out = session.params.architectures.held_out.listed()
-    assert wanted_patterns(session, ["8,9"], held_out=False) == ((8, 9),)
-    assert wanted_patterns(session, ["8"], held_out=True) == ((8,), *held_out)
+    assert wanted_patterns(session.params, ["8,9"], held_out=False) == ((8, 9),)
+    assert wanted_patterns(session.params, ["8"], held_out=True) == ((8,), *held_out)
     repeated = session.params.zoo_export.repeated
-    wanted = wanted_patterns(session, ["8"], held_out=True, repeated=True)
+    wanted = wanted_patterns(session.params, ["8"], held_out=True, repeated=True)
     assert wanted == ((8,), *held_out, *repeated)
-    assert wanted_patterns(session, None, held_out=False) == (None,)
-    assert wanted_patterns(session, ["8,*"], held_out=False) == ((8, None),)
+    assert wanted_patterns(session.params, None, held_out=False) == (None,)
+    assert wanted_patterns(session.params, ["8,*"], held_out=False) == ((8, None),)
 
 
 def test_model_of_the_environment_is_used_and_named(nnit):
@@ -74,4 +76,4 @@ def test_model_of_the_environment_is_used_and_named(nnit):
     named = nnit("sample", "--arch", "8", NNIT_MODEL="elsewhere")
     assert (named.returncode, named.stderr[:40]) == (4, "nnit: --model elsewhere: no such folder,")
     flagged = nnit("sample", "--arch", "8", "--model", "./here", NNIT_MODEL="elsewhere")
-    assert "sample: from here on" in flagged.stderr
+    assert flagged.stderr == "nnit: ./here: no such artifact\n"

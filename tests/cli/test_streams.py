@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -12,14 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nnit.progress import Progress
-from nnit_cli.console import LineProgress, QuietProgress, print_table
+from nnit_cli.console import LineProgress, QuietProgress, fit_table, print_table
 from nnit_cli.options import RunFlags
 from nnit_cli.session import open_session
 from nnit_cli.signals import StopRequest
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-9]")
+ARCHIVE = Path(__file__).parents[1] / "data/archives/schema-1/tokens"
 BAR = """
 import time
 from nnit_cli.console import open_progress
@@ -63,6 +67,7 @@ class Stage:
         """Report one unit of work."""
         progress.start("work", 1)
         progress.advance(patch=float(params.tokenize.patch))
+        shutil.copytree(ARCHIVE, outputs.tokens)
         return Summary(options.seed, 0.25, {"sample": {}})
 
 
@@ -74,6 +79,7 @@ def in_empty_folder(tmp_path, monkeypatch):
 
 def run_stage(**flags):
     """Run the stage with flags, as a command does."""
+    shutil.rmtree("tokens", ignore_errors=True)
     session = open_session("tokenize", RunFlags(**flags), {"patch": 8})
     return session.run(Stage(), Inputs(), Outputs(Path("tokens")))
 
@@ -84,8 +90,12 @@ def test_result_is_on_stdout_and_progress_on_stderr(capsys):
     captured = capsys.readouterr()
     assert captured.out.splitlines() == [
         "tokens            tokens",
+        "task              PushCube-v1",
         "networks          7",
         "padding fraction  0.25",
+        "",
+        "2 networks of 2 shapes",
+        "next: nnit diffuse-train tokens",
     ]
     assert captured.err.splitlines() == [
         "tokenize: from PushCube-v1 on cpu",
@@ -219,10 +229,44 @@ def test_table_aligns_numbers_to_the_right(capsys):
     assert capsys.readouterr().out.splitlines() == ["kind     n", "wider   10", "deeper   9"]
 
 
+@given(
+    st.integers(1, 9),
+    st.lists(
+        st.tuples(st.text("ab ", min_size=1, max_size=90), st.text("12.", min_size=1)), min_size=1
+    ),
+)
+def test_a_table_fits_the_width_of_a_terminal(columns, rows):
+    """Whatever its titles and however many columns; each cell is there once, in its row's order."""
+    table = [("measure", *(f"c{k}" for k in range(columns)))]
+    table += [(title, *[cell[:24]] * columns) for title, cell in rows]
+    parts = fit_table(table, 80)
+    for part in parts:
+        widths = [max(map(len, column)) for column in zip(*part, strict=True)]
+        assert sum(widths) + 2 * (len(widths) - 1) <= 80
+    heads = [name for part in parts for name in part[0][1:]]
+    assert heads == list(table[0][1:])
+    for k in range(columns):
+        (cells,) = (
+            [row[part[0].index(f"c{k}")] for row in part[1:]]
+            for part in parts
+            if f"c{k}" in part[0]
+        )
+        assert [cell for cell in cells if cell] == [row[k + 1] for row in table[1:]]
+
+
+def test_the_result_is_bold_at_a_terminal_alone():
+    """And the next command stands below it."""
+    code = "from nnit_cli.console import print_ending; print_ending('it works', 'nnit verify x')"
+    assert "\x1b[1mit works\x1b[0m" in at_a_terminal(["-c", code])
+    assert "\x1b[1m" not in at_a_terminal(["-c", code], NO_COLOR="1")
+    piped = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert piped.stdout == "\nit works\nnext: nnit verify x\n"
+
+
 def test_doctor_answers_with_findings(nnit):
     """One line a check, or JSON; a healthy machine is exit code 0."""
     plain, data = nnit("doctor"), nnit("doctor", "--json")
     checks = json.loads(data.stdout)
     assert [line.split()[0] for line in plain.stdout.splitlines()] == [c["name"] for c in checks]
     assert {"python", "torch", "CUDA", "Vulkan", "disk", "zarr"} <= {c["name"] for c in checks}
-    assert (plain.returncode != 0) == any(check["fix"] for check in checks)
+    assert (plain.returncode != 0) == any(c["fix"] and c["is_needed"] for c in checks)

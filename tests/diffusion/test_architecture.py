@@ -10,7 +10,6 @@ from learning_examples import INTERFACE
 
 from nnit.diffusion.architecture import (
     IGNORED,
-    ArchitectureBounds,
     architecture_loss,
     draw,
     generate_architecture,
@@ -19,6 +18,7 @@ from nnit.diffusion.architecture import (
 )
 from nnit.diffusion.transformer import TransformerConfig, build_transformer
 from nnit.errors import UsageError
+from nnit.patterns import ArchitectureBounds
 from nnit.seeding import torch_generator
 from nnit.training import build_optimizer, optimise
 

@@ -71,16 +71,17 @@ def test_networks_that_say_less_of_themselves(artifact, count, repository, tmp_p
 
 
 def test_an_earlier_export_is_replaced_by_force_alone(samples, tmp_path, capsys):
-    """By the same bytes; without, nothing is touched."""
+    """By the same bytes; without, nothing is touched, and the default is a folder beside it."""
     assert main(["export", samples, *FORMATS]) == 0
     before = tree(tmp_path / "exports")
     capsys.readouterr()
-    line = fault_of(capsys, ["export", samples, *FORMATS], 2)
+    line = fault_of(capsys, ["export", samples, *FORMATS, "--out", "exports"], 2)
     assert line == (
         "exports/network-0000.onnx: exists already; replace it with --force, or choose --out"
     )
     assert main(["export", samples, *FORMATS, "--force"]) == 0
-    assert tree(tmp_path / "exports") == before
+    assert main(["export", samples, *FORMATS]) == 0
+    assert tree(tmp_path / "exports") == tree(tmp_path / "exports-2") == before
 
 
 @pytest.mark.parametrize("part", FILES)

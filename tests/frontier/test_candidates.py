@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from nnit.diffusion.architecture import ArchitectureBounds
 from nnit.errors import UsageError
 from nnit.frontier.candidates import list_shapes, spread_shapes
 from nnit.mlp import PolicyInterface
+from nnit.patterns import ArchitectureBounds
 
 INTERFACE = PolicyInterface("PickCube-v1", "pd", 42, 4, 50, (0.0,) * 42, (1.0,) * 42)
 WIDTHS = tuple(range(16, 257, 4))

@@ -1,13 +1,15 @@
 """Which generator a word means."""
 
+import json
 from pathlib import Path
 
 import pytest
 from generators_examples import install
 
 import nnit
-from nnit.errors import MissingArtifactError
+from nnit.errors import MissingArtifactError, UsageError
 from nnit.generators import names
+from nnit.generators.choice import choose_task
 from nnit.generators.names import CARD, cache_folder, choose_model, find_models, of_folder
 
 
@@ -55,11 +57,12 @@ def test_a_name_is_its_newest_version_wherever_it_is(source, site):
 
 
 def test_folders_come_before_names(source, site):
-    """And a word with a slash is never a name: what is missing is said by whoever reads it."""
+    """And a word with a slash is never a name."""
     install(site, source, "arm", "1")
     Path("arm").mkdir()
     assert choose_model("arm") == of_folder(Path("arm"))
-    assert choose_model("./arm@1").path == Path("./arm@1")
+    with pytest.raises(MissingArtifactError, match=r"^\./arm@1: no such artifact$"):
+        choose_model("./arm@1")
     (source.parent / "model" / "generator").mkdir(parents=True)
     assert of_folder(source.parent / "model").path == source.parent / "model" / "generator"
 
@@ -78,6 +81,27 @@ def test_without_a_word_the_variable_the_usual_folder_and_the_package(source, si
     assert choose_model(None).path == Path("artifacts/generator")
     monkeypatch.setenv("NNIT_MODEL", str(source))
     assert choose_model(None).path == source
+
+
+def test_a_missing_generator_is_told_with_those_that_are_near(source, site):
+    """In folders below, hidden ones aside; other kinds of artifacts are none."""
+    for place, kind in {"build/demo/generator": "generator", "build/demo/ghn": "ghn"}.items():
+        Path(place).mkdir(parents=True)
+        Path(place, "manifest.json").write_text(json.dumps({"kind": kind}))
+    Path(".hidden/generator").mkdir(parents=True)
+    Path(".hidden/generator/manifest.json").write_text('{"kind": "generator"}')
+    line = (
+        r"artifacts/generator: no such artifact; near are build/demo/generator: name one with "
+        r"--model, or for all commands with NNIT_MODEL$"
+    )
+    for word in (None, "artifacts/generator"):
+        with pytest.raises(MissingArtifactError, match=line):
+            choose_model(word)
+    known = ["PushCube-v1", "PickCube-v1"]
+    with pytest.raises(UsageError, match=r"choose one with --task; near are build/demo/generator"):
+        choose_task(names.BUNDLED / "generator", known, None)
+    with pytest.raises(UsageError, match=r"choose one with --task$"):
+        choose_task(Path("my/generator"), known, None)
 
 
 def test_an_unknown_name_gets_the_nearest(source, site):

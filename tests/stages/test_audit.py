@@ -10,8 +10,8 @@ from tiny_pipeline import (
     ORIGIN,
     PARAMS,
     PARAMS_NAME,
+    content,
     digest,
-    names,
     tree,
     with_section,
 )
@@ -25,7 +25,7 @@ from nnit.artifacts.samples import Sample, SampleSet, read_samples, write_sample
 from nnit.artifacts.zoo import read_zoo, write_zoo
 from nnit.mlp import join_layers
 from nnit.progress import silent
-from nnit.zoo.members import build_zoo
+from nnit.zoo.members import build_zoo, networks_by_shape
 from nnit_cli.main import main
 from stages import align_report, audit
 from stages.params import RunOptions
@@ -104,9 +104,7 @@ def test_both_give_the_same_bytes_again(pipeline, copies, tmp_path):
         run_audit(pipeline, copies, tmp_path / name / "audit")
         align_report.run(
             SMALL,
-            align_report.Inputs(
-                align_report.parse_labelled([f"cnn={pipeline}/zoo"]), pipeline / "demos"
-            ),
+            align_report.Inputs({"cnn": pipeline / "zoo"}, pipeline / "demos"),
             align_report.Outputs(tmp_path / name / "alignment"),
             options=RunOptions(device="cpu"),
         )
@@ -119,9 +117,11 @@ def test_the_commands_print_a_table(pipeline, copies, tmp_path, capsys):
     words = ["audit", str(copies), "--zoo", f"{pipeline}/zoo", "--repeats", "4", *shared]
     assert main([*words, "--out", f"{tmp_path}/audit"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert next(line for line in lines if line.startswith("measure")).split()[1:] == [
-        "train", "unseen_combo", "all",
+    heads = " ".join(line for line in lines if line.startswith("measure")).split()
+    assert [one for one in heads if one != "measure"] == [
+        "not", "held", "out", "unseen_combo", "all",
     ]  # fmt: skip
+    assert all(len(line) <= 80 for line in lines if str(tmp_path) not in line)
     words = ["align-report", f"a={pipeline}/zoo", f"b={pipeline}/zoo", "--repeats", "4", *shared]
     assert main([*words, "--out", f"{tmp_path}/alignment", "--json"]) == 0
     summary = json.loads(capsys.readouterr().out)["summary"]
@@ -134,15 +134,34 @@ def test_the_commands_print_a_table(pipeline, copies, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("command", ["audit", "align-report"])
-def test_zoo_without_repeated_shapes(command, pipeline, copies, tmp_path, capsys):
-    """One line says which zoo, how many it has, and how to make another."""
-    zoo, out = f"{pipeline}/zoo", f"{tmp_path}/out"
+def test_fewer_networks_of_one_shape_are_enough(command, pipeline, copies, tmp_path, capsys):
+    """It says that there are fewer, and does what it does when asked for as many as there are."""
+    zoo = f"{pipeline}/zoo"
     words = ["audit", str(copies), "--zoo", zoo] if command == "audit" else [command, f"a={zoo}"]
-    shared = ["--demos", f"{pipeline}/demos", "--out", out, "-q", "--repeats", "30"]
-    line = fault_of(capsys, [*words, *shared], 4)
-    assert line.startswith(f"{zoo}: has at most ")
-    assert line.endswith("make a zoo with `nnit zoo-export --repeats 30`, or lower --repeats")
-    assert names(tmp_path) == ["copies"]
+    words += ["--demos", f"{pipeline}/demos", "--params", f"{pipeline}/{PARAMS_NAME}"]
+    for repeats in ("4", "30"):
+        assert main([*words, "--repeats", repeats, "--out", f"{tmp_path}/{repeats}"]) == 0
+    assert f"{zoo}: has at most 4 networks of one architecture, not 30" in capsys.readouterr().err
+    assert content(tmp_path / "30") == content(tmp_path / "4")
+
+
+def test_a_zoo_without_any_shape_twice(pipeline, copies, tmp_path, capsys):
+    """An audit says what it can without; with no pair there is no alignment to report."""
+    zoo, _ = read_zoo(pipeline / "zoo")
+    firsts = [some[0] for some in networks_by_shape(zoo).values()]
+    flats = [zoo.network(k).weights for k in firsts]
+    single = build_zoo([zoo.members[k] for k in firsts], flats, zoo.interface)
+    write_zoo(tmp_path / "zoo", single, ORIGIN)
+    shared = ["--demos", f"{pipeline}/demos", "--out", f"{tmp_path}/out", "-q"]
+    line = fault_of(capsys, ["align-report", f"a={tmp_path}/zoo", *shared], 4)
+    assert line == (
+        f"{tmp_path}/zoo: has no two networks of one architecture to compare; make a zoo with "
+        "`nnit zoo-export --repeats 16`"
+    )
+    assert main(["audit", str(copies), "--zoo", f"{tmp_path}/zoo", *shared]) == 0
+    found = read_audit(tmp_path / "out")[0].audit
+    assert found.groups[-1].weight_spread_ratio is None
+    assert found.groups[-1].loss.mean > 0
 
 
 def test_samples_and_demonstrations_of_another_task(pipeline, copies, tmp_path, capsys):
@@ -201,11 +220,11 @@ def test_rollouts_of_other_samples(pipeline, copies, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "found"),
     [
-        (["a=x", "a=y"], "'a=y': the label 'a' is used twice"),
-        (["zoo"], "'zoo': found no LABEL=PATH"),
-        (["=zoo"], "'=zoo': found no LABEL=PATH"),
-        (["a="], "'a=': found no LABEL=PATH"),
-        (["../a=zoo"], "'../a=zoo': found no LABEL=PATH"),
+        (["a=x", "a=y"], "a=y: the label a is given twice"),
+        (["zoo"], "zoo: give LABEL=PATH"),
+        (["=zoo"], "=zoo: give LABEL=PATH"),
+        (["a="], "a=: give LABEL=PATH"),
+        (["../a=zoo"], "../a=zoo: give LABEL=PATH"),
     ],
 )
 def test_malformed_labels(words, found, capsys):
@@ -219,10 +238,10 @@ def test_a_zoo_of_unaligned_networks_is_told_from_an_aligned_one(pipeline, tmp_p
     rng = np.random.default_rng(0)
     shuffled = [join_layers(shuffle_units(layers_of(zoo, k), rng)) for k in range(len(zoo))]
     write_zoo(tmp_path / "shuffled", build_zoo(list(zoo.members), shuffled, zoo.interface), ORIGIN)
-    labels = [f"cnn={pipeline}/zoo", f"shuffled={tmp_path}/shuffled"]
+    zoos = {"cnn": pipeline / "zoo", "shuffled": tmp_path / "shuffled"}
     summary = align_report.run(
         SMALL,
-        align_report.Inputs(align_report.parse_labelled(labels), pipeline / "demos"),
+        align_report.Inputs(zoos, pipeline / "demos"),
         align_report.Outputs(tmp_path / "alignment"),
         options=RunOptions(device="cpu"),
     )
@@ -235,7 +254,7 @@ def test_dry_run_opens_every_zoo(pipeline, tmp_path, capsys):
     words = ["align-report", f"a={pipeline}/zoo", f"b={tmp_path}/none", "--dry-run"]
     line = fault_of(capsys, [*words, "--demos", f"{pipeline}/demos"], 4)
     assert line.startswith(f"{tmp_path}/none: no such artifact")
-    assert main(["align-report", f"a={pipeline}/zoo", "-n", "--out", f"{tmp_path}/out"]) == 0
+    assert main(["align-report", f"a={pipeline}/zoo", "--dry-run", "--out", f"{tmp_path}/out"]) == 0
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert f"read zoo a {pipeline}/zoo" in lines
 

@@ -7,8 +7,8 @@ from tiny_pipeline import PARAMS, PARAMS_NAME, Recorder, content, names, tree, w
 
 from nnit.artifacts.frontier import FIGURE_NAME, read_frontier
 from nnit.artifacts.samples import read_samples
-from nnit.diffusion.architecture import ArchitectureBounds
 from nnit.errors import InterruptedRunError, UsageError
+from nnit.patterns import ArchitectureBounds
 from nnit.progress import silent
 from nnit_cli.main import main
 from stages import frontier, sample

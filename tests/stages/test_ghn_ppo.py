@@ -106,7 +106,7 @@ def test_an_episode_with_rewards_does_not_depend_on_those_before():
 def test_dry_run_shows_the_parameters_of_ppo(tmp_path, capsys):
     """Not those of cloning."""
     words = ["ghn-train", "--objective", "ppo", "--iterations", "7", "--out", str(tmp_path / "ghn")]
-    assert main([*words, "-n", "--json"]) == 0
+    assert main([*words, "--dry-run", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["iterations"] == 7
     assert "precision" not in facts

@@ -2,9 +2,9 @@
 
 import pytest
 
-from nnit.diffusion.architecture import format_pattern
 from nnit.errors import UsageError
 from nnit.mlp import MAX_DEPTH
+from nnit.patterns import format_pattern
 from stages.patterns import parse_pattern
 
 

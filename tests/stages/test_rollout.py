@@ -89,9 +89,10 @@ def test_everything_side_by_side_on_the_same_episodes(pipeline, fresh, tmp_path)
     assert summary.clone_s_mean is not None
     assert summary.clone_s_mean > 0
     success, losses = describe(out).tables.values()
-    assert [row[0] for row in success[1:]] == sources  # many sources: a row each
+    shown = ["generated", "GHN asked again", "again", "cloned directly", "constant action"]
+    assert [row[0] for row in success[1:]] == shown  # many sources: a row each
     assert success[0][1:] == ("unseen_combo", "unseen_width", "lowest")
-    assert [row[0] for row in losses[1:]] == sources
+    assert [row[0] for row in losses[1:]] == shown
 
 
 @pytest.mark.slow
@@ -132,7 +133,13 @@ def test_constant_action_is_the_mean_of_the_experts(pipeline):
 def test_few_sources_have_columns(pipeline):
     """The pipeline's own three sources stand side by side for each architecture."""
     table = success_table(read_rollouts(pipeline / "rollouts")[0].evaluations)
-    assert table[0] == ("held out as", "architecture", "sample", "ghn", "cloned")
+    assert table[0] == (
+        "held out as",
+        "architecture",
+        "generated",
+        "GHN asked again",
+        "cloned directly",
+    )
     assert [row[1] for row in table[1:]] == ["16,8", "12,8"]
 
 
@@ -140,7 +147,8 @@ def test_few_sources_have_columns(pipeline):
     ("also", "expected"),
     [
         (["cloned=x"], "--also cloned=x: cloned is what nnit itself calls a source"),
-        (["a b=x"], "--also a b=x: 'a b' is not a word; give LABEL=PATH"),
+        (["a b=x"], "--also a b=x: give LABEL=PATH, as in nearest=artifacts/nearest"),
+        (["1a=x"], "--also 1a=x: '1a' is not a word; give LABEL=PATH"),
         (["x"], "--also x: give LABEL=PATH, as in nearest=artifacts/nearest"),
         (["a=x", "a=y"], "--also a=y: the label a is given twice"),
     ],

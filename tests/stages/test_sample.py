@@ -4,22 +4,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tiny_pipeline import PARAMS
+from tiny_pipeline import PARAMS, Recorder, with_section
 
 from nnit.artifacts.demos import read_demos, write_demos
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.samples import MAX_NETWORKS, read_samples
 from nnit.cloning import cloning_data, network_loss
-from nnit.diffusion.architecture import ArchitectureBounds
 from nnit.diffusion.batch import collate
 from nnit.diffusion.sampler import draw_noise, sample_networks
 from nnit.diffusion.transformer import build_transformer
 from nnit.errors import ResourceError, UsageError, WrongKindError
 from nnit.generators import generation
-from nnit.generators.choice import load_generator
 from nnit.generators.generation import Settings, Wanted, request
+from nnit.generators.trained import load_generator
 from nnit.mlp import MAX_DEPTH, forward, join_layers, split_layers
+from nnit.patterns import ArchitectureBounds
 from nnit.tokens.patches import unpatchify
 from nnit.tokens.sequence import tokens_to_raw
 from stages import sample
@@ -72,6 +72,25 @@ def test_sample_does_not_depend_on_how_many_there_are(pipeline, tmp_path):
     ours = read_samples(tmp_path / "few")[0].samples[0].network.weights
     theirs = read_samples(tmp_path / "many")[0].samples[5].network.weights
     assert ours.tobytes() == theirs.tobytes()
+
+
+def test_shapes_outside_the_trained_range_are_named(pipeline, tmp_path):
+    """Those that are grown, those beyond, and those below; others are not."""
+    shapes, progress = ((32, 8), (4, 8), (16, 8)), Recorder()
+    inputs = sample.Inputs(pipeline / "generator", shapes)
+    for beyond in ("grow", "extrapolate"):
+        params = with_section(PARAMS, "sample", beyond=beyond)
+        out = sample.Outputs(tmp_path / beyond)
+        sample.run(params, inputs, out, options=RunOptions(device="cpu"), progress=progress)
+    values = load_generator(pipeline / "generator", "cpu").values
+    widest, low = max(values.widths), min(values.widths)
+    trained = f"trained are widths of {low} to {widest} and 1 to 2 hidden layers"
+    assert progress.notes == [
+        f"sample: 32,8: is grown out of {widest},8, whose function stays; {trained}",
+        f"sample: 4,8: is below what was trained; {trained}",
+        f"sample: 32,8: is beyond what was trained; {trained}",
+        f"sample: 4,8: is below what was trained; {trained}",
+    ]
 
 
 def test_without_a_step_it_is_the_mean_of_the_branch(pipeline, tmp_path):

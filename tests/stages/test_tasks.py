@@ -24,11 +24,10 @@ from nnit.artifacts.samples import read_samples
 from nnit.artifacts.tokens import read_tokens
 from nnit.artifacts.zoo import write_zoo
 from nnit.demos import Demos
-from nnit.diffusion.architecture import ArchitectureBounds
 from nnit.errors import DamagedArtifactError, InterruptedRunError, UsageError, WrongKindError
-from nnit.generators.choice import load_generator
 from nnit.generators.generation import growth_of
-from nnit.generators.trained import read_generator
+from nnit.generators.trained import load_generator, read_generator
+from nnit.patterns import ArchitectureBounds
 from nnit.progress import silent
 from nnit_cli.main import main
 from stages import diffuse_train, frontier, sample, tokenize
@@ -475,6 +474,18 @@ def test_sizes_that_were_not_chosen_are_the_parents(several, tmp_path):
     params = open_artifact(tmp_path / "out").manifest.params
     assert (params["width"], params["mixed_share"]) == (32, 0.3)
     assert read_generator(tmp_path / "out").model.config.width == 32
+
+
+def test_defaults_that_a_file_spells_out_are_no_choice_of_sizes(several, tmp_path):
+    """But a flag is one, also where it says what is the default."""
+    spelled = DiffuseTrainParams().model_dump(mode="json")
+    write_params(tmp_path / "params.yaml", with_section(PARAMS, "diffuse-train", **spelled))
+    tokens, parent = str(several / "tokens"), str(several / "generator-push")
+    words = ["diffuse-train", tokens, "--from", parent, "--params", str(tmp_path / "params.yaml")]
+    words += ["--steps", "1", "--tokens-per-batch", "128", "--out", str(tmp_path / "out"), "-q"]
+    assert main(words) == 0
+    assert open_artifact(tmp_path / "out").manifest.params["width"] == 32
+    assert main([*words, "--force", "--width", "192"]) == 2
 
 
 def test_a_parent_that_does_not_fit_is_one_line(several, tmp_path):

@@ -131,7 +131,7 @@ def test_inputs_that_do_not_belong_together(pipeline, tmp_path, capsys):
             zoo_refine.Outputs(tmp_path / "zoo"),
             options=RunOptions(device="cpu"),
         )
-    words = ["zoo-refine", str(pipeline / "generator"), "--out", str(tmp_path / "zoo"), "-n"]
+    words = ["zoo-refine", str(pipeline / "generator"), "--out", str(tmp_path / "zoo"), "--dry-run"]
     assert main([*words, "--params", str(pipeline / "params.yaml")]) == 0
     assert "nnit zoo-refine" in capsys.readouterr().out
     assert names(tmp_path) == []

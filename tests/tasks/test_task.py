@@ -27,6 +27,13 @@ def test_a_far_off_task_gets_no_suggestion():
     assert "did you mean" not in str(caught.value)
 
 
+def test_another_task_of_maniskill_is_told_that_it_needs_a_control_mode():
+    """And is not taken for a misspelt one of ours."""
+    with pytest.raises(UsageError, match="as in RollBall-v1@pd_joint_delta_pos") as caught:
+        get_task("RollBall-v1")
+    assert "did you mean" not in str(caught.value)
+
+
 def test_tasks_need_neither_torch_nor_a_simulator():
     """Looking a task up imports neither torch nor ManiSkill."""
     code = (
