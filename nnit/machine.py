@@ -42,8 +42,7 @@ def resolve_device(name: str, local_rank: int = 0) -> str:
         UsageError: any other name.
         ResourceError: a GPU was asked for and there is none of that number.
     """
-    if name != "auto" and not DEVICE.fullmatch(name):
-        raise UsageError(f"--device {name}: must be auto, cpu, cuda or cuda with a number (cuda:1)")
+    check_device_name(name)
     if name == "cpu":
         return "cpu"
     count = _cuda_devices()
@@ -59,6 +58,16 @@ def resolve_device(name: str, local_rank: int = 0) -> str:
         found = f"torch sees {count} of them" if count else "torch sees no CUDA device"
         raise ResourceError(f"--device {name}: {found}; use --device cpu, or see nnit doctor")
     return f"cuda:{index}"
+
+
+def check_device_name(name: str) -> None:
+    """Make sure that a device may have this name, without asking torch.
+
+    Raises:
+        UsageError: it may not.
+    """
+    if name != "auto" and not DEVICE.fullmatch(name):
+        raise UsageError(f"--device {name}: must be auto, cpu, cuda or cuda with a number (cuda:1)")
 
 
 def examine() -> list[Check]:

@@ -245,7 +245,14 @@ def wrap_titles(rows: Table, width: int) -> Table:
     """Write what a row is called on several lines where it is long; its cells stand at the last."""
     wrapped = rows[:1]
     for title, *cells in rows[1:]:
-        *before, last = textwrap.wrap(title, width, subsequent_indent="    ") or [title]
+        lines = textwrap.wrap(
+            title,
+            width,
+            subsequent_indent="    ",
+            break_long_words=False,  # paths stay whole
+            break_on_hyphens=False,
+        )
+        *before, last = lines or [title]
         wrapped += [(line, *[""] * len(cells)) for line in before]
         wrapped.append((last, *cells))
     return wrapped

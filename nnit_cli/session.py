@@ -294,9 +294,11 @@ def open_session(
     """
     if executor is not None:
         refuse_flags({"workers": workers or None, "shard": shard}, (), "a run without --executor")
+    from nnit.machine import check_device_name
     from stages.params import RunOptions
     from stages.params_file import load_params, override
 
+    check_device_name(device)
     ranks = ranks_of(os.environ)
     if accumulate is None and ranks.size > 1:
         raise UsageError(

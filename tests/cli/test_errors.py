@@ -168,9 +168,9 @@ def test_output_that_exists_is_refused(nnit, demos):
     assert nnit("demos", "--out", "demos", "--dry-run", "--force").returncode == 0
 
 
-def test_missing_gpu_is_exit_code_6(nnit):
+def test_missing_gpu_is_exit_code_6(nnit, demos):
     """A device that is asked for by name is not replaced by another."""
-    done = nnit("ghn-train", "--device", "cuda:99")
+    done = nnit("ghn-train", "demos", "--device", "cuda:99")
     assert done.returncode == 6
     assert done.stderr.startswith("nnit: --device cuda:99: torch sees ")
 

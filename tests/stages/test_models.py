@@ -258,7 +258,7 @@ def test_models_are_listed_with_the_success_that_their_cards_say(model_folder, n
     assert one.success == {TASK: pytest.approx(sum(values) / len(values))}
     lines = nnit("models", "--folder", str(model_folder)).stdout.splitlines()
     rows = [line.split()[1:] for line in lines if str(model_folder) in line]
-    assert TASK in rows[0]
+    assert any(TASK in row for row in rows)
     assert any(f"{one.success[TASK]:.3f}" in row for row in rows)
     for other in (
         "",
