@@ -9,7 +9,6 @@ from nnit.opening import open_regular
 from nnit.progress import Progress
 from nnit.task_ids import FILE_SUFFIX
 from nnit.tasks.classification import download_mnist
-from nnit.tasks.recordings import HAS_NO_SIMULATOR
 from nnit.tasks.registry import (
     MNIST,
     check_name,
@@ -56,8 +55,8 @@ def task_of(
     """
     if interface.recorded is not None and not is_code(named or params.task):
         raise UsageError(
-            f"{path}: {interface.task} {HAS_NO_SIMULATOR}; measure networks on held-out episodes "
-            "with `nnit action-error`, or name a file that simulates it, as in --task ./my_task.py"
+            f"{path}: {interface.task} was recorded on a robot, and has no simulator; measure "
+            "networks on held-out episodes with `nnit action-error`, or name a file that simulates it, as in --task ./my_task.py"
         )
     if named is not None:
         require_named(path, interface, named)

@@ -19,7 +19,6 @@ from nnit.tasks.task import Simulation, Task, TaskRef
 MAX_STEPS = 10**7  # of a recording: 92 hours at 30 Hz
 MAX_BYTES = 2**28  # of an array
 ARRAYS = ("observations", "actions", "episode_ends")  # of a .npz
-HAS_NO_SIMULATOR = "was recorded on a robot, and has no simulator"
 
 
 class Recording(NamedTuple):
@@ -120,7 +119,7 @@ def task_of_recording(ref: TaskRef, recording: Recording) -> Task:
 
 
 def _no_simulation(task: Task) -> Simulation:
-    raise UsageError(f"--task {task.task_id}: {HAS_NO_SIMULATOR}")
+    raise UsageError(f"--task {task.task_id}: was recorded on a robot, and has no simulator")
 
 
 def demos_of_recording(recording: Recording, task: Task, episodes: Sequence[int]) -> Demos:

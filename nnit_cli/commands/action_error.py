@@ -9,6 +9,8 @@ from nnit_cli.console import print_json, print_line, print_tables
 from nnit_cli.flags import parse_architectures, parse_labels
 from nnit_cli.options import ArchOption, DebugOption, JsonOption, run_option
 
+EXAMPLE = "nnit action-error artifacts/samples artifacts/held-out --also alone=artifacts/cloned"
+
 
 def action_error_command(
     *,
@@ -31,10 +33,7 @@ def action_error_command(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Compare networks' actions with held-out demonstrations, where there is no simulator.
-
-    Example: nnit action-error artifacts/samples artifacts/held-out --also cloned=artifacts/cloned
-    """
+    """Compare networks' actions with held-out demonstrations, where there is no simulator."""
     from dataclasses import asdict
 
     from nnit.mlp import format_architecture

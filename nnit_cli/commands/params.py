@@ -9,6 +9,8 @@ from nnit_cli.options import DebugOption, JsonOption
 
 HEAD = ("parameter", "default", "what it is")
 
+EXAMPLE = "nnit params diffuse-train"
+
 
 def params_command(
     section: Annotated[
