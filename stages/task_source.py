@@ -56,7 +56,8 @@ def task_of(
     if interface.recorded is not None and not is_code(named or params.task):
         raise UsageError(
             f"{path}: {interface.task} was recorded on a robot, and has no simulator; measure "
-            "networks on held-out episodes with `nnit action-error`, or name a file that simulates it, as in --task ./my_task.py"
+            "networks on held-out episodes with `nnit action-error`, or name a file that "
+            "simulates it, as in --task ./my_task.py"
         )
     if named is not None:
         require_named(path, interface, named)
