@@ -1,11 +1,12 @@
 # A fresh machine needs Python 3.11 or newer, git and make. Every target can be run first, and twice.
 #   make repro   the whole pipeline, then success by architecture
-#   make test    the tests
+#   make test    the tests; make test-fast   those that answer within a minute
 #   make demo    the same pipeline in a small profile
 #   make compare [TASK=PickCube-v1]   every method on every task; each part is skipped when unchanged
 #   make lock [UPGRADE=--upgrade]   the exact versions in requirements/, after a change of pyproject.toml
 #   make gpu-check   what a GPU does, held against the CPU, and measured
 #   make wheel-check   the wheel in an environment of its own: the README's first commands
+#   make docs    the documentation as a site, in build/site
 #   make results the results page, from the files that make compare leaves in results/
 
 PYTHON ?= python3
@@ -23,7 +24,7 @@ TASK ?= PushCube-v1 PickCube-v1 StackCube-v1
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: env repro demo gpu-check compare results bench figures test test-campaign wheel-check lint types format clean
+.PHONY: env repro demo gpu-check compare results docs bench figures report-pictures test test-fast test-campaign wheel-check lint types format clean
 
 env: $(READY)
 
@@ -70,6 +71,10 @@ compare: env
 results: env
 	$(BIN)/python -m benchmarks.results_page results docs README.md
 
+# A warning is an error: of a link that leads nowhere, say.
+docs: env
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 # Needs a GPU; takes some minutes.
 gpu-check: env
 	$(BIN)/python -m benchmarks.gpu results/gpu.json
@@ -91,11 +96,21 @@ bench: env
 figures: env
 	$(BIN)/python -m benchmarks.figures docs/figures
 
+# Of the artifacts of `make demo`, in Debian's chromium.
+report-pictures: env
+	$(BIN)/nnit report $(DEMO) --force
+	$(BIN)/python -m studies.report_pictures build/report.html docs/figures
+
 # One process a core, and one thread in each: small matrices are slower with more. Files go in their
 # own order: by the number of their tests, as is the default, the slowest would come last, alone.
 test: env
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses logical --maxprocesses 8 --dist loadfile \
 		--no-loadscope-reorder
+
+# For the inner loop: without commands, physics and long trainings.
+test-fast: env
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses logical --maxprocesses 8 --dist loadfile \
+		-m "not slow and not sim and not commands"
 
 # Under 30 minutes on two cores; 1 if any attack succeeds. docs/security.md has the table.
 test-campaign: env

@@ -3,8 +3,9 @@
     python -m benchmarks.gpu results/gpu.json
 
 The small profile's pipeline on the GPU; both trainings and the sampler there and on the CPU, in
-float32, where figures must agree, and as fast as each can; rollouts, reinforcement learning and
-the frontier on the GPU. Takes some minutes. Nothing else should run meanwhile.
+float32, where figures must agree, and as fast as each can; a rank of torchrun; rollouts,
+reinforcement learning and the frontier on the GPU. Takes some minutes. Nothing else should run
+meanwhile. The file is written after each part, so that a part that fails loses no other.
 """
 
 import json
@@ -12,6 +13,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,12 +21,13 @@ import numpy as np
 import typer
 
 from nnit.artifacts.samples import read_samples
+from nnit.errors import NnitError
 from nnit.machine import resolve_device
 from nnit.progress import SilentProgress
 from stages import diffuse_train, ghn_train
 from stages.params import Params, RunOptions
 
-PROFILE = Path("profiles/demo.yaml")
+SMALL, LARGE = Path("profiles/demo.yaml"), Path("params.yaml")
 COMPARED_STEPS = 40  # of trainings in float32
 CLOSE = 0.02  # how far losses and weights of two devices may be apart, relatively
 WARM_UP, STEPS = 10, {"cpu": 20, "cuda": 60}  # of timed trainings; the first don't count
@@ -32,6 +35,8 @@ LARGE_BATCH = 16_384  # tokens
 GATE = ("--arch", "64,48", "--arch", "248,252,256", "--arch", "256,256,256,256")
 TRAININGS = ("ghn-train", "diffuse-train")
 LEAST_SUCCESS = 0.9
+NNIT = (sys.executable, "-m", "nnit_cli")
+ONE_RANK = (sys.executable, "-m", "torch.distributed.run", "--standalone", "-m", "nnit")
 
 
 class Stopwatch(SilentProgress):
@@ -51,29 +56,43 @@ class Stopwatch(SilentProgress):
         return (counted[-1] - counted[0]) / (len(counted) - 1)
 
 
-def run(folder: Path, *words: str) -> dict[str, Any]:
-    """Run a command; return its summary and its seconds."""
+def run(
+    folder: Path, *words: str, program: tuple[str, ...] = NNIT, params: Path = SMALL
+) -> dict[str, Any]:
+    """Run a command; return its summary and its seconds.
+
+    Raises:
+        RuntimeError: it failed; with the end of what it said.
+    """
     metrics = folder / f"{words[0]}.json"
-    shared = ["--params", str(PROFILE), "--force", "--quiet", "--metrics", str(metrics)]
+    shared = ["--params", str(params), "--force", "--quiet", "--metrics", str(metrics)]
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "nnit_cli", *words, *shared], check=True)
+    ended = subprocess.run(
+        [*program, *words, *shared], check=False, stderr=subprocess.PIPE, text=True
+    )
+    if ended.returncode:
+        raise RuntimeError(f"{words[0]}: exit code {ended.returncode}: {ended.stderr[-1500:]}")
     return {"seconds": time.perf_counter() - started, **json.loads(metrics.read_text())}
 
 
-def pipeline(at: Path, device: str) -> dict[str, Any]:
-    """The small pipeline on a device; physics on the CPU."""
+def pipeline(at: Path, device: str, params: Path) -> dict[str, Any]:
+    """A profile's pipeline on a device; physics on the CPU."""
+    at.mkdir(parents=True, exist_ok=True)
     on = ["--device", device]
     made = {
-        "demos": run(at, "demos", "-o", f"{at}/demos"),
-        "ghn-train": run(at, "ghn-train", f"{at}/demos", *on),
-        "zoo-export": run(at, "zoo-export", f"{at}/ghn", "--demos", f"{at}/demos", *on),
-        "tokenize": run(at, "tokenize", f"{at}/zoo"),
-        "diffuse-train": run(at, "diffuse-train", f"{at}/tokens", "--demos", f"{at}/demos", *on),
-        "sample": run(at, "sample", "--model", f"{at}/generator", "--held-out", *on),
-        "rollout": run(at, "rollout", f"{at}/samples"),
+        words[0]: run(at, *words, params=params)
+        for words in (
+            ("demos", "-o", f"{at}/demos"),
+            ("ghn-train", f"{at}/demos", *on),
+            ("zoo-export", f"{at}/ghn", "--demos", f"{at}/demos", *on),
+            ("tokenize", f"{at}/zoo"),
+            ("diffuse-train", f"{at}/tokens", "--demos", f"{at}/demos", *on),
+            ("sample", "--model", f"{at}/generator", "--held-out", *on),
+            ("rollout", f"{at}/samples"),
+        )
     }
     return {
-        "seconds": {name: summary["seconds"] for name, summary in made.items()},
+        "seconds": {name: round(summary["seconds"], 1) for name, summary in made.items()},
         "success": made["rollout"]["success_once"],
     }
 
@@ -125,56 +144,98 @@ def time_steps(at: Path, device: str) -> dict[str, float]:
     sizes = {"steps": steps, "checkpoint_every": steps}
     found = {name: train(at, name, device, sizes)[1] for name in TRAININGS}
     if device != "cpu":
-        name = "diffuse-train"
-        found[f"{name} --compile"] = train(at, name, device, sizes, compiled=True)[1]
         large = {**sizes, "tokens_per_batch": LARGE_BATCH}
-        found[f"{name} --tokens-per-batch {LARGE_BATCH}"] = train(at, name, device, large)[1]
+        name = f"diffuse-train --tokens-per-batch {LARGE_BATCH}"
+        found[name] = train(at, "diffuse-train", device, large)[1]
     return found
 
 
-def frontier(at: Path, device: str) -> dict[str, Any]:
-    """Look for the smallest network that does the job."""
-    asked = ["--model", f"{at}/generator", "--shapes", "40", "-o", f"{at}/frontier"]
-    return run(at, "frontier", *asked, "--device", device)
+def compiled(at: Path, device: str) -> float:
+    """Return the seconds of a compiled step of the diffusion."""
+    sizes = {"steps": STEPS["cuda"], "checkpoint_every": STEPS["cuda"]}
+    return train(at, "diffuse-train", device, sizes, compiled=True)[1]
 
 
-def on_gpu_alone(at: Path) -> dict[str, Any]:
-    """What only a GPU has: many environments at once, for rollouts and for learning."""
-    simulated = ["--sim-backend", "physx_cuda"]
-    rollout = run(at, "rollout", f"{at}/samples", *simulated, "-o", f"{at}/on-gpu")
-    learning = ["--objective", "ppo", "--iterations", "2", "-o", f"{at}/ppo"]
+def rank(at: Path, device: str) -> dict[str, float]:
+    """Train in one rank of torchrun (nccl on a GPU) and without it; return both last losses."""
+    words = ["diffuse-train", f"{at}/tokens", "--steps", str(COMPARED_STEPS)]
+    words += ["--precision", "float32", "--device", device, "-o", f"{at}/ranks"]
     return {
-        "rollout": {name: rollout[name] for name in ("seconds", "success_once")},
-        "ghn-train --objective ppo": run(at, "ghn-train", *learning, *simulated)["seconds"],
+        name: run(at, *words, program=program)["loss"]
+        for name, program in (("torchrun", ONE_RANK), ("alone", NNIT))
     }
+
+
+def frontier(at: Path, device: str) -> float:
+    """Look for the smallest network that does the job; return the seconds."""
+    asked = ["--model", f"{at}/generator", "--shapes", "40", "-o", f"{at}/frontier"]
+    return run(at, "frontier", *asked, "--device", device)["seconds"]
+
+
+def many_rollouts(at: Path) -> dict[str, Any]:
+    """Roll networks out in many environments at once, which only a GPU has."""
+    words = ["rollout", f"{at}/samples", "--sim-backend", "physx_cuda", "-o", f"{at}/on-gpu"]
+    rollout = run(at, *words)
+    return {name: rollout[name] for name in ("seconds", "success_once")}
+
+
+def learning(at: Path) -> float:
+    """Learn by reward in many environments at once; return the seconds of two iterations."""
+    words = ["--objective", "ppo", "--iterations", "2", "-o", f"{at}/ppo"]
+    return run(at, "ghn-train", *words, "--sim-backend", "physx_cuda")["seconds"]
 
 
 def main(
     out: Path,
     device: Annotated[str, typer.Option(help="cpu tries the script where there is no GPU.")] = "",
+    only: Annotated[str, typer.Option(help="Parts whose names have this in them.")] = "",
 ) -> None:
     """Run everything, and write the file; ends with 7 where something is not as it should be."""
     import torch
 
     device = resolve_device(device or "cuda:0")
     at = Path("build/gpu")
-    at.mkdir(parents=True, exist_ok=True)
     figures: dict[str, Any] = {
         "command": f"python -m benchmarks.gpu {out}",
         "torch": torch.__version__,
         "device": device if device == "cpu" else torch.cuda.get_device_name(device),
         "cores": len(os.sched_getaffinity(0)),
-        "pipeline": pipeline(at, device),
-        "apart": compare(at, device),
-        "seconds_per_step": {one: time_steps(at, one) for one in dict.fromkeys([device, "cpu"])},
-        "seconds_of_frontier": frontier(at, device)["seconds"],
+    }
+    parts: dict[str, Callable[[], Any]] = {
+        "pipeline": lambda: pipeline(at, device, SMALL),
+        "apart": lambda: compare(at, device),
+        "seconds_per_step": lambda: {
+            one: time_steps(at, one) for one in dict.fromkeys([device, "cpu"])
+        },
+        "loss_in_a_rank": lambda: rank(at, device),
+        "seconds_of_frontier": lambda: frontier(at, device),
     }
     if device != "cpu":
-        figures["on_gpu_alone"] = on_gpu_alone(at)
-    out.write_text(json.dumps(figures, indent=2) + "\n")
-    print(out.read_text())
-    close = max(figures["apart"].values()) <= CLOSE
-    raise typer.Exit(0 if close and figures["pipeline"]["success"] >= LEAST_SUCCESS else 7)
+        parts |= {
+            f"pipeline of {LARGE}": lambda: pipeline(at / "large", device, LARGE),
+            "seconds_per_step --compile": lambda: compiled(at, device),
+            "rollout --sim-backend physx_cuda": lambda: many_rollouts(at),
+            "ghn-train --objective ppo --sim-backend physx_cuda": lambda: learning(at),
+        }
+    for name, part in parts.items():
+        if only not in name:
+            continue
+        try:
+            figures[name] = part()
+        except (RuntimeError, NnitError) as error:
+            figures[name] = {"failed": str(error)}
+        out.write_text(json.dumps(figures, indent=2) + "\n")
+        print(json.dumps({name: figures[name]}), flush=True)
+    raise typer.Exit(0 if as_it_should_be(figures) else 7)
+
+
+def as_it_should_be(figures: dict[str, Any]) -> bool:
+    """Whether nothing failed, the GPU agrees with the CPU, and networks work."""
+    if any(isinstance(found, dict) and "failed" in found for found in figures.values()):
+        return False
+    close = max(figures.get("apart", {"": 0.0}).values()) <= CLOSE
+    made = [found for name, found in figures.items() if name.startswith("pipeline")]
+    return close and all(found["success"] >= LEAST_SUCCESS for found in made)
 
 
 if __name__ == "__main__":

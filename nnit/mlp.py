@@ -185,12 +185,44 @@ def parse_width(part: str, where: str) -> int:
     return int(digits)
 
 
+class Recorded(NamedTuple):
+    """The robot that demonstrations were recorded on: the units of its actions, and how often.
+
+    An action within [-1, 1] stands for one within the bounds of what was recorded.
+    """
+
+    action_low: tuple[float, ...]  # (act_dim,) what -1 stands for
+    action_high: tuple[float, ...]  # (act_dim,) what 1 stands for; not below the former
+    control_freq: int | None = None  # Hz; None where it is not known
+
+    @property
+    def middle(self) -> np.ndarray:
+        """What 0 stands for, ``(act_dim,)`` float64."""
+        return (np.asarray(self.action_low) + np.asarray(self.action_high)) / 2
+
+    @property
+    def half(self) -> np.ndarray:
+        """What 1 stands for beyond that, ``(act_dim,)`` float64; 0 of a number that never moved."""
+        return (np.asarray(self.action_high) - np.asarray(self.action_low)) / 2
+
+    def to_units(self, actions: np.ndarray) -> np.ndarray:
+        """Return actions ``(..., act_dim)`` within [-1, 1] in the robot's units, float64."""
+        return self.middle + self.half * actions
+
+    def from_units(self, actions: np.ndarray) -> np.ndarray:
+        """Inverse of ``to_units``, float64; 0 for a number that never moved."""
+        moved = self.half > 0
+        apart = np.asarray(actions, np.float64) - self.middle
+        return np.where(moved, apart / np.where(moved, self.half, 1), 0.0)
+
+
 class PolicyInterface(NamedTuple):
     """What surrounds a policy network: how observations go in and how outputs are read.
 
     ``action = clip(mlp(clip((obs - obs_mean) / obs_std, obs_clip)), action_clip)``, where
     ``clip(x, bound)`` limits ``x`` to ``[-bound, bound]``. Of classes, numbered from 0, the
-    network's largest output is chosen.
+    network's largest output is chosen. Where demonstrations were recorded on a robot, simulators
+    and demonstrations have that action, and what leaves nnit has it in the robot's units.
     """
 
     task: str
@@ -203,6 +235,7 @@ class PolicyInterface(NamedTuple):
     obs_clip: float = 10.0
     action_clip: float = 1.0
     output: Output = ACTION
+    recorded: Recorded | None = None  # None: actions within [-1, 1] are the task's own
 
     def spec(self, hidden_dims: Architecture) -> MlpSpec:
         """Return the shape of a policy with these hidden widths."""
@@ -221,6 +254,10 @@ class PolicyInterface(NamedTuple):
             return np.clip(outputs, -self.action_clip, self.action_clip)
         chosen = outputs.argmax(axis=-1, keepdims=True)
         return (np.arange(self.act_dim) == chosen).astype(np.float32)
+
+    def in_units(self, actions: np.ndarray) -> np.ndarray:
+        """Return actions ``(..., act_dim)`` as the robot takes them."""
+        return actions if self.recorded is None else self.recorded.to_units(actions)
 
 
 class Network(NamedTuple):

@@ -80,6 +80,8 @@ def draw_observations(interface: PolicyInterface, count: int, far: int) -> np.nd
 def answers(network: Network, interface: PolicyInterface, observations: np.ndarray) -> np.ndarray:
     """Return a network's actions ``(N, act_dim)`` float32, computed in double precision.
 
+    They are in the robot's units where demonstrations were recorded on one.
+
     So they are the same wherever they are computed, and what a port is off by is its own rounding.
     Of classes they are the outputs that the largest is chosen among. What is not a number is 0, as
     in ``NumpyPolicy``.
@@ -94,4 +96,5 @@ def answers(network: Network, interface: PolicyInterface, observations: np.ndarr
     with np.errstate(over="ignore", invalid="ignore"):
         found = forward(layers, interface.standardise(observations).astype(np.float64))
     found = interface.read_output(found) if interface.output == ACTION else found
-    return np.clip(np.nan_to_num(found), -MAX_VALUE, MAX_VALUE).astype(np.float32)
+    found = interface.in_units(np.nan_to_num(found))
+    return np.clip(found, -MAX_VALUE, MAX_VALUE).astype(np.float32)

@@ -23,7 +23,10 @@ EVALUATION = (  # commands that judge a generator, or make what it is compared w
 )
 SHARED = ("demos", "zoo-export", "zoo-refine", "zoo-alone", "rollout", "baseline")  # by --shard
 WAYS_OUT = ("export", "push", "pull")
-HELPERS = ("inspect", "verify", "check-policy", "report", "card", "doctor")
+HELPERS = (
+    *("inspect", "verify", "check-policy", "action-error"),
+    *("report", "card", "params", "doctor"),
+)
 PANELS = {
     "Pipeline, in the order of use": PIPELINE,
     "Further rounds": ROUNDS,

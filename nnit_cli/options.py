@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 import typer
 
 from nnit.errors import UsageError
+from nnit.trackers import TrackerName
 from nnit_cli.completion import offer_models, offer_tasks, offering
 
 if TYPE_CHECKING:
@@ -46,6 +47,14 @@ ModelOption = Annotated[
 ]
 CurveOption = Annotated[
     Path | None, typer.Option("--curve", help="Write the loss curve there, as CSV.")
+]
+LogOption = Annotated[
+    list[TrackerName] | None,
+    run_option(
+        "--log",
+        help="Show a tracker the figures of each step, which the log beside the output has anyway; "
+        "an extra, as in nnit[wandb]. May be repeated.",
+    ),
 ]
 ArchOption = Annotated[
     list[str] | None,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nnit.errors import MissingArtifactError, QualityGateError, UsageError
 from nnit.ranks import ranks_of
+from nnit.trackers import require_trackers
 from nnit_cli.console import (
     open_progress,
     print_ending,
@@ -41,7 +42,7 @@ INPUT_KINDS = {  # name of an input -> what it may be, where that is not the nam
     "exported": ("samples", "frontier", "zoo"),
 }
 SHOWN_KINDS = {"rollouts", "frontier", "audit", "alignment"}  # whose tables are the result
-INPUT_FILES = {"trajectories"}  # inputs that are no artifacts
+INPUT_FILES = {"trajectories", "recording"}  # inputs that are no artifacts
 
 
 class Stage(Protocol):
@@ -148,6 +149,7 @@ class Session:
             UsageError: something is there, or is no place for them.
             ResourceError: a folder cannot be written to.
         """
+        from nnit.artifacts.log import log_file, require_free_log
         from nnit.artifacts.loose import fault_of_file
         from nnit.artifacts.publish import check_output_free
         from stages.curves import is_curve
@@ -157,6 +159,9 @@ class Session:
         curve, metrics = getattr(outputs, "curve", None), self.flags.metrics
         wanted = {"--curve": (curve, is_curve), "--metrics": (metrics, is_summary)}
         faults, taken = [], {"--out": Path(os.path.realpath(out))}
+        if hasattr(outputs, "curve"):  # a training
+            require_free_log(out)
+            taken["the training's log"] = log_file(out)
         for flag, (path, is_earlier) in wanted.items():
             if path is None:
                 continue
@@ -189,7 +194,7 @@ class Session:
         for name, path in inputs.items():
             first_word = name.partition(" ")[0]
             if first_word in INPUT_FILES:
-                if not path.is_file():
+                if not path.exists():
                     raise MissingArtifactError(f"{path}: no such file")
                 continue
             stored_interfaces(path, *INPUT_KINDS.get(first_word, (first_word,)))
@@ -241,7 +246,7 @@ class Session:
         print_facts({**written, "task": ending.tasks, **figures})
         if SHOWN_KINDS & outputs.keys():
             print()
-            print_tables(describe(out).tables)
+            print_tables(list(describe(out).tables.values()))
         print_ending(ending.result, ending.following)
 
 
@@ -260,6 +265,7 @@ def open_session(
     resume: bool = False,
     accumulate: int | None = None,
     compiled: bool = False,
+    log: Sequence[str] | None = None,
     section_name: str | None = None,
 ) -> Session:
     """Read the parameters and lay the flags over them.
@@ -278,11 +284,12 @@ def open_session(
         resume: The flag ``--resume``.
         accumulate: The flag ``--accumulate`` of a command that several processes may run together.
         compiled: The flag ``--compile``.
+        log: The flag ``--log``.
         section_name: The parameters that the command uses, where they aren't called as it is.
 
     Raises:
         UsageError: no executor or shard, or flags that contradict each other; several processes
-            were started for a command that is one.
+            were started for a command that is one; a tracker that is not installed.
         NnitError: see ``load_params`` and ``override``.
     """
     if executor is not None:
@@ -298,6 +305,7 @@ def open_session(
             f"{command}: is one process; start it without torchrun, which is for ghn-train "
             "and diffuse-train"
         )
+    require_trackers(log or ())
     params = override(load_params(flags.params), seed=flags.seed, task=task, data=data)
     given = {command.replace("-", "_"): section, **(others or {})}
     laid_over = {name: override(getattr(params, name), **flags) for name, flags in given.items()}
@@ -312,6 +320,7 @@ def open_session(
         resume=resume,
         compile=compiled,
         ranks=replace(ranks, rounds=accumulate or 1),
+        trackers=tuple(dict.fromkeys(log or ())),
     )
     section_name = section_name or command.replace("-", "_")
     return Session(command, flags, params, options, section_name, merges=shard == MERGE)

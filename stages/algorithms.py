@@ -19,6 +19,6 @@ VERSIONS: dict[str, int] = {
     "baseline": 1,
     "flat-train": 1,
     "flat-sample": 1,
-    "frontier": 1,
+    "frontier": 2,
     "audit": 1,
 }

@@ -3,8 +3,8 @@
 import math
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from nnit import __version__
 from nnit.artifacts.canonical import canonical_json
+from nnit.artifacts.log import require_free_log
 from nnit.artifacts.state import (
     SavedPart,
     State,
@@ -30,6 +31,7 @@ from nnit.progress import Progress
 from nnit.seeding import digest_text
 from stages.algorithms import VERSIONS
 from stages.params import RunOptions
+from stages.training_log import RUN_IDS, StepLog, Told, open_log
 
 CURVE_POINTS = 200  # of a loss curve
 UNREAD = 10  # steps on a GPU between two looks at what they gave: looking waits for it
@@ -58,6 +60,7 @@ class Run:
     out: Path
     key: str  # digest of parameters, seed and inputs
     options: RunOptions
+    params: Mapping[str, Any] = field(default_factory=dict)  # of a training, for trackers
 
 
 def run_key(stage: str, params: Mapping[str, Any], seed: int, parents: Mapping[str, str]) -> str:
@@ -79,7 +82,8 @@ def find_state(run: Run) -> State | None:
     Of several ranks the first one looks, and tells the others.
 
     Raises:
-        UsageError: as ``settle``; ranks were started with different parameters or inputs.
+        UsageError: as ``settle``; ranks were started with different parameters or inputs; there is
+            no place for the log.
         DamagedArtifactError: the state is not what was written.
         RankLostError: another rank has ended.
     """
@@ -92,6 +96,7 @@ def find_state(run: Run) -> State | None:
             f"{', '.join(strange)}; start all alike"
         )
     if ranks.is_first:
+        require_free_log(run.out)
         settle(run)
         state = load_state(run.out, run.key)
     return of_first(ranks, state)
@@ -183,9 +188,13 @@ def follow(
     state: State | None,
     shown: str = LOSS,
     beside: Sequence[str] = (),
+    logged: Sequence[str] = (),
+    counted: str = "",
     saves_when_lost: bool = True,
 ) -> list[tuple[int, float]]:
     """Run a training to its end, saving its state on the way and when asked to stop.
+
+    The first of several ranks logs every step: see ``stages.training_log``.
 
     Args:
         steps: The training, from where ``state`` left it.
@@ -197,6 +206,8 @@ def follow(
         state: Where the training was resumed, if it was.
         shown: What the curve is called on the terminal. All but a loss may be missing at a step.
         beside: Further figures of a step that the terminal shows where there are any.
+        logged: Further figures of a step that are logged.
+        counted: What a step goes through a number of, such as its ``tokens``.
         saves_when_lost: Whether ``arrays`` are still those of the last step where another rank
             ends: not where a step changes weights several times.
 
@@ -207,7 +218,14 @@ def follow(
         ParamsError: the loss is no number any more.
         InterruptedRunError: stopped by a signal; the state is saved.
         RankLostError: another rank has ended; the state is saved, or the last checkpoint is kept.
+        DamagedArtifactError: the log of the steps that were done before is not whole.
     """
+    told, names = Told(shown, logged, counted), run.options.trackers
+    opened = (
+        open_log(run.out, told, run.params, state, names)
+        if run.options.ranks.is_first
+        else nullcontext(StepLog(told))
+    )
     counters = state.counters if state else {"curve": [], "pending": []}
     curve: list[list[float]] = list(counters["curve"])
     pending: list[float] = list(counters["pending"])
@@ -217,7 +235,8 @@ def follow(
     unread: list[Step] = []
     done = state.step if state else 0
 
-    def read() -> None:
+    def read(log: StepLog) -> None:
+        log.write(unread)
         for step in unread:
             if math.isfinite(step.loss):
                 pending.append(step.loss)
@@ -234,29 +253,31 @@ def follow(
             progress.advance(1, **{shown: step.loss}, **further)
         unread.clear()
 
-    def save() -> None:
-        read()
+    def save(log: StepLog) -> None:
+        read(log)
         if ranks.is_first:
-            saved = {"curve": curve, "pending": pending}
+            log.sync()  # first: a state whose steps are not in the log could not be gone on from
+            saved = {"curve": curve, "pending": pending, RUN_IDS: log.run_ids}
             save_state(run.out, run.key, done, arrays(), saved)
 
-    try:
-        for step in steps:
-            unread.append(step)
-            done = step.step
-            if done % read_every == 0 or done == total:
-                read()
-            stop = signal_of_any(ranks, progress.stop_signal())
-            if done < total and (stop or done % every == 0):
-                save()
-                if stop:
-                    raise InterruptedRunError(stop, _stopped(run.out, stop, done, total))
-    except RankLostError:
-        kept = "state saved" if saves_when_lost else "the last checkpoint is kept"
-        if saves_when_lost:
-            save()
-        line = f"{run.out}: another rank ended at step {done} of {total}, {kept}; {WAY_ON}"
-        raise RankLostError(line) from None
+    with opened as log:
+        try:
+            for step in steps:
+                unread.append(step)
+                done = step.step
+                if done % read_every == 0 or done == total:
+                    read(log)
+                stop = signal_of_any(ranks, progress.stop_signal())
+                if done < total and (stop or done % every == 0):
+                    save(log)
+                    if stop:
+                        raise InterruptedRunError(stop, _stopped(run.out, stop, done, total))
+        except RankLostError:
+            kept = "state saved" if saves_when_lost else "the last checkpoint is kept"
+            if saves_when_lost:
+                save(log)
+            line = f"{run.out}: another rank ended at step {done} of {total}, {kept}; {WAY_ON}"
+            raise RankLostError(line) from None
     return [(int(at), loss) for at, loss in curve]
 
 

@@ -6,15 +6,16 @@ Reads:   teacher      samples, zoo or ghn    (a network instead of the task's ex
 Writes:  demos        kind "demos", schema 1
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nnit.artifacts.demos import read_demos, write_demos
 from nnit.artifacts.interface import stored_interfaces
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
-from nnit.errors import UsageError
-from nnit.mlp import Architecture, Network, format_architecture
+from nnit.errors import UsageError, WrongKindError
+from nnit.mlp import Architecture, Network, PolicyInterface, Recorded, format_architecture
 from nnit.progress import Progress, silent
 from nnit.tasks.collect import DemoRequest, Teacher, join_demos
 from nnit.tasks.registry import get_task
@@ -51,7 +52,7 @@ def run(
     Raises:
         UsageError: reset seeds that the evaluation uses too, or that the task does not have; a
             hypernetwork without architectures.
-        WrongKindError: networks or demonstrations of another task.
+        WrongKindError: networks or demonstrations of another task, or of other recordings.
         NnitError: a missing or damaged input, an output that can't be written, or the run was
             stopped.
     """
@@ -88,6 +89,9 @@ def run(
     demos = collect(ref, request, run_, progress)
     provenance = Provenance("demos", decides, options.seed, parents)
     everything = demos if before is None else join_demos(task, before, demos)
+    known = [*([before.interface] if before else []), *(one.interface for one in teachers + actors)]
+    robot = require_one_robot(known)
+    everything = replace(everything, interface=everything.interface._replace(recorded=robot))
     write_demos(outputs.demos, everything, provenance, force=options.force)
     return summarise(demos)
 
@@ -123,6 +127,21 @@ def read_networks(
     return tuple(
         Teacher(found.interface, Network(one.hidden_dims, one.weights)) for one in found.requests
     )
+
+
+def require_one_robot(interfaces: Sequence[PolicyInterface]) -> Recorded | None:
+    """Return the robot that demonstrations or networks come from, if any was recorded.
+
+    Raises:
+        WrongKindError: actions within [-1, 1] stand for others in one than in another.
+    """
+    robots = dict.fromkeys(one.recorded for one in interfaces if one.recorded is not None)
+    if len(robots) > 1:
+        raise WrongKindError(
+            "--add-to, --teacher, --dagger-from: were made from other recordings, with other "
+            "bounds of actions; take what was made from one"
+        )
+    return next(iter(robots), None)
 
 
 def check_inputs(inputs: Inputs) -> None:

@@ -139,7 +139,7 @@ def run(
     precision = precision_of(section.precision, options.device)
     decides = {**section.model_dump(mode="json", exclude=undecided), "precision": precision}
     key = run_key("diffuse-train", decides, options.seed, parents)
-    run_ = Run(outputs.generator, key, options)
+    run_ = Run(outputs.generator, key, options, decides)
     state = find_state(run_)
 
     prepare_torch()
@@ -190,6 +190,8 @@ def run(
         every=section.checkpoint_every,
         arrays=lambda: {**training_arrays(model, optimizer), **ema.arrays(EMA_PREFIX)},
         state=state,
+        logged=("learning_rate", "weight_error", "arch_loss", "cloning_loss"),
+        counted="tokens",
         beside=("cloning_loss",) if digests else (),
     )
 

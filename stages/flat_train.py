@@ -139,7 +139,9 @@ def run(
     used = {"precision": precision}
     decides = section.model_dump(mode="json", exclude={"checkpoint_every"}) | used
     parents = {"zoo": parent.digest}
-    run_ = Run(outputs.flat, run_key("flat-train", decides, options.seed, parents), options)
+    run_ = Run(
+        outputs.flat, run_key("flat-train", decides, options.seed, parents), options, decides
+    )
     state = find_state(run_)
 
     prepare_torch()
@@ -168,6 +170,8 @@ def run(
         every=section.checkpoint_every,
         arrays=training.arrays,
         state=state,
+        logged=("learning_rate",),
+        counted="networks",
     )
     model = training.model
     latents, error = encode_zoo(model, networks, section.batch_size, device=options.device)

@@ -113,7 +113,7 @@ def run(
         "architectures": params.architectures.model_dump(mode="json"),
     }
     parents = source_digests(ref)
-    run_ = Run(outputs.ghn, run_key("ghn-ppo", decides, options.seed, parents), options)
+    run_ = Run(outputs.ghn, run_key("ghn-ppo", decides, options.seed, parents), options, decides)
     state = find_state(run_)
 
     prepare_torch()
@@ -170,6 +170,8 @@ def run(
                 **best.state(BEST_PREFIX),
             },
             state=state,
+            logged=("learning_rate",),
+            counted="transitions",
             shown="return",
             saves_when_lost=False,
         )

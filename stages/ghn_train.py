@@ -83,7 +83,7 @@ def run(
         "architectures": params.architectures.model_dump(mode="json"),
     }
     parents = {"demos": parent.digest}
-    run_ = Run(outputs.ghn, run_key("ghn-train", decides, options.seed, parents), options)
+    run_ = Run(outputs.ghn, run_key("ghn-train", decides, options.seed, parents), options, decides)
     state = find_state(run_)
 
     prepare_torch()
@@ -125,6 +125,8 @@ def run(
         every=section.checkpoint_every,
         arrays=lambda: training_arrays(ghn, optimizer),
         state=state,
+        logged=("learning_rate",),
+        counted="transitions",
     )
 
     if options.ranks.is_first:

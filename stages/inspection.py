@@ -49,7 +49,7 @@ class Description:
 
     data: dict[str, Any]  # everything, for programs
     facts: dict[str, object]  # the same for people, without what the table says
-    tables: list[list[Row]]  # the first row of each is its head; none where the kind has none
+    tables: dict[str, list[Row]]  # by title; the first row of each is its head
 
 
 class Headline(NamedTuple):
@@ -73,20 +73,23 @@ def describe(path: Path) -> Description:
             return describe_folder(path, found)
     artifact = open_artifact(path)
     data = describe_artifact(artifact)
-    tables: list[list[Row]] = []
+    tables: dict[str, list[Row]] = {}
     if artifact.manifest.kind == "rollouts":
         evaluations = read_rollouts(path)[0].evaluations
-        tables = [success_table(evaluations), loss_table(evaluations)]
+        tables = {"Success": success_table(evaluations), "Loss": loss_table(evaluations)}
     elif artifact.manifest.kind == "frontier":
-        tables = [front_table(read_frontier(path)[0].frontier)]
+        tables = {"Front": front_table(read_frontier(path)[0].frontier)}
     elif artifact.manifest.kind == "audit":
-        tables = [audit_table(read_audit(path)[0].audit)]
+        tables = {"Audit": audit_table(read_audit(path)[0].audit)}
     elif artifact.manifest.kind == "alignment":
-        tables = [alignment_table(read_alignment(path)[0].alignment)]
+        tables = {"Alignment": alignment_table(read_alignment(path)[0].alignment)}
     elif "distinct_architectures" in data["content"]:
         content = data["content"]
-        tables = [shape_table(content["architectures"], content["distinct_architectures"])]
-    return Description(data, facts_of(data), [table for table in tables if table])
+        shapes = shape_table(content["architectures"], content["distinct_architectures"])
+        tables = {"Architectures": shapes}
+    return Description(
+        data, facts_of(data), {title: rows for title, rows in tables.items() if rows}
+    )
 
 
 def artifacts_in(folder: Path) -> list[Path]:
@@ -125,7 +128,7 @@ def describe_network(path: Path) -> Description:
         "parameters": f"{spec.num_parameters:,}",
         "made by": made_by(parent),
     }
-    return Description(data, facts, [])
+    return Description(data, facts, {})
 
 
 def describe_folder(folder: Path, paths: Sequence[Path]) -> Description:
@@ -145,7 +148,7 @@ def describe_folder(folder: Path, paths: Sequence[Path]) -> Description:
         shown = ", ".join(tasks) if len(tasks) <= FEW_TASKS else f"{len(tasks)} tasks"
         rows.append((path.name, kind, shown, f"{size / 2**20:.2f}"))
     data = {"path": str(folder), "kind": "folder", "artifacts": listed}
-    return Description(data, {"kind": "folder", "artifacts": len(paths)}, [rows])
+    return Description(data, {"kind": "folder", "artifacts": len(paths)}, {"Artifacts": rows})
 
 
 def headline(path: Path) -> Headline:

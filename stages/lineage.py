@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
 from nnit.architectures import refuse_held_out
@@ -15,7 +16,7 @@ from nnit.progress import Progress
 from nnit.zoo.members import ModelZoo, most_of_one_shape
 from stages.params import ArchitecturesParams
 
-SCALING = ("obs_mean", "obs_std", "obs_clip")  # what demonstrations decide, not the task
+SCALING = ("obs_mean", "obs_std", "obs_clip", "recorded")  # demonstrations decide it, not the task
 
 
 def require_same_task(
@@ -43,14 +44,33 @@ def on_other_demonstrations(
     """Return demonstrations that networks were not trained on, scaled as the networks expect it.
 
     Other demonstrations of a task have another mean and standard deviation; what a network sees
-    is scaled by those that it was made with.
+    is scaled by those that it was made with. Recorded ones have other bounds of actions too, and
+    another longest episode; their actions may be beyond the bounds of the networks.
 
     Raises:
         WrongKindError: they differ in more than that, such as the task.
     """
-    same_scaling = demos.interface._replace(obs_mean=interface.obs_mean, obs_std=interface.obs_std)
+    theirs, actions = demos.interface, demos.actions
+    same_scaling = theirs._replace(obs_mean=interface.obs_mean, obs_std=interface.obs_std)
+    if interface.recorded and theirs.recorded and theirs.act_dim == interface.act_dim:
+        bounds = interface.recorded._replace(control_freq=theirs.recorded.control_freq)
+        same_scaling = same_scaling._replace(recorded=bounds, horizon=interface.horizon)
+        actions = bounds.from_units(theirs.recorded.to_units(actions)).astype(np.float32)
     require_same_task(path, interface, demos_path, same_scaling)
-    return replace(demos, interface=interface)
+    return replace(demos, interface=interface, actions=actions)
+
+
+def require_unseen(path: Path, interface: PolicyInterface, demos_path: Path, demos: Demos) -> None:
+    """Refuse the demonstrations that networks were trained on, whose very scaling they have.
+
+    Raises:
+        LeakError: they are those.
+    """
+    if demos.interface == interface:
+        raise LeakError(
+            f"{demos_path}: {path} was trained on these demonstrations; give episodes that were "
+            "kept apart, as `nnit demos --recording FILE --take START:END` does"
+        )
 
 
 def trained_on(*found: Any) -> dict[str, Any]:  # noqa: ANN401

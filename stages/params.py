@@ -5,7 +5,8 @@ One model per stage; the section of ``params.yaml`` has the command's name in sn
 ``--help`` is made of the sections: tasks are imported when one is named, and not before.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple, Self, get_args, get_origin
 
@@ -601,6 +602,52 @@ def keys_of(sections: Sequence[str]) -> list[Key]:
     return found
 
 
+class Described(NamedTuple):
+    """A parameter, for people."""
+
+    name: str  # as in architectures.held_out.wider
+    default: Any  # plain data, as params.yaml has it
+    text: str
+
+    @property
+    def shown(self) -> str:
+        """The default: architectures as flags take them, all else as params.yaml has it."""
+        if self.default and isinstance(self.default, list) and isinstance(self.default[0], list):
+            return " ".join(",".join(map(str, dims)) for dims in self.default)
+        return self.default if isinstance(self.default, str) else json.dumps(self.default)
+
+
+def described(section: str | None = None) -> dict[str, list[Described]]:
+    """Return the parameters of each section; those that are in none are under "".
+
+    Args:
+        section: One alone, as in ``ghn_train`` or ``ghn-train``; by default all.
+
+    Raises:
+        UsageError: there is no such section.
+    """
+    found: dict[str, list[Described]] = {}
+    for one in _described(Params()):
+        first = one.name.partition(".")[0]
+        found.setdefault("" if first == one.name else first, []).append(one)
+    if section is None:
+        return found
+    name = section.replace("-", "_")
+    if name not in found or not name:
+        raise UsageError(f"{section}: no such section; there are {', '.join(filter(None, found))}")
+    return {name: found[name]}
+
+
+def _described(values: Section, prefix: str = "") -> Iterator[Described]:
+    for key, field in type(values).model_fields.items():
+        value = getattr(values, key)
+        if isinstance(value, Section):
+            yield from _described(value, f"{prefix}{key}.")
+        else:
+            default = values.model_dump(mode="json", include={key})[key]
+            yield Described(f"{prefix}{key}", default, field.description or "")
+
+
 def _kind_of(field: FieldInfo) -> tuple[type, tuple[str, ...]]:
     """Return the type of what a field is, null aside, and its values where they are listed."""
     kind: Any = field.annotation
@@ -625,6 +672,7 @@ class RunOptions:
     resume: bool = False  # go on from the last checkpoint where there is one
     compile: bool = False  # by torch.compile, where a step is large
     ranks: Ranks = ALONE  # which of the processes that train together this one is
+    trackers: tuple[str, ...] = ()  # that a training tells its figures, beside its log
 
     @property
     def engine(self) -> Engine:

@@ -1,39 +1,43 @@
 """``nnit report``: artifacts as one page for people, with their figures and where they came from.
 
-Reads:   any artifacts, and loss curves as CSV files
+Reads:   any artifacts, the logs of trainings beside them, and loss curves as CSV files
 Writes:  one HTML file
 """
 
 import csv
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from nnit.artifacts.alignment import SMOOTHNESS_FIGURE, WEIGHTS_FIGURE
-from nnit.artifacts.frontier import FIGURE_NAME
 from nnit.artifacts.loose import fault_of_file, write_loose
 from nnit.artifacts.manifest import MANIFEST_NAME
-from nnit.artifacts.reading import Artifact, open_artifact, read_bytes
-from nnit.artifacts.rollouts import read_rollouts
-from nnit.artifacts.samples import SampleSet, read_samples
-from nnit.artifacts.zoo import read_zoo
+from nnit.artifacts.reading import Artifact, open_artifact
 from nnit.errors import DamagedArtifactError, MissingArtifactError, OutputExistsError, UsageError
-from nnit.figures.alignment import WeightImages, weights_figure
-from nnit.figures.by_architecture import ArchitectureSuccess, draw_by_architecture
-from nnit.figures.canvas import png_bytes
-from nnit.figures.curves import draw_curves, draw_sizes
-from nnit.figures.page import Row, Section, html_page
-from nnit.mlp import Network, PolicyInterface, format_architecture, split_layers
+from nnit.figures.lineage import Node, draw_lineage
+from nnit.figures.page import Row, Section, Table, html_page, is_page
 from nnit.opening import read_bounded
-from nnit.rollout.metrics import Evaluation, success_level
 from stages.inspection import SHORT_DIGEST, Description, describe
+from stages.report_sections import (
+    Success,
+    charts_of,
+    curve_chart,
+    curve_of,
+    films_of,
+    headline_of,
+    network_table,
+    pictures_of,
+    read_success,
+    shown_rows,
+    success_charts,
+    trained_shapes,
+    weights_of,
+)
 
 TITLE = "nnit report"
-SHOWN_LAYERS = 3  # weight images of so many networks
-SHOWN_ROWS, SHOWN_SOURCES = 200, 20  # of a figure of success; more could not be read
+SHOWN_TASKS = 12  # in headlines
+SHOWN_SETS = 1  # samples whose weights are shown
+SHOWN_BOXES = 60  # of a drawing of lineage; of more there is the table alone
 MAX_CURVE_BYTES = 2**26
 MAX_STEP = 2**53
 FOLDED = ("with", "param ", "digest")  # beginnings of the facts that lie behind a fold
@@ -71,18 +75,28 @@ def write_report(inputs: Inputs, out: Path, *, force: bool = False) -> Summary:
         NnitError: no artifact, a damaged one, a curve that is none, or an output that is there.
     """
     refuse_output(out, force=force)
-    curves = {str(path): read_curve(path) for path in inputs.curves}
+    curves = {path: read_curve(path) for path in inputs.curves}
     paths = {
         path.resolve(): path for given in inputs.paths for path in find_artifacts(given)
     }.values()
     shown = parents_first([Shown(open_artifact(p, check="sizes"), describe(p)) for p in paths])
+    successes = {
+        one.artifact.digest: read_success(one.artifact)
+        for one in shown
+        if one.artifact.manifest.kind == "rollouts"
+    }
+    first = first_of_tasks(list(successes.values()))
+    headlines = [headline_of(found) for found in first]
+    overview = overview_of(shown, first, list(successes.values()), curves, out)
     names = {one.artifact.digest: str(one.artifact.path) for one in shown}
-    sections = [
-        Section("What was made from what", tables=[lineage_table(shown, names)]),
-        *(section_of(one, names) for one in shown),
-        *curve_sections(curves),
+    others = {digest: found for digest, found in successes.items() if found not in first}
+    parts = [
+        section_of(one, names, others.get(one.artifact.digest), shown_rows(len(successes)))
+        for one in shown
     ]
-    data = html_page(TITLE, sections).encode()
+    tasks = ", ".join(dict.fromkeys(headline.task for headline in headlines))
+    title = f"{tasks}: {TITLE}" if tasks else TITLE
+    data = html_page(title, headlines, overview, parts).encode()
     refuse_output(out, force=force)
     write_loose(out, data, is_page)
     return Summary(len(shown), len(curves), len(data))
@@ -101,11 +115,6 @@ def refuse_output(out: Path, *, force: bool) -> None:
         raise UsageError(f"--out {out}: {fault}")
     if out.exists() and not force:
         raise OutputExistsError(f"{out}: exists already; replace it with --force, or choose --out")
-
-
-def is_page(data: bytes) -> bool:
-    """Whether a file is a page that ``write_report`` wrote."""
-    return f"<title>{TITLE}</title>".encode() in data[:1000]
 
 
 def find_artifacts(path: Path) -> list[Path]:
@@ -143,6 +152,100 @@ def parents_first(shown: Sequence[Shown]) -> list[Shown]:
     return placed
 
 
+def first_of_tasks(successes: Sequence[Success]) -> list[Success]:
+    """Return the rollouts of each task with the most shapes that nobody trained."""
+    best: dict[str, Success] = {}
+    for found in [found for found in successes if found.evaluations]:
+        task = found.interface.task
+        if task not in best or _untrained_shapes(found) > _untrained_shapes(best[task]):
+            best[task] = found
+    return list(best.values())[:SHOWN_TASKS]
+
+
+def _untrained_shapes(found: Success) -> int:
+    return len({one.hidden_dims for one in found.untrained(found.methods[0])})
+
+
+def overview_of(
+    shown: Sequence[Shown],
+    first: Sequence[Success],
+    successes: Sequence[Success],
+    curves: Mapping[Path, Mapping[str, list[tuple[int, float]]]],
+    out: Path,
+) -> list[Section]:
+    """Return what is shown before the single artifacts: sections that have something to show."""
+    sections, limit = [], shown_rows(len(successes))
+    for found in first:
+        name = f" on {found.interface.task}" if len(first) > 1 else ""
+        trained = trained_shapes([found.artifact])
+        charts = success_charts(found, trained, limit)
+        networks = network_table(found, limit)
+        sections.append(Section(f"Success{name}", charts=charts, tables=[networks]))
+    films = films_of([found.artifact for found in successes], out)
+    made = [
+        *(curve_of(one.artifact) for one in shown),
+        *(curve_chart(f"curve: {path}", dict(series)) for path, series in curves.items()),
+    ]
+    patches = patch_sizes(shown)
+    weights = [
+        image
+        for one in shown_samples(shown, first)
+        for image in weights_of(one.artifact, _patch_of(one, patches))
+    ]
+    sections += [
+        Section("Films", films=films, note="The first episode of each network that was filmed."),
+        Section("Training", charts=[chart for chart in made if chart]),
+        Section("Weights", weights=weights),
+        lineage_section(shown),
+    ]
+    return [one for one in sections if one.charts or one.films or one.weights or one.tables]
+
+
+def shown_samples(shown: Sequence[Shown], first: Sequence[Success]) -> list[Shown]:
+    """Return the samples whose weights are shown, those that the headlines are about first."""
+    samples = [one for one in shown if one.artifact.manifest.kind == "samples"]
+    about = {digest for found in first for digest in found.artifact.manifest.parents.values()}
+    return sorted(samples, key=lambda one: one.artifact.digest not in about)[:SHOWN_SETS]
+
+
+def patch_sizes(shown: Sequence[Shown]) -> dict[str, int]:
+    """Return the side of a patch of each generator, by its digest."""
+    generators = [one.artifact for one in shown if one.artifact.manifest.kind == "generator"]
+    sizes = {one.digest: one.manifest.attributes.get("patch_size") for one in generators}
+    return {digest: size for digest, size in sizes.items() if type(size) is int and size > 0}
+
+
+def _patch_of(one: Shown, patches: Mapping[str, int]) -> int:
+    parents = one.artifact.manifest.parents.values()
+    return next((patches[digest] for digest in parents if digest in patches), 0)
+
+
+def lineage_section(shown: Sequence[Shown]) -> Section:
+    """Draw what was made from what, above a table that says the same."""
+    names = {one.artifact.digest: str(one.artifact.path) for one in shown}
+    drawing = draw_lineage(lineage_nodes(shown))
+    return Section(
+        "What was made from what",
+        tables=[Table("Artifacts", lineage_table(shown, names))],
+        lineage=drawing if len(drawing.boxes) <= SHOWN_BOXES else None,
+    )
+
+
+def lineage_nodes(shown: Sequence[Shown]) -> list[Node]:
+    """Return a node for each artifact, and before them one for each parent that is not shown."""
+    digests = {one.artifact.digest for one in shown}
+    parents = [item for one in shown for item in one.artifact.manifest.parents.items()]
+    elsewhere = {digest: name for name, digest in parents if digest not in digests}
+    places = {digest: place for place, digest in enumerate(elsewhere)}
+    nodes = [Node(digest[:SHORT_DIGEST], name, ()) for digest, name in elsewhere.items()]
+    for k, one in enumerate(shown):
+        manifest = one.artifact.manifest
+        above = tuple(sorted({places[digest] for digest in manifest.parents.values()}))
+        nodes.append(Node(one.artifact.path.name, manifest.kind, above, f"#part-{k}"))
+        places[one.artifact.digest] = len(nodes) - 1
+    return nodes
+
+
 def lineage_table(shown: Sequence[Shown], names: Mapping[str, str]) -> list[Row]:
     """Return a row for each artifact: its kind, what made it, and from what."""
     rows: list[Row] = [("artifact", "kind", "made by", "from", "size")]
@@ -168,18 +271,26 @@ def parents_of(one: Shown, names: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def section_of(one: Shown, names: Mapping[str, str]) -> Section:
-    """Describe one artifact."""
+def section_of(
+    one: Shown, names: Mapping[str, str], success: Success | None, limit: int
+) -> Section:
+    """Describe one artifact; ``success`` is drawn too, of at most ``limit`` networks."""
     manifest, path = one.artifact.manifest, one.artifact.path
     facts = dict(one.description.facts)
     facts |= {f"from {name}": where for name, where in parents_of(one, names).items()}
     folded = {name: value for name, value in facts.items() if name.startswith(FOLDED)}
+    charts = charts_of(one.artifact)
+    tables = [Table(title, rows) for title, rows in one.description.tables.items()]
+    if success:
+        charts += success_charts(success, trained_shapes([one.artifact]), limit)
+        tables.append(network_table(success, limit))
     return Section(
         f"{manifest.kind}: {path}",
         facts={name: value for name, value in facts.items() if name not in folded},
         details=folded,
-        tables=one.description.tables,
-        figures=FIGURES.get(manifest.kind, _none)(one.artifact),
+        tables=tables,
+        charts=charts,
+        pictures=pictures_of(one.artifact),
     )
 
 
@@ -213,93 +324,3 @@ def read_curve(path: Path) -> dict[str, list[tuple[int, float]]]:
         if not math.isfinite(points[-1][1]):
             raise DamagedArtifactError(f"{path}:{number}: found {row[1]}, expected a finite number")
     return {rows[0][1]: points}
-
-
-def curve_sections(curves: Mapping[str, Mapping[str, list[tuple[int, float]]]]) -> list[Section]:
-    """Return a section for each loss curve."""
-    sections = []
-    for path, (label, points) in ((p, *c.items()) for p, c in curves.items()):
-        figure = draw_curves({Path(path).stem: points}, label)
-        sections.append(Section(f"curve: {path}", figures={f"{label} by step": png_bytes(figure)}))
-    return sections
-
-
-def _none(artifact: Artifact) -> dict[str, bytes]:
-    return {}
-
-
-def _rollouts_figures(artifact: Artifact) -> dict[str, bytes]:
-    """Draw success of the first architectures, the networks of one source together."""
-    evaluations = read_rollouts(artifact.path)[0].evaluations
-    groups: dict[tuple[str, str], list[Evaluation]] = {}
-    for one in evaluations:
-        row = f"{format_architecture(one.hidden_dims) or 'expert'}  ({one.kind or 'unknown'})"
-        groups.setdefault((one.source, row), []).append(one)
-    sources, rows = (list(dict.fromkeys(names)) for names in zip(*groups, strict=True))
-    shown = {(one, row) for one in sources[:SHOWN_SOURCES] for row in rows[:SHOWN_ROWS]}
-    methods: dict[str, list[ArchitectureSuccess]] = {}
-    for (source, row), same in groups.items():
-        if (source, row) not in shown:
-            continue
-        level = success_level(same)
-        reached = ArchitectureSuccess(row, level.mean, *level.interval)
-        methods.setdefault(source, []).append(reached)
-    figure = draw_by_architecture(methods, "success_once with 95 % intervals")
-    return {"Success by architecture": png_bytes(figure)}
-
-
-def _zoo_figures(artifact: Artifact) -> dict[str, bytes]:
-    """Draw the losses of the networks by their size."""
-    zoo, _ = read_zoo(artifact.path)
-    sizes = [zoo.spec(k).num_parameters for k in range(len(zoo))]
-    losses = [member.loss for member in zoo.members]
-    figure = draw_sizes(sizes, losses, "loss over all demonstrations")
-    return {"Loss of each network by its size": png_bytes(figure)}
-
-
-def _samples_figures(artifact: Artifact) -> dict[str, bytes]:
-    """Draw a weight matrix of the first networks that are of different architectures."""
-    samples, _ = read_samples(artifact.path)
-    images = weight_images(samples)
-    if not images:
-        return {}
-    return {"The largest layer between hidden ones of some networks": weights_figure(images)}
-
-
-def weight_images(samples: SampleSet) -> list[WeightImages]:
-    """Return the largest layer between hidden ones of some networks that have one."""
-    distinct: dict[tuple[int, ...], Network] = {}
-    for sample in samples.samples:
-        distinct.setdefault(sample.network.hidden_dims, sample.network)
-    deep = [network for dims, network in distinct.items() if len(dims) > 1][:SHOWN_LAYERS]
-    return [
-        WeightImages(format_architecture(network.hidden_dims), [field])
-        for network in deep
-        for field in [_largest_field(network, samples.interface)]
-    ]
-
-
-def _largest_field(network: Network, interface: PolicyInterface) -> np.ndarray:
-    layers = split_layers(interface.spec(network.hidden_dims), network.weights)
-    weight = max((layer.weight for layer in layers[1:-1]), key=np.size)
-    return weight / math.sqrt(2 / weight.shape[1])
-
-
-def _frontier_figures(artifact: Artifact) -> dict[str, bytes]:
-    return {"Size against success": read_bytes(artifact, FIGURE_NAME)}
-
-
-def _alignment_figures(artifact: Artifact) -> dict[str, bytes]:
-    return {
-        "The same layer of networks of each zoo": read_bytes(artifact, WEIGHTS_FIGURE),
-        "Autocorrelation by the distance between units": read_bytes(artifact, SMOOTHNESS_FIGURE),
-    }
-
-
-FIGURES: dict[str, Callable[[Artifact], dict[str, bytes]]] = {
-    "zoo": _zoo_figures,
-    "samples": _samples_figures,
-    "rollouts": _rollouts_figures,
-    "frontier": _frontier_figures,
-    "alignment": _alignment_figures,
-}

@@ -9,7 +9,7 @@ Writes:  rollouts              kind "rollouts", schema 3
 """
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +147,7 @@ def run(
             section, requests, asked.interface, task, seeds, store, options, progress
         )
         if loss_demos is not None:
-            own_scaling = replace(loss_demos, interface=asked.interface)
-            evaluations = with_losses(evaluations, requests, own_scaling, options, progress)
+            evaluations = with_losses(evaluations, requests, loss_demos, options, progress)
         films = film_first_episodes(filmed, asked, evaluations, progress) if filmed else {}
     write_rollouts(
         outputs.rollouts,
@@ -212,7 +211,7 @@ def read_comparison(params: Params, inputs: Inputs, asked: Contenders, seeds: ra
         parents["demos"] = artifact.digest
     if inputs.loss_demos is not None:
         loss_demos, artifact = read_demos(inputs.loss_demos)
-        check_loss_demos(inputs, asked.interface, loss_demos, demos, seeds)
+        loss_demos = check_loss_demos(inputs, asked.interface, loss_demos, demos, seeds)
         parents["loss_demos"] = artifact.digest
     return Comparison(tuple(requests), tuple(also), parents, demos, loss_demos)
 
@@ -292,18 +291,18 @@ def check_loss_demos(
     loss_demos: Demos,
     demos: Demos | None,
     seeds: range,
-) -> None:
+) -> Demos:
     """Make sure that losses are measured in the same environment and on episodes of their own.
 
     The scaling of observations may differ: each set of demonstrations has that of its episodes,
-    and the networks keep theirs.
+    and the networks keep theirs, which these are returned with.
 
     Raises:
         WrongKindError: of another task, or other actions or observations.
         UsageError: reset seeds that are evaluated too, or that are those of ``--demos``.
     """
     assert inputs.loss_demos is not None
-    on_other_demonstrations(inputs.networks, interface, inputs.loss_demos, loss_demos)
+    scaled = on_other_demonstrations(inputs.networks, interface, inputs.loss_demos, loss_demos)
     others: dict[str, Container[int]] = {"the evaluation": seeds}
     if demos is not None:
         others[f"--demos {inputs.demos}"] = demos.reset_seeds
@@ -314,6 +313,7 @@ def check_loss_demos(
                 f"--loss-demos {inputs.loss_demos}: reset seed {both} is one of {owner} too; "
                 "collect others with `nnit demos --first-seed`"
             )
+    return scaled
 
 
 def with_losses(

@@ -9,7 +9,16 @@ from nnit.opening import open_regular
 from nnit.progress import Progress
 from nnit.task_ids import FILE_SUFFIX
 from nnit.tasks.classification import download_mnist
-from nnit.tasks.registry import MNIST, check_name, find_task, get_task, is_known, task_id_of
+from nnit.tasks.recordings import HAS_NO_SIMULATOR
+from nnit.tasks.registry import (
+    MNIST,
+    check_name,
+    find_task,
+    get_task,
+    is_code,
+    is_known,
+    task_id_of,
+)
 from nnit.tasks.task import Task, TaskRef
 from stages.params import Params
 
@@ -41,10 +50,15 @@ def task_of(
         named: What ``--task`` says; has to be the task of the artifact.
 
     Raises:
-        UsageError: nobody knows it.
+        UsageError: nobody knows it, or it was recorded on a robot and no file simulates it.
         WrongKindError: another task is named, or the interface is not that of the task.
         MissingArtifactError: a file that is not there.
     """
+    if interface.recorded is not None and not is_code(named or params.task):
+        raise UsageError(
+            f"{path}: {interface.task} {HAS_NO_SIMULATOR}; measure networks on held-out episodes "
+            "with `nnit action-error`, or name a file that simulates it, as in --task ./my_task.py"
+        )
     if named is not None:
         require_named(path, interface, named)
     found = find_task(interface.task, typed_ref(named or params.task, params.data))

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from studies.outcomes import RESULTS, collect
-from studies.plan import Job, Part, file_name, jobs_of, parts_of, read_plan
-from studies.run import is_missing, make_all
+from studies.outcomes import collect, file_of, read_kept, wanted
+from studies.plan import Job, Part, jobs_of, parts_of, read_plan
+from studies.run import beside, make_all
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -22,23 +22,26 @@ def run(
     """Make what is missing of tasks, all that are in the plan by default, and keep the outcomes."""
     plan = read_plan()
     jobs = [(job, parts_of(plan, job)) for job in jobs_of(plan, tasks or [], params)]
-    try:
-        failures = make_all(part for _, parts in jobs for part in parts.values())
-    finally:
+    todo = [part for job, parts in jobs for part in wanted(parts, read_kept(job, parts))]
+
+    def keep(made: Part) -> None:
         for job, parts in jobs:
-            if not any(is_missing(part) for part in parts.values()):
+            if made in parts.values():
                 write(job, parts)
+
+    failures = make_all(todo, keep)
     if failures:
         typer.echo("\n".join(["failed:", *failures]), err=True)
         raise typer.Exit(1)
 
 
 def write(job: Job, parts: Mapping[str, Part]) -> None:
-    """Keep the outcomes of a task and a training seed."""
-    path = RESULTS / f"{file_name(job.task)}-seed-{job.seed}.json"
+    """Keep what is known of a task and a training seed; whole, or as it was."""
+    path, found = file_of(job), json.dumps(collect(job, parts), indent=1) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(collect(job.task, job.seed, parts), indent=1) + "\n")
-    typer.echo(f"wrote {path}")
+    if not path.exists() or path.read_text() != found:
+        beside(path, "new").write_text(found)
+        beside(path, "new").replace(path)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -10,11 +11,13 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from nnit.artifacts.samples import read_samples
+from nnit.figures.palette import BLUE, GREY, ORANGE, styles_of
 from nnit.mlp import split_layers
 from studies.compare import OURS, Row
 
 SHOWN = (128, 256, 128)  # whose weights are shown
-COLOURS = {"better": "#1b7837", "alike": "#777777", "worse": "#b2182b"}
+COLOURS = {"better": BLUE, "alike": GREY, "worse": ORANGE}
+LINES = ("-", "--", ":", "-.")  # of tasks in one figure
 
 
 def draw_differences(tasks: Mapping[str, Mapping[str, Row]], path: Path) -> None:
@@ -22,12 +25,14 @@ def draw_differences(tasks: Mapping[str, Mapping[str, Row]], path: Path) -> None
     figure, axes = plt.subplots(1, len(tasks), figsize=(3.6 * len(tasks), 4.6), sharey=True)
     for axis, (task, rows) in zip(axes if len(tasks) > 1 else [axes], tasks.items(), strict=True):
         others = [row for row in rows.values() if row.method != OURS][::-1]
+        styles = styles_of(row.method for row in others)
         axis.axvline(0, color="#cccccc", linewidth=1)
         for place, row in enumerate(others):
             low, high = row.ahead.interval
             colour = COLOURS[row.ahead.verdict]
             axis.plot([low, high], [place, place], color=colour, linewidth=2)
-            axis.plot(row.ahead.mean, place, "o", color=colour, markersize=5)
+            marker = styles[row.method].marker
+            axis.plot(row.ahead.mean, place, marker, color=colour, markersize=5)
         axis.set_yticks(range(len(others)), [row.method for row in others])
         axis.set_title(task, fontsize=10)
         axis.set_xscale("symlog", linthresh=0.1)
@@ -39,13 +44,44 @@ def draw_differences(tasks: Mapping[str, Mapping[str, Row]], path: Path) -> None
 def draw_break_even(tasks: Mapping[str, Mapping[str, Mapping[int, float]]], path: Path) -> None:
     """Draw the processor time of a number of networks, all that they need included."""
     figure, axis = plt.subplots(figsize=(5.2, 3.6))
-    for task, methods in tasks.items():
+    styles = styles_of(method for methods in tasks.values() for method in methods)
+    for place, (task, methods) in enumerate(tasks.items()):
         for method, seconds in methods.items():
-            hours = [value / 3600 for value in seconds.values()]
-            axis.plot(list(seconds), hours, "o-", label=f"{method}, {task}")
+            axis.plot(
+                list(seconds),
+                [value / 3600 for value in seconds.values()],
+                color=styles[method].colour,
+                marker=styles[method].marker,
+                linestyle=LINES[place % len(LINES)],
+                label=f"{method}, {task}",
+            )
     axis.set(xscale="log", yscale="log", xlabel="networks", ylabel="processor hours")
     axis.legend(frameon=False, fontsize=8)
     axis.spines[["top", "right"]].set_visible(False)
+    save(figure, path)
+
+
+def draw_alarms(tasks: Mapping[str, Mapping[str, Mapping[str, Any]]], path: Path) -> None:
+    """Draw how well each method's alarm tells failures, with 95 % intervals, on each task."""
+    figure, axes = plt.subplots(1, len(tasks), figsize=(4.2 * len(tasks), 3.2), sharey=True)
+    for axis, (task, methods) in zip(
+        axes if len(tasks) > 1 else [axes], tasks.items(), strict=True
+    ):
+        axis.axvline(0.5, color="#cccccc", linewidth=1)  # chance
+        for shift, mark, condition in zip(
+            (0.2, 0.0, -0.2), "os^", next(iter(methods.values())), strict=True
+        ):
+            for place, found in enumerate(methods.values()):
+                said = found[condition]
+                if said["auroc"] is not None:
+                    axis.plot(said["auroc_95"], [place + shift] * 2, color="#777777", linewidth=2)
+                    axis.plot(said["auroc"], place + shift, mark, color="#222222", markersize=5)
+            axis.plot([], [], mark, color="#222222", label=condition)
+        axis.set_yticks(range(len(methods)), list(methods))
+        axis.set_title(task, fontsize=10)
+        axis.set(xlim=(0, 1), xlabel="AUROC")
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.legend(*axis.get_legend_handles_labels(), fontsize=8, frameon=False, ncols=3)
     save(figure, path)
 
 

@@ -1,11 +1,15 @@
 """What networks did, kept whole: each network's success from each initial state.
 
-A file of ``results/studies`` holds one task and training seed: for each method the networks, and of
-each a digit for each state, 1 where it succeeded. All methods face the same states.
+A file of ``results/studies`` holds one task and training seed: each part that was made, how (the
+digest of ``planned``), by which others, in how many processor seconds, of how many bytes, and what
+it says. What outcomes say are networks, and of each a digit for each state, 1 where it succeeded.
+All methods face the same states. A file is enough to go on from: artifacts are made again only
+where something is missing that needs them.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -26,8 +30,8 @@ from stages.contenders import read_contenders, require_setting
 from stages.lineage import on_other_demonstrations
 from stages.params_file import load_params, override
 from stages.task_source import rollout_episodes, task_of
-from studies.plan import Part
-from studies.run import RECIPE, beside
+from studies.plan import Job, Part, file_name
+from studies.run import RECIPE, beside, is_missing, planned
 
 RESULTS = Path("results/studies")
 
@@ -101,41 +105,56 @@ def evaluate(
     out.write_text(json.dumps(kept, indent=1) + "\n")
 
 
-def collect(task: str, seed: int, parts: Mapping[str, Part]) -> dict[str, Any]:
-    """Return what is kept of a task and a seed.
-
-    Raises:
-        ValueError: methods have different numbers of networks of a shape, or of states.
-    """
-    reports: dict[str, dict[str, Any]] = {}
+def collect(job: Job, parts: Mapping[str, Part]) -> dict[str, Any]:
+    """Return what is kept of a task and a seed: parts that are there, or were kept before."""
+    named, kept = {part.out: name for name, part in parts.items()}, read_kept(job, parts)
+    recipes = planned(parts)
     for name, part in parts.items():
-        report, _, method = name.partition("/")
-        if part.out.suffix == ".json":
-            reports.setdefault(report, {})[method] = json.loads(part.out.read_text())
-        elif report == "audits" and not method.startswith("of-"):
-            audit = json.loads((part.out / "audit.json").read_text())
-            (every,) = [group for group in audit["groups"] if group["group"] == EVERY]
-            reports.setdefault(report, {})[method] = every
-        elif report == "alignment":
-            aligned = json.loads((part.out / "alignment.json").read_text())
-            reports.setdefault(report, {})[method] = aligned
-    methods = reports.pop("outcomes")
-    asked = {
-        (one["architecture"], len(networks_of(networks, one)), len(one["successes"]))
-        for networks in methods.values()
-        for one in networks
-    }
-    if len(asked) != len({shape for shape, _, _ in asked}):
-        raise ValueError(f"{task}: methods differ in numbers of networks of a shape, or of states")
-    sizes = {name: artifact_bytes(parts[name].out) for name in ("ghn", "zoo", "generator")}
-    return {
-        "task": task,
-        "seed": seed,
-        "costs": costs_of(parts),
-        "sizes": sizes,
-        "reports": reports,
-        "methods": methods,
-    }
+        if not is_missing(part):
+            made = json.loads(beside(part.out, RECIPE).read_text())
+            kept[name] = {
+                "recipe": recipes[name],
+                "needs": [named[path] for path in part.inputs if path in named],
+                "seconds": made["seconds"]["processor"],
+                **said_by(name, part.out),
+            }
+    return {"task": job.task, "seed": job.seed, "parts": {k: kept[k] for k in parts if k in kept}}
+
+
+def read_kept(job: Job, parts: Mapping[str, Part]) -> dict[str, Any]:
+    """Return what was kept of parts that would be made in the same way today."""
+    path = file_of(job)
+    if not path.exists():
+        return {}
+    recipes, found = planned(parts), json.loads(path.read_text())["parts"]
+    return {name: one for name, one in found.items() if recipes.get(name) == one["recipe"]}
+
+
+def wanted(parts: Mapping[str, Part], kept: Collection[str]) -> list[Part]:
+    """Return the parts that are needed for what is not kept."""
+    inputs = {path for part in parts.values() for path in part.inputs}
+    needed: set[Path] = set()
+    for name, part in reversed(list(parts.items())):  # inputs come before what is made of them
+        if part.out in needed or (part.out not in inputs and name not in kept):
+            needed |= {part.out, *part.inputs}
+    return [part for part in parts.values() if part.out in needed]
+
+
+def file_of(job: Job) -> Path:
+    """Return where a task and a seed are kept."""
+    return RESULTS / f"{file_name(job.task)}-seed-{job.seed}.json"
+
+
+def said_by(name: str, out: Path) -> dict[str, Any]:
+    """Return what a part says, or the bytes of its files."""
+    if out.suffix == ".json":
+        return {"says": json.loads(out.read_text())}
+    if name.startswith("audits/") and (out / "audit.json").exists():
+        audit = json.loads((out / "audit.json").read_text())
+        return {"says": next(group for group in audit["groups"] if group["group"] == EVERY)}
+    if name.startswith("alignment/"):
+        return {"says": json.loads((out / "alignment.json").read_text())}
+    return {"bytes": artifact_bytes(out)}
 
 
 def artifact_bytes(path: Path) -> int:
@@ -143,35 +162,52 @@ def artifact_bytes(path: Path) -> int:
     return open_artifact(path).manifest.num_bytes
 
 
-def costs_of(parts: Mapping[str, Part]) -> dict[str, dict[str, float]]:
-    """Return the processor seconds that networks took, and what they need took before them."""
-    used = {
-        part.out: json.loads(beside(part.out, RECIPE).read_text())["seconds"]["processor"]
-        for part in parts.values()
-    }
-    inputs = {part.out: part.inputs for part in parts.values()}
+def read_study(path: Path) -> Study:
+    """Read a file that ``collect`` filled.
 
-    def needed(out: Path) -> set[Path]:
-        found = {path for path in inputs[out] if path in inputs}
-        return found.union(*map(needed, found))
+    Raises:
+        ValueError: methods have different numbers of networks of a shape, or of states.
+    """
+    found = json.loads(path.read_text())
+    parts: dict[str, dict[str, Any]] = found["parts"]
+    reports: dict[str, dict[str, Any]] = {}
+    for name, part in parts.items():
+        if "says" in part:
+            report, _, method = name.partition("/")
+            reports.setdefault(report, {})[method] = part["says"]
+    methods = reports.pop("outcomes", {})
+    asked = {
+        (shape, count, len(one["successes"]))
+        for networks in methods.values()
+        for shape, count in Counter(one["architecture"] for one in networks).items()
+        for one in networks
+    }
+    if len(asked) != len({shape for shape, _, _ in asked}):
+        raise ValueError(f"{path}: methods differ in numbers of networks of a shape, or of states")
+    return Study(
+        found["task"],
+        found["seed"],
+        {name: outcomes_from(kept) for name, kept in methods.items()},
+        reports,
+        costs_of(parts),
+        {name: part["bytes"] for name, part in parts.items() if "bytes" in part},
+    )
+
+
+def costs_of(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Return the processor seconds that networks took, and what they need took before them."""
+
+    def needed(name: str) -> set[str]:
+        return set(parts[name]["needs"]).union(*map(needed, parts[name]["needs"]))
 
     return {
-        name: {"before": sum(used[path] for path in needed(part.out)), "own": used[part.out]}
+        name: {
+            "before": sum(parts[other]["seconds"] for other in needed(name)),
+            "own": part["seconds"],
+        }
         for name, part in parts.items()
         if name.startswith(("samples/", "many/"))
     }
-
-
-def networks_of(networks: list[dict[str, Any]], one: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the networks of the shape of one."""
-    return [other for other in networks if other["architecture"] == one["architecture"]]
-
-
-def read_study(path: Path) -> Study:
-    """Read a file that ``collect`` filled."""
-    found = json.loads(path.read_text())
-    methods = {name: outcomes_from(kept) for name, kept in found["methods"].items()}
-    return Study(methods=methods, **{key: found[key] for key in Study._fields if key != "methods"})
 
 
 def outcomes_from(kept: Sequence[Mapping[str, Any]]) -> tuple[Outcome, ...]:

@@ -11,7 +11,7 @@ import jinja2
 
 from nnit.intervals import Level
 from studies.compare import OURS, Difference, Row, over_seeds, rows_of
-from studies.figures import draw_break_even, draw_differences
+from studies.figures import draw_alarms, draw_break_even, draw_differences
 from studies.outcomes import RESULTS, Study, outcomes_from, read_study
 from studies.plan import read_plan
 
@@ -21,9 +21,10 @@ BLOCKS = ("results", "tasks")  # of the README, between <!-- results --> and <!-
 
 
 def read_studies(folder: Path = RESULTS) -> list[Study]:
-    """Return all studies, in the order of the plan, those of tasks that are not in it last."""
+    """Return all studies that have begun, in the order of the plan, tasks that it lacks last."""
     order = list(read_plan()["tasks"])
-    studies = [read_study(path) for path in sorted(folder.glob("*-seed-*.json"))]
+    found = [read_study(path) for path in sorted(folder.glob("*-seed-*.json"))]
+    studies = [study for study in found if OURS in study.methods]
     rank = {task: place for place, task in enumerate(order)}
     return sorted(studies, key=lambda one: (rank.get(one.task, len(order)), one.task, one.seed))
 
@@ -42,6 +43,7 @@ def write_pages(studies: Sequence[Study], docs: Path = DOCS, readme: Path = READ
     for name, draw, what in (
         ("differences", draw_differences, "headline"),
         ("break_even", draw_break_even, "many"),
+        ("alarms", draw_alarms, "alarms"),
     ):
         if facts[what]:
             draw(facts[what], docs / "figures" / f"{name}.png")
@@ -83,6 +85,11 @@ def facts_of(studies: Sequence[Study]) -> dict[str, Any]:
             if len(found) > 1
         },
         "reports": {task: study.reports for task, study in first.items()},
+        "alarms": {
+            task: study.reports["alarms"]
+            for task, study in first.items()
+            if "alarms" in study.reports
+        },
         "second_look": {
             task: {
                 method: rows_of(study._replace(methods={OURS: outcomes_from(kept)}))[0]

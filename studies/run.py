@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,11 +40,15 @@ class Running(NamedTuple):
     started: float
 
 
-def make_all(parts: Iterable[Part]) -> list[str]:
+def make_all(parts: Iterable[Part], then: Callable[[Part], None] | None = None) -> list[str]:
     """Make parts that are missing, each after what it is made of, else in their order.
 
     Where a command fails, all goes on that needs nothing of it. An interrupt is passed on to the
     commands, which keep what they have.
+
+    Args:
+        parts: What is made.
+        then: Called with each part that was made.
 
     Returns:
         A line for each command that failed.
@@ -57,7 +61,10 @@ def make_all(parts: Iterable[Part]) -> list[str]:
         try:
             while workshop.fill():
                 progress.update(shown, completed=workshop.made)
-                progress.console.print(workshop.reap(), markup=False)
+                part, line = workshop.reap()
+                progress.console.print(line, markup=False)
+                if then is not None and not is_missing(part):
+                    then(part)
         except KeyboardInterrupt:
             workshop.stop()
             raise
@@ -96,19 +103,19 @@ class Workshop:
                 self._finish(out)
         return bool(self._running)
 
-    def reap(self) -> str:
-        """Wait for a command to end; return a line about it."""
+    def reap(self) -> tuple[Part, str]:
+        """Wait for a command to end; return what it made, and a line about it."""
         pid, status, used = os.wait4(-1, 0)
         part, process, core, started = self._running.pop(pid)
         self._free.append(core)
         code = process.returncode = os.waitstatus_to_exitcode(status)
         if code:
             self.failures.append(failure(part, code))
-            return self.failures[-1]
+            return part, self.failures[-1]
         seconds = time.monotonic() - started
         keep(part, seconds, used.ru_utime + used.ru_stime)
         self._finish(part.out)
-        return f"{part.out}: {seconds:.0f} s"
+        return part, f"{part.out}: {seconds:.0f} s"
 
     def stop(self) -> None:
         """Ask all commands to stop, and wait until they have kept what they have."""
@@ -167,7 +174,28 @@ def command_of(part: Part) -> list[str]:
 
 
 def recipe_of(part: Part) -> str:
-    """Return the digest of all that decides a part."""
+    """Return the digest of all that decides a part, what its inputs hold included."""
+    return digest_of(part, [content_digest(path) for path in part.inputs])
+
+
+def planned(parts: Mapping[str, Part]) -> dict[str, str]:
+    """Return the digest of all that decides each part, of inputs how they are made.
+
+    It can be had where nothing was made, so that a result without its artifacts can be known again.
+
+    Args:
+        parts: Each after what it is made of.
+    """
+    found: dict[Path, str] = {}
+    for part in parts.values():
+        found[part.out] = digest_of(
+            part, [found.get(path) or content_digest(path) for path in part.inputs]
+        )
+    return {name: found[part.out] for name, part in parts.items()}
+
+
+def digest_of(part: Part, inputs: list[str]) -> str:
+    """Return a digest of a part's words, algorithm, seed and parameters, and of its inputs'."""
     section = part.words[0].replace("-", "_")
     params = load_params(part.params).model_dump(mode="json")
     return digest_text(
@@ -177,7 +205,7 @@ def recipe_of(part: Part) -> str:
                 "algorithm": VERSIONS[ALGORITHMS.get(part.words[0], part.words[0])],
                 "seed": part.seed,
                 "params": {name: params.get(name) for name in (section, *READ_BY_ALL)},
-                "from": [content_digest(path) for path in part.inputs],
+                "from": inputs,
                 "typed": [content_digest(Path(w)) for w in part.words if Path(w).is_file()],
             }
         )

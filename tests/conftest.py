@@ -12,14 +12,24 @@ from dask_processes import Cluster, dask_cluster
 
 from nnit.processes import start_server
 
+COMMANDS = {"nnit", "server", "cluster", "pipeline"}  # fixtures
+LONG = ("slow", "sim", "commands")  # markers
 REPOSITORY = Path(__file__).parents[1]
 Nnit = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests that run commands, or build on what commands made; `make test-fast` omits them."""
+    for item in items:
+        if COMMANDS & set(getattr(item, "fixturenames", ())) or "e2e" in item.path.parts:
+            item.add_marker("commands")
+
+
 @pytest.fixture(scope="session", autouse=True)
-def workers_at_hand() -> None:
-    """Have workers forked from a process that has imported what they need."""
-    start_server("nnit.zoo.export", "nnit.rollout.episodes", "mani_skill.envs", "torch._dynamo")
+def workers_at_hand(request) -> None:
+    """Have workers forked from a process that has imported what they need, where any will be."""
+    if any(item.get_closest_marker(name) for item in request.session.items for name in LONG):
+        start_server("nnit.zoo.export", "nnit.rollout.episodes", "mani_skill.envs", "torch._dynamo")
 
 
 @pytest.fixture(scope="session")

@@ -15,14 +15,32 @@ from nnit.artifacts.records import (
     Record,
     Stored,
     Width,
+    record_to_json,
     satisfying,
 )
 from nnit.faults import RulesError
-from nnit.mlp import ACTION, CLASS, NAME, Output, PolicyInterface
+from nnit.mlp import ACTION, CLASS, NAME, Output, PolicyInterface, Recorded
 from nnit.task_ids import is_stored_task_id
 
 MAX_HORIZON = 10**7
+MAX_FREQ = 10**6  # Hz
 ACTIVATION: Literal["relu"] = "relu"  # of all networks, and said of each
+
+
+class RecordedRecord(Record):
+    """A robot that somebody recorded."""
+
+    action_low: Items[Number]
+    action_high: Items[Number]
+    control_freq: Annotated[Natural, Field(ge=1, le=MAX_FREQ)] | None
+
+    @model_validator(mode="after")
+    def _rise(self) -> Self:
+        if len(self.action_low) != len(self.action_high) or any(
+            low > high for low, high in zip(self.action_low, self.action_high, strict=True)
+        ):
+            raise RulesError([(("action_high",), "must be a bound above each of action_low")])
+        return self
 
 
 class InterfaceRecord(Record):
@@ -39,12 +57,20 @@ class InterfaceRecord(Record):
     action_clip: Positive
     activation: Literal["relu"]
     output: Annotated[Output, satisfying(CLASS.__eq__, CLASS)] = ACTION  # which isn't said
+    recorded: Annotated[
+        Annotated[Recorded, Stored(RecordedRecord)] | None, satisfying(bool, "a robot")
+    ] = None  # nor is that
 
     @model_validator(mode="after")
     def _scale_each_number(self) -> Self:
         for name in ("obs_mean", "obs_std"):
             if len(getattr(self, name)) != self.obs_dim:
                 raise RulesError([((name,), f"must be {self.obs_dim} numbers, as obs_dim says")])
+        if self.recorded is not None and self.output != ACTION:
+            raise RulesError([(("recorded",), "must not be there where outputs are classes")])
+        if self.recorded is not None and len(self.recorded.action_low) != self.act_dim:
+            fault = f"must have bounds of {self.act_dim} numbers, as act_dim says"
+            raise RulesError([(("recorded",), fault)])
         return self
 
 
@@ -61,11 +87,16 @@ StoredInterfaces = Annotated[
 def interface_to_json(interface: PolicyInterface) -> dict[str, Any]:
     """Return the interface as JSON data; numbers read back exactly.
 
-    The kind of output is said where it is not an action, as it always was before there were others.
+    The kind of output is said where it is not an action, as it always was before there were others,
+    and a robot where demonstrations were recorded on one.
     """
     fields = {**interface._asdict(), "activation": ACTIVATION}
     if interface.output == ACTION:
         del fields["output"]
+    if interface.recorded is None:
+        del fields["recorded"]
+    else:
+        fields["recorded"] = record_to_json(interface.recorded)
     return {
         **fields,
         "obs_mean": [float(value) for value in interface.obs_mean],

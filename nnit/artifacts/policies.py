@@ -8,14 +8,13 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from nnit import __version__
-from nnit.artifacts.interface import InterfaceRecord
+from nnit.artifacts.interface import MAX_FREQ, InterfaceRecord
 from nnit.artifacts.manifest import installed_version
 from nnit.artifacts.records import HiddenDims, Items, Natural, Number, Stored, Whole, satisfying
 from nnit.faults import RulesError
 from nnit.mlp import NAME
 from nnit.policy_record import PAIRS, Part, PolicyRecord, Setting, Versions
 
-MAX_FREQ = 10**6  # Hz
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+!_ -]{0,99}")
 
 

@@ -29,6 +29,8 @@ class DiffusionStep:
 
     step: int  # steps done, 1 after the first
     figures: Tensor  # (5,), of StepLoss
+    learning_rate: float
+    tokens: int  # of the step's networks
 
     @cached_property
     def _values(self) -> list[float]:
@@ -158,6 +160,7 @@ def train_diffusion(
         )
         optimizer.zero_grad(set_to_none=True)
         figures = descend(ranks, step_loss, len(members), drawn)
-        take_step(optimizer, one_cycle(step, settings.steps, settings.learning_rate))
+        learning_rate = one_cycle(step, settings.steps, settings.learning_rate)
+        take_step(optimizer, learning_rate)
         ema.update(model, step)
-        yield DiffusionStep(step + 1, figures)
+        yield DiffusionStep(step + 1, figures, learning_rate, int(lengths[members].sum()))

@@ -37,6 +37,8 @@ def header_text(policy: ExportedPolicy) -> str:
     arrays = {"obs_mean": np.asarray(interface.obs_mean), "obs_std": np.asarray(interface.obs_std)}
     for k, (weight, bias) in enumerate(layers):
         arrays |= {f"weight_{k}": weight.T, f"bias_{k}": bias}
+    if interface.recorded is not None:
+        arrays |= {"middle": interface.recorded.middle, "half": interface.recorded.half}
     guard = f"{name.upper()}_H"
     parts = [
         *_comment(policy),
@@ -134,6 +136,8 @@ def _act(policy: ExportedPolicy) -> Iterator[str]:
     if is_action:
         yield f"        {out}[i] = {name}_clip({out}[i], {_literal(interface.action_clip)});"
     yield f"        if ({out}[i] != {out}[i]) {out}[i] = 0.0f;"
+    if interface.recorded is not None:
+        yield f"        {out}[i] = {name}_middle[i] + {name}_half[i] * {out}[i];"
     if not is_action:
         yield f"        if ({out}[i] > {out}[best]) best = i;"
     yield "    }"

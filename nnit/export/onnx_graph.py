@@ -90,7 +90,14 @@ def _nodes(policy: ExportedPolicy, output: str) -> "tuple[list[NodeProto], list[
     if interface.output == ACTION:
         clip(interface.action_clip, "action_clip")
     nodes.append(helper.make_node("IsNaN", [value], ["is_nan"]))
-    nodes.append(helper.make_node("Where", ["is_nan", "zero", value], [output]))
+    finite = output if interface.recorded is None else "finite"
+    nodes.append(helper.make_node("Where", ["is_nan", "zero", value], [finite]))
+    if interface.recorded is not None:
+        value = finite
+        numbers["action_half"] = interface.recorded.half
+        numbers["action_middle"] = interface.recorded.middle
+        then("Mul", "action_half", to="moved")
+        then("Add", "action_middle", to=output)
     tensors = [
         numpy_helper.from_array(np.asarray(array, np.float32), name)
         for name, array in numbers.items()

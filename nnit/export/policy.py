@@ -28,9 +28,11 @@ class ExportedPolicy(NamedTuple):
 
     @property
     def num_bytes(self) -> int:
-        """What its numbers take as float32: weights, biases and the scaling of observations."""
+        """What its numbers take as float32: weights, biases, scaling of inputs and outputs."""
         numbers = self.interface.spec(self.network.hidden_dims).num_parameters
-        return 4 * (numbers + 2 * self.interface.obs_dim)
+        scaled = self.interface.obs_dim
+        scaled += self.interface.act_dim if self.interface.recorded is not None else 0
+        return 4 * (numbers + 2 * scaled)
 
 
 class Answers(NamedTuple):

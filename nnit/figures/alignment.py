@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nnit.figures.canvas import new_figure, png_bytes
+from nnit.figures.palette import styles_of
 
 COLOUR_PERCENTILE = 99.0
 INCHES = 2.6  # side of a weight image
@@ -64,9 +65,12 @@ def smoothness_figure(curves: Mapping[str, Sequence[LagCurve]]) -> bytes:
     figure = new_figure(3.6 * len(curves), 2.8)
     axes = figure.subplots(1, len(curves), squeeze=False, sharey=True)[0]
     for axis, (title, zoos) in zip(axes, curves.items(), strict=True):
-        for k, curve in enumerate(zoos):
-            colour = f"C{k}"
-            axis.plot(curve.lags, curve.autocorrelation, "o-", color=colour, label=curve.label)
+        styles = styles_of(curve.label for curve in zoos)
+        for curve in zoos:
+            colour, marker = styles[curve.label].colour, styles[curve.label].marker
+            axis.plot(
+                curve.lags, curve.autocorrelation, f"{marker}-", color=colour, label=curve.label
+            )
             axis.plot(curve.lags, curve.shuffled, "x:", color=colour, label="_control")
         axis.axhline(0, color="black", linewidth=0.5)
         axis.set_title(title, fontsize=9)

@@ -6,7 +6,8 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from nnit.figures.canvas import new_figure, plain
-from nnit.figures.success import COLOURS
+from nnit.figures.failures import place, show_failures
+from nnit.figures.palette import styles_of
 
 WIDTH, ROW_HEIGHT, MARGIN = 8.4, 0.36, 1.6  # inches
 SPREAD = 0.66  # share of a row over which its methods lie
@@ -33,26 +34,26 @@ def draw_by_architecture(
     rows = list(dict.fromkeys(one.row for found in methods.values() for one in found))
     figure = new_figure(WIDTH, ROW_HEIGHT * max(1, len(rows)) + MARGIN)
     axis = figure.subplots()
-    step = SPREAD / max(1, len(methods))
+    step, styles = SPREAD / max(1, len(methods)), styles_of(methods)
     for k, (method, found) in enumerate(methods.items()):
         offset = step * (k - (len(methods) - 1) / 2)
+        places = [[place(value) for value in one[1:]] for one in found]
         axis.errorbar(
-            [one.success for one in found],
+            [success for success, _, _ in places],
             [rows.index(one.row) + offset for one in found],
             xerr=[
-                [max(0.0, one.success - one.low) for one in found],
-                [max(0.0, one.high - one.success) for one in found],
+                [max(0.0, success - low) for success, low, _ in places],
+                [max(0.0, high - success) for success, _, high in places],
             ],
-            fmt="o",
+            fmt=styles[method].marker,
             markersize=4,
             capsize=2,
             linewidth=1,
-            color=COLOURS[k % len(COLOURS)],
+            color=styles[method].colour,
             label=plain(method),
         )
     axis.set_yticks(range(len(rows)), list(map(plain, rows)), fontsize=8)
     axis.invert_yaxis()
-    axis.set_xlabel(axis_label)
-    axis.grid(axis="x", alpha=0.3)
+    show_failures(axis, axis_label, across=True)
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from nnit.figures.canvas import new_figure, png_bytes
+from nnit.figures.failures import place, show_failures
+from nnit.figures.palette import GREY, METHODS
 
-CANDIDATE_COLOUR, FRONT_COLOUR = "#8d96a3", "#d1495b"
+CANDIDATE_COLOUR, FRONT_COLOUR = GREY, METHODS["generated"].colour
 
 
 class FrontierPoint(NamedTuple):
@@ -38,10 +40,10 @@ def draw_frontier(points: Sequence[FrontierPoint], min_success: float) -> bytes:
         if chosen:
             axis.errorbar(
                 [point.parameters for point in chosen],
-                [point.success for point in chosen],
+                [place(point.success) for point in chosen],
                 yerr=[
-                    [max(0.0, point.success - point.low) for point in chosen],
-                    [max(0.0, point.high - point.success) for point in chosen],
+                    [max(0.0, place(one.success) - place(one.low)) for one in chosen],
+                    [max(0.0, place(one.high) - place(one.success)) for one in chosen],
                 ],
                 fmt="o",
                 markersize=4,
@@ -54,25 +56,24 @@ def draw_frontier(points: Sequence[FrontierPoint], min_success: float) -> bytes:
         last = max(point.parameters for point in points)
         axis.step(
             [*(point.parameters for point in front), last],
-            [*(point.success for point in front), front[-1].success],
+            [place(point.success) for point in [*front, front[-1]]],
             where="post",
             color=FRONT_COLOUR,
         )
     for point in front:
         axis.annotate(
             point.label,
-            (point.parameters, point.success),
+            (point.parameters, place(point.success)),
             xytext=(-4, 6),
             textcoords="offset points",
             fontsize=8,
             color=FRONT_COLOUR,
             ha="right",
         )
-    axis.axhline(min_success, color="black", linewidth=0.8, linestyle=":")
+    axis.axhline(place(min_success), color="black", linewidth=0.8, linestyle=":")
     axis.set_xscale("log")
-    axis.set_ylim(-0.03, 1.06)
     axis.set_xlabel("parameters")
-    axis.set_ylabel("success_once, 95 % Wilson interval")
-    axis.grid(alpha=0.3)
+    show_failures(axis, "success_once, 95 % Wilson interval")
+    axis.grid(axis="x", alpha=0.3)
     axis.legend(loc="lower right", frameon=False)
     return png_bytes(figure)

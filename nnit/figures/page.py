@@ -1,28 +1,87 @@
-"""One HTML page of facts, tables and figures that needs no other file, and no network."""
+"""One HTML page of figures, tables and films that needs no other file, and no network.
+
+Text, numbers and names come from artifacts that anybody may have written: the templates escape all
+of them, figures are data, and the page's own policy lets a browser run nothing but the three
+scripts that are written here, and load nothing at all.
+"""
 
 import base64
+import functools
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
+from importlib import resources
+from typing import Any, NamedTuple
+
+import jinja2
+
+from nnit.figures.lineage import Drawing
 
 Row = tuple[str, ...]
+GENERATOR = "nnit report"  # what a page says it was made by
+_FOLDER = resources.files("nnit.figures") / "templates"
 
-STYLE = """
-:root { color-scheme: light dark; --line: #8884; --soft: #8881; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 68rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; }
-h2 { border-bottom: 1px solid var(--line); padding-bottom: .3rem; }
-.wide { overflow-x: auto; margin: 1rem 0; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .85rem; }
-th, td { text-align: left; vertical-align: top; padding: .2rem .8rem .2rem 0; }
-tr + tr > * { border-top: 1px solid var(--line); }
-table.facts th { font-weight: normal; opacity: .7; white-space: nowrap; }
-table.facts td { overflow-wrap: anywhere; }
-img { max-width: 100%; background: white; border-radius: 4px; }
-figure { margin: 1rem 0; } figcaption { font-size: .85rem; opacity: .7; }
-summary { cursor: pointer; }
-nav li { margin: .1rem 0; }
-"""
+
+class Chart(NamedTuple):
+    """A figure that a browser draws."""
+
+    title: str
+    summary: str  # what it shows, for who doesn't see it
+    spec: Mapping[str, Any]  # Vega-Lite
+
+
+class Picture(NamedTuple):
+    """A figure that is there as pixels."""
+
+    title: str
+    png: bytes
+    is_paper: bool = True  # on white, to be turned around on a dark page
+
+
+class WeightImage(NamedTuple):
+    """A matrix of weights, a pixel each, and the patches that it was made of."""
+
+    title: str
+    png: bytes
+    width: int  # pixels: inputs
+    height: int
+    patch: int  # side of a patch; 0: not known
+    bound: float  # value of the strongest colour
+
+
+class Film(NamedTuple):
+    """A film, within the page or beside it."""
+
+    title: str
+    mp4: bytes | None
+    link: str  # where it lies, from the page
+
+
+class Table(NamedTuple):
+    """Rows under a head."""
+
+    title: str
+    rows: Sequence[Row]  # the first is the head
+
+
+class Standing(NamedTuple):
+    """What one method reached on the shapes that the headline is about."""
+
+    method: str
+    level: str
+    lowest: str
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What is to be known of a task first."""
+
+    task: str
+    success: str
+    interval: str
+    of: str  # what the success is that of
+    facts: Sequence[str] = ()
+    standings: Sequence[Standing] = ()
 
 
 @dataclass(frozen=True)
@@ -32,65 +91,86 @@ class Section:
     title: str
     facts: Mapping[str, object] = field(default_factory=dict)
     details: Mapping[str, object] = field(default_factory=dict)  # facts behind a fold
-    tables: Sequence[Sequence[Row]] = ()  # the first row of each is its head
-    figures: Mapping[str, bytes] = field(default_factory=dict)  # caption -> PNG
+    tables: Sequence[Table] = ()
+    charts: Sequence[Chart] = ()
+    pictures: Sequence[Picture] = ()
+    weights: Sequence[WeightImage] = ()
+    films: Sequence[Film] = ()
+    lineage: Drawing | None = None
+    note: str = ""
 
 
-def html_page(title: str, sections: Sequence[Section]) -> str:
-    """Return a whole HTML document; all text is escaped, and figures lie within it.
+def html_page(
+    title: str, headlines: Sequence[Headline], overview: Sequence[Section], parts: Sequence[Section]
+) -> str:
+    """Return a whole HTML document.
 
     The same sections give the same text: there is no date, no host and no path but what is given.
+
+    Args:
+        title: Of the page.
+        headlines: One for each task.
+        overview: What is shown first, each section with an anchor of its own, ``#about-0``, ...
+        parts: What follows, with the anchors ``#part-0``, ...
     """
-    entries = "".join(
-        f'<li><a href="#part-{k}">{escape(section.title)}</a></li>\n'
-        for k, section in enumerate(sections)
-    )
-    parts = "".join(_section(k, section) for k, section in enumerate(sections))
+    sections = [*overview, *parts]
+    has_charts = any(section.charts for section in sections)
+    scripts = [*([vega_bundle()] if has_charts else []), _read("report.js")]
     return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-        f"<h1>{escape(title)}</h1>\n<nav><ul>\n{entries}</ul></nav>\n"
-        f"{parts}</body>\n</html>\n"
+        _environment()
+        .get_template("report.html")
+        .render(
+            title=title,
+            generator=GENERATOR,
+            headlines=headlines,
+            overview=overview,
+            parts=parts,
+            style=_read("report.css"),
+            scripts=scripts,
+            policy=_policy(scripts),
+            has_charts=has_charts,
+        )
     )
 
 
-def _section(place: int, section: Section) -> str:
-    parts = [f'<section id="part-{place}">\n<h2>{escape(section.title)}</h2>\n']
-    parts += [_figure(caption, png) for caption, png in section.figures.items()]
-    parts += [_table(rows) for rows in section.tables if rows]
-    if section.facts:
-        parts.append(_facts(section.facts))
-    if section.details:
-        inner = _facts(section.details)
-        parts.append(f"<details><summary>how it was made</summary>\n{inner}</details>\n")
-    return "".join([*parts, "</section>\n"])
+@functools.cache
+def vega_bundle() -> str:
+    """Return Vega-Lite, Vega and Vega-Embed as one script without imports."""
+    import vl_convert  # brings the libraries along
+
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
 
 
-def _figure(caption: str, png: bytes) -> str:
-    data = base64.b64encode(png).decode("ascii")
-    words = escape(caption)
+def is_page(data: bytes) -> bool:
+    """Whether a file that begins so is a page that ``html_page`` wrote."""
+    return f'<meta name="generator" content="{GENERATOR}">'.encode() in data[:1000]
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """Return a content security policy: these scripts, data within the page, no connection."""
+    digests = [hashlib.sha256(script.encode()).digest() for script in scripts]
+    allowed = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
     return (
-        f'<figure><img alt="{words}" src="data:image/png;base64,{data}">'
-        f"<figcaption>{words}</figcaption></figure>\n"
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
+        "img-src data:; media-src data:; base-uri 'none'; form-action 'none'"
     )
 
 
-def _table(rows: Sequence[Row]) -> str:
-    head, *body = (
-        "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in row)
-        for row, tag in zip(rows, ["th", *["td"] * (len(rows) - 1)], strict=True)
-    )
-    lines = "".join(f"<tr>{cells}</tr>\n" for cells in body)
-    return (
-        f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n'
-        f"<tbody>\n{lines}</tbody></table></div>\n"
-    )
+def _data_url(data: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def _facts(facts: Mapping[str, object]) -> str:
-    lines = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td>{escape(str(value))}</td></tr>\n'
-        for name, value in facts.items()
+def _read(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_read),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    return f'<div class="wide"><table class="facts">\n{lines}</table></div>\n'
+    environment.filters["data_url"] = _data_url
+    return environment

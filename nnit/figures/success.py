@@ -7,15 +7,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from nnit.figures.canvas import new_figure
+from nnit.figures.failures import place, show_failures
+from nnit.figures.palette import styles_of
 
 PANEL_WIDTH, PANEL_HEIGHT = 5.0, 3.6  # inches
 ENTRIES_PER_PANEL = 2  # of the legend, side by side
 LEGEND_ROW_HEIGHT = 0.2  # inches
 SPREAD = 0.03  # methods stand side by side around a size: that much of it, in octaves or layers
-COLOURS = (
-    "#d1495b", "#00798c", "#8d96a3", "#edae49", "#66a182",
-    "#2e4057", "#a16ae8", "#c97b4a", "#4a7bc9", "#7a9e1f",
-)  # fmt: skip
 
 
 class Point(NamedTuple):
@@ -45,6 +43,7 @@ def draw_success(
         trained: The smallest and the largest size in training, drawn as a shade.
     """
     methods = list(dict.fromkeys(method for lines in panels.values() for method in lines))
+    styles = styles_of(methods)
     columns = max(1, min(len(methods), ENTRIES_PER_PANEL * len(panels)))
     legend_height = LEGEND_ROW_HEIGHT * -(-len(methods) // columns)
     figure = new_figure(PANEL_WIDTH * max(1, len(panels)), PANEL_HEIGHT + legend_height)
@@ -59,23 +58,22 @@ def draw_success(
             offset = SPREAD * (k - (len(methods) - 1) / 2)
             sizes = np.array([point.size for point in points])
             sizes = sizes * 2**offset if octaves else sizes + offset
-            success = np.array([point.success for point in points])
-            low = success - [point.low for point in points]
-            high = np.array([point.high for point in points]) - success
-            colour = COLOURS[k % len(COLOURS)]
+            ends = [[place(value) for value in point[1:]] for point in points]
+            success, low, high = np.array(ends).T
             ax.errorbar(
                 sizes,
                 success,
-                yerr=np.maximum([low, high], 0),
-                fmt="o",
-                color=colour,
-                markersize=3,
+                yerr=np.maximum([success - low, high - success], 0),
+                fmt=styles[method].marker,
+                color=styles[method].colour,
+                markersize=4,
                 elinewidth=0.8,
                 label=method,
             )
         if octaves:
             ax.set_xscale("log", base=2)
-        ax.set(title=task, xlabel=size_label, ylim=(-0.03, 1.03))
+        ax.set(title=task, xlabel=size_label)
+        show_failures(ax, "")
     axes[0].set_ylabel("success_once")
     handles, labels = _legend(axes)
     if handles:

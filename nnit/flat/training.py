@@ -39,6 +39,8 @@ class FlatStep(NamedTuple):
 
     step: int  # steps done, 1 after the first; those of the diffusion go on counting
     loss: float
+    learning_rate: float
+    networks: int  # that were learnt from
 
 
 class FlatBatch(NamedTuple):
@@ -118,7 +120,7 @@ def train_autoencoder(
         loss = reconstruction_loss(decoded.float(), batch)
         rate = one_cycle(step, settings.autoencoder_steps, settings.learning_rate)
         optimise(optimizer, loss, rate)
-        yield FlatStep(step + 1, loss.item())
+        yield FlatStep(step + 1, loss.item(), rate, len(chosen))
 
 
 @torch.no_grad()
@@ -177,4 +179,4 @@ def train_denoiser(
         rate = one_cycle(step, settings.steps, settings.learning_rate)
         optimise(optimizer, loss, rate)
         ema.update(model.denoiser, step)
-        yield FlatStep(first + step + 1, loss.item())
+        yield FlatStep(first + step + 1, loss.item(), rate, len(chosen))

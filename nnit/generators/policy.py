@@ -23,6 +23,8 @@ class MlpPolicy(nn.Module):
 
     obs_mean: Tensor  # (obs_dim,)
     obs_std: Tensor  # (obs_dim,)
+    action_middle: Tensor  # (act_dim,), of a robot that was recorded
+    action_half: Tensor  # (act_dim,), the same
 
     def __init__(self, network: Network, interface: PolicyInterface) -> None:
         super().__init__()
@@ -40,6 +42,10 @@ class MlpPolicy(nn.Module):
             )
         self.register_buffer("obs_mean", torch.tensor(interface.obs_mean))
         self.register_buffer("obs_std", torch.tensor(interface.obs_std))
+        if interface.recorded is not None:
+            middle, half = interface.recorded.middle, interface.recorded.half
+            self.register_buffer("action_middle", torch.tensor(middle, dtype=torch.float32))
+            self.register_buffer("action_half", torch.tensor(half, dtype=torch.float32))
 
     @property
     def task(self) -> str:
@@ -50,7 +56,8 @@ class MlpPolicy(nn.Module):
         """Return the actions ``(..., act_dim)`` within the bounds of the task.
 
         Of classes they are one number for each; the largest is the answer. What is not a number, as
-        of a network with absurd weights, becomes 0.
+        of a network with absurd weights, becomes 0, which in a robot's units is the middle of its
+        bounds.
 
         Args:
             observation: ``(..., obs_dim)``, raw.
@@ -61,7 +68,10 @@ class MlpPolicy(nn.Module):
         if self.interface.output == ACTION:
             bound = self.interface.action_clip
             outputs = outputs.clamp(-bound, bound)
-        return outputs.nan_to_num()
+        outputs = outputs.nan_to_num()
+        if self.interface.recorded is not None:
+            outputs = outputs * self.action_half + self.action_middle
+        return outputs
 
     def extra_repr(self) -> str:
         """Name the task."""

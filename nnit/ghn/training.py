@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -37,11 +38,17 @@ class TrainingStep:
 
     step: int  # steps done, 1 after the first
     figure: Tensor
+    learning_rate: float
+    transitions: int  # that were learnt from
+
+    @cached_property
+    def _value(self) -> float:
+        return float(self.figure)
 
     @property
     def loss(self) -> float:
         """The mean cloning loss of the step's architectures."""
-        return float(self.figure)
+        return self._value
 
 
 class StepLoss(nn.Module):
@@ -128,4 +135,4 @@ def train_ghn(
         loss = descend(ranks, step_loss, count, specs, drawn)
         learning_rate = one_cycle(step, settings.steps, settings.learning_rate)
         take_step(optimizer, *[learning_rate] * len(optimizer.param_groups))
-        yield TrainingStep(step + 1, loss)
+        yield TrainingStep(step + 1, loss, learning_rate, count * settings.batch_size)

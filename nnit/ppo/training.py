@@ -71,6 +71,8 @@ class PpoStep(NamedTuple):
     mean_return: float  # of the episodes that it finished, exploring, before it learnt
     scaling: Scaling  # what the next iteration begins with
     acting: PolicyInterface  # the scaling that the policies of now belong to
+    learning_rate: float = 0.0  # of the hypernetwork
+    transitions: int = 0  # that all policies saw
 
     @property
     def loss(self) -> float:
@@ -213,7 +215,8 @@ def train_ppo(
                 take_step(optimizer, *rates)
         returns = [value for fragment in fragments for value in fragment.returns]
         mean_return = float(np.mean(returns)) if returns else float("nan")
-        yield PpoStep(iteration + 1, mean_return, scaling, acting)
+        transitions = sum(len(fragment.rewards) for fragment in fragments)
+        yield PpoStep(iteration + 1, mean_return, scaling, acting, rates[0], transitions)
 
 
 def of_all(parts: Sequence[Sequence[Fragment]]) -> list[Fragment]:

@@ -79,5 +79,7 @@ def obs_dim_of(setting: Setting) -> int:
 
 def setting_of(interface: PolicyInterface) -> Setting:
     """Return what is known of the task of an interface; nothing of tasks of other simulators."""
+    if interface.recorded is not None:
+        return Setting(interface.recorded.control_freq)
     setting = SETTINGS.get(interface.task, UNKNOWN)
     return setting if obs_dim_of(setting) == interface.obs_dim else UNKNOWN

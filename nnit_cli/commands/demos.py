@@ -46,6 +46,20 @@ def demos_command(
         Path | None,
         typer.Option("--trajectories", help="Take the episodes of a ManiSkill .h5 and its .json."),
     ] = None,
+    recording: Annotated[
+        Path | None,
+        typer.Option("--recording", help="Take episodes of a robot: a .npz or a LeRobot dataset."),
+    ] = None,
+    take: Annotated[
+        str | None,
+        typer.Option("--take", metavar="START:END", help="Of a recording, these episodes alone."),
+    ] = None,
+    control_freq: Annotated[
+        int | None,
+        typer.Option(
+            "--control-freq", min=1, max=10**6, help="Actions in a second, of a recorded .npz."
+        ),
+    ] = None,
     out: Annotated[Path | None, out_option("artifacts/demos")] = None,
     task: TaskOption = None,
     data: DataOption = None,
@@ -57,23 +71,23 @@ def demos_command(
     shard: ShardOption = None,
     resume: ResumeOption = False,
 ) -> None:
-    """Collect observations and actions of a scripted expert, or labelled examples."""
+    """Collect observations and actions of a scripted expert, of a robot, or labelled examples."""
+    of_recordings = {"take": take, "control_freq": control_freq}
     others = {"teacher": teacher, "dagger_from": dagger_from, "add_to": add_to, "arch": arch}
+    collecting = {**others, **given["demos"], "data": data, "executor": executor, "shard": shard}
+    if recording:
+        owner = "a run without --recording"
+        refuse_flags({**collecting, "trajectories": trajectories}, ("input_dropout",), owner)
+    else:
+        refuse_flags(of_recordings, (), "--recording")
     if trajectories:
-        collecting = {
-            **others,
-            **given["demos"],
-            "task": task,
-            "data": data,
-            "executor": executor,
-            "shard": shard,
-        }
-        refuse_flags(collecting, ("input_dropout",), "a run without --trajectories")
+        owner = "a run without --trajectories"
+        refuse_flags({**collecting, "task": task}, ("input_dropout",), owner)
     session = open_session(
         "demos",
         run,
         given["demos"],
-        task=task,
+        task=None if recording else task,  # a recording's is none that there is
         data=data,
         workers=workers,
         executor=executor,
@@ -86,6 +100,12 @@ def demos_command(
     from stages import demos
 
     outputs = demos.Outputs(demos=session.place(out, HOME / "demos"))
+    if recording:
+        from stages import demos_recorded
+
+        recorded = demos_recorded.Inputs(recording, task, take or ":", control_freq)
+        session.run(demos_recorded, recorded, outputs)
+        return
     if trajectories:
         from stages import demos_files
 

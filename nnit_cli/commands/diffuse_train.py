@@ -10,6 +10,7 @@ from nnit_cli.options import (
     CurveOption,
     DeviceOption,
     Given,
+    LogOption,
     ResumeOption,
     RunFlags,
     out_option,
@@ -44,6 +45,7 @@ def diffuse_train_command(
         bool, run_option("--compile", help="Compile the transformer first; needs a C++ compiler.")
     ] = False,
     resume: ResumeOption = False,
+    log: LogOption = None,
 ) -> None:
     """Train the diffusion transformer that generates networks."""
     session = open_session(
@@ -52,6 +54,7 @@ def diffuse_train_command(
         given["diffuse_train"],
         device=device,
         resume=resume,
+        log=log,
         accumulate=accumulate,
         compiled=compiled,
     )

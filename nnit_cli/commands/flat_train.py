@@ -9,6 +9,7 @@ from nnit_cli.options import (
     CurveOption,
     DeviceOption,
     Given,
+    LogOption,
     ResumeOption,
     RunFlags,
     out_option,
@@ -30,9 +31,12 @@ def flat_train_command(
     curve: CurveOption = None,
     device: DeviceOption = "auto",
     resume: ResumeOption = False,
+    log: LogOption = None,
 ) -> None:
     """Train the flat-vector baseline: an autoencoder of padded networks, and diffusion."""
-    session = open_session("flat-train", run, given["flat_train"], device=device, resume=resume)
+    session = open_session(
+        "flat-train", run, given["flat_train"], device=device, resume=resume, log=log
+    )
 
     session.require(zoo=zoo)
 

@@ -12,6 +12,7 @@ from nnit_cli.options import (
     CurveOption,
     DeviceOption,
     Given,
+    LogOption,
     ResumeOption,
     RunFlags,
     TaskOption,
@@ -51,6 +52,7 @@ def ghn_train_command(
     workers: WorkersOption = 0,
     accumulate: AccumulateOption = 1,
     resume: ResumeOption = False,
+    log: LogOption = None,
 ) -> None:
     """Train the graph hypernetwork over many architectures at once."""
     cloning, ppo = given["ghn_train"], given["ppo"]
@@ -65,6 +67,7 @@ def ghn_train_command(
             device=device,
             workers=workers,
             resume=resume,
+            log=log,
             accumulate=accumulate,
             section_name="ppo",
         )
@@ -76,7 +79,7 @@ def ghn_train_command(
         return
     refuse_flags({**ppo, "task": task}, (), "--objective ppo")
     session = open_session(
-        "ghn-train", run, cloning, device=device, resume=resume, accumulate=accumulate
+        "ghn-train", run, cloning, device=device, resume=resume, accumulate=accumulate, log=log
     )
 
     session.require(demos=demos)

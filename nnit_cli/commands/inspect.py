@@ -32,7 +32,7 @@ def inspect_command(
     print_facts(description.facts)
     if description.tables:
         print()
-        print_tables(description.tables)
+        print_tables(list(description.tables.values()))
     if card:
         print()
         for line in card.splitlines():

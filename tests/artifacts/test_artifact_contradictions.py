@@ -25,11 +25,17 @@ from nnit.artifacts.samples import read_samples
 from nnit.artifacts.tokens import read_tokens, write_tokens
 from nnit.artifacts.zoo import write_zoo
 from nnit.errors import DamagedArtifactError
+from nnit.mlp import CLASS, Recorded
 
 
 def changed(value, **parts):
     """Return a copy of a frozen value with parts replaced."""
     return dataclasses.replace(value, **parts)
+
+
+def recorded(low=(0.0, 1.0), high=(1.0, 1.0), control_freq=30, **parts):
+    """Return the interface of demonstrations that were recorded on a robot."""
+    return INTERFACE._replace(recorded=Recorded(low, high, control_freq), **parts)
 
 
 def spoiled(array, position, value):
@@ -50,6 +56,11 @@ def spoiled(array, position, value):
         (write_demos, changed(demos(), interface=INTERFACE._replace(obs_std=(1.0, 0.0, 1.0)))),
         (write_demos, changed(demos(), interface=INTERFACE._replace(obs_mean=(1.0,)))),
         (write_demos, changed(demos(), input_dropout=1.0)),
+        (write_demos, changed(demos(), interface=recorded((0.0,), (1.0,)))),
+        (write_demos, changed(demos(), interface=recorded((0.0, 2.0), (1.0, 1.0)))),
+        (write_demos, changed(demos(), interface=recorded((0.0, np.nan), (1.0, 1.0)))),
+        (write_demos, changed(demos(), interface=recorded(output=CLASS))),
+        (write_demos, changed(demos(), interface=recorded(control_freq=0))),
         (write_zoo, changed(zoo(), weights=spoiled(zoo().weights, 3, np.inf))),
         (write_zoo, changed(zoo(), weights=zoo().weights[:-1])),
         (write_zoo, changed(zoo(), offsets=spoiled(zoo().offsets, 1, 2))),
@@ -88,6 +99,7 @@ def test_a_model_must_be_finite_float32(tmp_path):
         ("demos", lambda a: a["interface"].update(horizon="50")),
         ("demos", lambda a: a["interface"].update(task="../x y")),
         ("demos", lambda a: a["interface"].update(more=1)),
+        ("demos", lambda a: a["interface"].update(recorded=None)),
         ("demos", lambda a: a.pop("interface")),
         ("demos", lambda a: a.update(input_dropout=1)),
         ("demos", lambda a: a.update(input_dropout=-0.1)),

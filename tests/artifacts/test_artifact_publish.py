@@ -25,6 +25,7 @@ from nnit.artifacts.reading import verify
 from nnit.errors import OutputExistsError, ResourceError, UsageError
 
 HERE = Path(__file__).parent
+pytestmark = pytest.mark.commands
 
 
 def names(folder: Path) -> list[str]:

@@ -312,6 +312,11 @@ OUTPUTS = [  # where the command below may not write, and what is said of it
     (["--curve", "thesis.txt"], "--curve thesis.txt: is not what this command wrote before"),
     (["--curve", "demos/curve.csv"], "--curve demos/curve.csv: lies inside the artifact "),
     (["--curve", "new", "--metrics", "new"], "--metrics new: --curve goes there; name another"),
+    (
+        ["--metrics", "out.log.jsonl"],
+        "--metrics out.log.jsonl: the training's log goes there; name",
+    ),
+    (["--out", "notes"], "notes: its log goes to notes.log.jsonl: is not what this command wrote"),
     (["--out", "demos/ghn"], "demos/ghn: lies inside the artifact "),
     (["--out", "/"], "/: is not a name for an output; choose another --out"),
     (["--out", "n" * 300], f"{'n' * 200}...: has a name of more than 223 bytes"),
@@ -323,7 +328,8 @@ OUTPUTS = [  # where the command below may not write, and what is said of it
 def test_no_output_goes_where_something_else_is(words, line, force, demos, monkeypatch, capsys):
     """One line and exit code 2, before the input is read; a dry run says the same."""
     monkeypatch.chdir(demos.parent)
-    Path("thesis.txt").write_text("years of work")
+    for name in ("thesis.txt", "notes.log.jsonl"):
+        Path(name).write_text("years of work")
     Path("zoo.json").write_text('{"networks": 1}')  # of another command
     before = {path: path.read_bytes() for path in demos.parent.rglob("*") if path.is_file()}
     for dry_run in ([], ["--dry-run"]):

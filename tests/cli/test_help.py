@@ -40,6 +40,10 @@ HEAVY = {
     "onnx",
     "onnxruntime",
     "huggingface_hub",
+    "pyarrow",
+    "tensorboard",
+    "wandb",
+    "dvclive",
 }
 OF_PARAMETERS = {"numpy", "pydantic", "stages"}  # which the help of a command is made of
 COMMANDS = [*PIPELINE, *ROUNDS, *EVALUATION, *WAYS_OUT, *HELPERS]

@@ -7,14 +7,24 @@ import numpy as np
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.samples import Sample, SampleSet, write_samples
 from nnit.export.policy import ExportedPolicy
-from nnit.mlp import CLASS, Architecture, Network, PolicyInterface, join_layers, split_layers
+from nnit.mlp import (
+    CLASS,
+    Architecture,
+    Network,
+    PolicyInterface,
+    Recorded,
+    join_layers,
+    split_layers,
+)
 from nnit.policy_record import Part, Setting
 from nnit_cli.main import main
 
 SCALING = (0.5, -2.0, 1e-3, 30.0, 0.0), (0.25, 1.5, 1e-4, 7.0, 1.0)  # means and deviations
 ACTS = PolicyInterface("PickCube-v1", "pd_ee_delta_pos", 5, 3, 50, *SCALING)._replace(obs_clip=4.0)
 CHOOSES = ACTS._replace(task="gym:CartPole-v1", control_mode="none", output=CLASS)
-INTERFACES = {"action": ACTS, "class": CHOOSES}
+ROBOT = Recorded((-90.0, 0.25, 5.0), (30.0, 0.5, 5.0), 30)  # the last number never moves
+RECORDED = ACTS._replace(task="my-arm", control_mode="none", recorded=ROBOT)
+INTERFACES = {"action": ACTS, "class": CHOOSES, "recorded": RECORDED}
 SHAPES = ((64, 64), (3, 17, 5))
 SETTING = Setting(20, (Part("agent/qpos", 0, 4), Part("extra/goal", 4, 1)))
 

@@ -6,6 +6,7 @@ import signal
 import numpy as np
 import pytest
 
+from nnit.artifacts.log import log_file, read_log
 from nnit.artifacts.model import read_model
 from nnit.errors import UsageError
 from nnit.ppo.collect import FragmentUnit, explore
@@ -48,6 +49,10 @@ def test_the_command_writes_a_hypernetwork_and_resumed_the_same(tmp_path, monkey
         assert main([*words, "--out", "parts", "--workers", "1"]) == 143
     assert "at step 1 of 2" in capsys.readouterr().err
     assert main([*words, "--out", "parts", "--workers", "2", "--resume"]) == 0
+    for name in ("one", "parts"):
+        returns = [(each["step"], each["return"]) for each in read_log(log_file(tmp_path / name))]
+        assert [step for step, _ in returns] == [1, 2]
+        assert [value for _, value in returns] == pytest.approx([first, last], rel=1e-4)
     one, other = ((tmp_path / name / "manifest.json").read_bytes() for name in ("one", "parts"))
     assert one == other
 

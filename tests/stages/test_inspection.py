@@ -68,7 +68,7 @@ def test_a_folder_lists_its_artifacts(pipeline, tmp_path, capsys):
     for kind in ("demos", "generator"):
         shutil.copytree(pipeline / kind, tmp_path / kind)
     (tmp_path / "generator/model.safetensors").unlink()
-    ((_, *rows),) = describe(tmp_path).tables
+    ((_, *rows),) = describe(tmp_path).tables.values()
     assert [row[:3] for row in rows] == [
         ("demos", "demos", "PushCube-v1"),
         ("generator", "can't be read", ""),

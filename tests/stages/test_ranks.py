@@ -12,6 +12,7 @@ import pytest
 from command_server import wait_for
 from tiny_pipeline import PARAMS, command_line, names, run, with_section, write_params
 
+from nnit.artifacts.log import log_file, read_log
 from nnit.artifacts.model import read_model
 from nnit.artifacts.state import STATE_NAME
 
@@ -58,6 +59,7 @@ def test_a_killed_rank_ends_all_in_one_line_and_nothing_is_lost(pipeline, tmp_pa
     assert names(tmp_path) == ["out.state"]
     run("diffuse-train", pipeline, out, params=LONG, resume=True)
     run("diffuse-train", pipeline, straight, params=LONG)
+    assert [one["step"] for one in read_log(log_file(out))] == [*range(1, 121)]  # of rank 0 alone
     found, expected = (read_model(path, "generator")[0].tensors for path in (out, straight))
     for name, tensor in expected.items():
         np.testing.assert_allclose(found[name], tensor, rtol=1e-2, atol=1e-3, err_msg=name)

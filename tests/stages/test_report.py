@@ -1,13 +1,17 @@
 """``nnit report``: every artifact on one page that stands alone."""
 
+import base64
 import json
 import re
 import shutil
 from dataclasses import replace
+from html import unescape
+from urllib.parse import unquote
 
 import pytest
 from tiny_pipeline import COMMANDS, ORIGIN
 
+from nnit.artifacts.log import log_file
 from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.rollouts import read_rollouts, write_rollouts
 from nnit.errors import (
@@ -16,11 +20,12 @@ from nnit.errors import (
     OutputExistsError,
     UsageError,
 )
-from nnit.figures.canvas import new_figure
 from nnit_cli.main import main
-from stages import report
+from stages import report_sections
 from stages.report import Inputs, write_report
+from stages.report_sections import ALL_ROWS, SHOWN_METHODS, SHOWN_STEPS
 
+MAX_BYTES = 5_000_000
 CURVE = "step,loss\n1,0.5\n2,0.25\n"
 SEVERAL_KINDS = ("rollouts", "samples", "zoo", "demos")  # the last made first
 
@@ -37,24 +42,47 @@ def page_of(paths, out, curves=(), **options) -> str:
     return out.read_text()
 
 
+def specs_of(page: str) -> list[dict]:
+    """Return the charts of a page."""
+    found = re.findall(r'<script type="application/json">(.*?)</script>', page, re.DOTALL)
+    return [json.loads(text) for text in found]
+
+
 def test_page_shows_every_artifact_of_a_folder(pipeline, tmp_path):
     """Digest and success of each; figures lie within, and nothing is fetched."""
     page = page_of([pipeline], tmp_path / "report.html")
     for command in COMMANDS.values():
         assert f"{command.kind}: {pipeline / command.kind}" in page
         assert open_artifact(pipeline / command.kind).digest in page
-    sources = re.findall(r' (?:src|href)="([^"]{5})', page)
+    markup = re.sub(r'<script type="module">.*?</script>', "", page, flags=re.DOTALL)
+    sources = re.findall(r' (?:src|href)="([^"]{5})', markup)
     assert {source for source in sources if not source.startswith("#")} == {"data:"}
-    assert "http" not in re.sub(r"base64,[^\"]+", "", page)
-    assert page.count("<img") == 3  # of the zoo, the samples and the rollouts
-    assert "success_once with" not in page  # that is in a picture
-    assert "unseen_combo" in page
+    assert "default-src 'none'" in unescape(page)
+    titles = ["ghn", "generator", "flat", "Success over width and depth", "Loss of each network"]
+    assert all(f'<figure class="chart" aria-label="{title}' in page for title in titles)
+    assert len(specs_of(page)) == 6  # and success by shape
+    assert page.count('class="weights"') == 2
+    assert "in patches of 8 x 8" in page
+    assert len(page) < MAX_BYTES
+
+
+def test_headline_is_about_shapes_that_nobody_trained(pipeline, tmp_path):
+    """Of the rollouts with the most of them; the mean over networks, and the lowest of them."""
+    page = page_of([pipeline], tmp_path / "report.html")
+    rollouts, _ = read_rollouts(pipeline / "rollouts")
+    samples = [one for one in rollouts.evaluations if one.source == "sample"]
+    assert {one.kind for one in samples} == {"unseen_combo", "unseen_width"}
+    shares = [one.success_once for one in samples]
+    assert f'<span class="number">{sum(shares) / len(shares):.3f}</span>' in page
+    assert "of 2 networks (sample) of 2 shapes that nobody trained, each in 2 episodes" in page
+    assert f"<title>{rollouts.interface.task}: nnit report</title>" in page
+    assert f"Lowest network: {min(shares):.3f}" in page
 
 
 def test_what_was_made_comes_after_what_it_was_made_from(some, tmp_path):
     """Whatever the order on the command line; a parent that is not shown is named by digest."""
     page = page_of(some, tmp_path / "report.html")
-    places = [page.index(f"<h2>{kind}: ") for kind in SEVERAL_KINDS]
+    places = [re.search(rf'id="part-\d+-title">{kind}: ', page).start() for kind in SEVERAL_KINDS]
     assert places[0] > places[1]
     assert places[0] > places[3]
     assert places[2] > places[3]
@@ -72,12 +100,69 @@ def test_the_same_artifacts_give_the_same_page(some, tmp_path):
 
 
 def test_loss_curves_are_drawn(some, tmp_path):
-    """One more picture for each; the name of the file is text."""
+    """One more chart for each; the name of the file is text."""
     curve = tmp_path / "a<b.csv"
     curve.write_text(CURVE)
     page = page_of(some[3:], tmp_path / "report.html", [curve])
-    assert page.count("<img") == 1
+    (spec,) = specs_of(page)
+    assert [one["value"] for one in spec["data"]["values"]] == [0.5, 0.25]
     assert "a&lt;b.csv" in page
+
+
+def test_the_log_of_a_training_beside_its_artifact_is_drawn(pipeline, tmp_path):
+    """All that says how far it has come, thinned; where there is none, what the artifact holds."""
+    shutil.copytree(pipeline / "generator", tmp_path / "generator")
+    (spec,) = specs_of(page_of([tmp_path / "generator"], tmp_path / "one.html"))
+    assert {one["name"] for one in spec["data"]["values"]} == {"loss"}
+    records = [
+        {"step": k, "loss": 1 / k, "cloning_loss": None if k < 9 else 0.5, "seconds": 1.0 * k}
+        for k in range(1, 1001)
+    ]
+    log_file(tmp_path / "generator").write_text("".join(f"{json.dumps(one)}\n" for one in records))
+    (spec,) = specs_of(page_of([tmp_path / "generator"], tmp_path / "two.html"))
+    values = spec["data"]["values"]
+    assert {one["name"] for one in values} == {"loss", "cloning_loss"}
+    assert len(values) == 2 * SHOWN_STEPS
+    assert max(one["step"] for one in values) == 1000
+
+
+def test_what_no_curve_can_show_is_left_out(pipeline, tmp_path):
+    """Of a log, numbers beyond all bounds and what is none; a manifest's curve has to be one."""
+    generator = tmp_path / "generator"
+    shutil.copytree(pipeline / "generator", generator)
+    odd = f'{{"step": 1, "loss": 0.5, "a": {10**400}, "b": true, "c": "x"}}\n'
+    log_file(generator).write_text(odd + f'{{"step": {10**400}, "loss": 0.5}}\n')
+    (spec,) = specs_of(page_of([generator], tmp_path / "one.html"))
+    assert spec["data"]["values"] == [{"name": "loss", "step": 1, "value": 0.5}]
+    log_file(generator).unlink()
+    manifest = open_artifact(generator).manifest
+    odd = replace(manifest, attributes={**manifest.attributes, "loss_curve": [[1, 2, 3]]})
+    (generator / "manifest.json").write_bytes(odd.to_bytes())
+    with pytest.raises(DamagedArtifactError, match=r"loss_curve: .*must have at most 2 items"):
+        page_of([generator], tmp_path / "two.html")
+
+
+def test_rollouts_of_nothing_have_no_headline(pipeline, tmp_path):
+    """They are an artifact among others."""
+    rollouts, _ = read_rollouts(pipeline / "rollouts")
+    write_rollouts(tmp_path / "it", replace(rollouts, evaluations=()), ORIGIN)
+    page = page_of([tmp_path / "it"], tmp_path / "report.html")
+    assert "<title>nnit report</title>" in page
+    assert specs_of(page) == []
+
+
+def test_small_films_lie_within_and_others_beside(pipeline, tmp_path, monkeypatch):
+    """A link leads from the page to the film, also where the page lies elsewhere."""
+    rollouts, _ = read_rollouts(pipeline / "rollouts")
+    films = {"sample-0000": b"small", "sample-0001": b"x" * 100}
+    monkeypatch.setattr(report_sections, "FILM_BYTES", 50)
+    write_rollouts(tmp_path / "its films" / "it", rollouts, ORIGIN, films=films)
+    (tmp_path / "pages").mkdir()
+    page = page_of([tmp_path / "its films" / "it"], tmp_path / "pages" / "report.html")
+    (within,) = re.findall(r'<video[^>]* src="data:video/mp4;base64,([^"]*)"', page)
+    assert base64.b64decode(within) == b"small"
+    (beside,) = re.findall(r'href="(\.\.[^"]*)"', page)
+    assert (tmp_path / "pages" / unquote(beside)).read_bytes() == films["sample-0001"]
 
 
 @pytest.mark.parametrize(
@@ -149,7 +234,7 @@ HOSTILE = (
 
 
 def test_text_of_an_artifact_is_text(pipeline, tmp_path):
-    """Neither markup on the page nor a formula in a figure, whatever networks are called."""
+    """No markup on the page, whatever networks are called; the scripts are those of every page."""
     rollouts, _ = read_rollouts(pipeline / "rollouts")
     one = rollouts.evaluations[0]
     evaluations = [
@@ -158,28 +243,28 @@ def test_text_of_an_artifact_is_text(pipeline, tmp_path):
     ]
     write_rollouts(tmp_path / "it", replace(rollouts, evaluations=tuple(evaluations)), ORIGIN)
     page = page_of([tmp_path / "it"], tmp_path / "report.html")
-    assert "<script" not in page
-    assert page.count("<img") == 1
+    usual = page_of([pipeline / "rollouts"], tmp_path / "usual.html")
+    policy = re.compile(r'http-equiv="Content-Security-Policy" content="([^"]*)"')
+    assert policy.findall(page) == policy.findall(usual)
+    assert page.count("<script") == usual.count("<script")
+    assert page.count("<img") == usual.count("<img")
     assert "&lt;script&gt;" in page
+    assert HOSTILE[0] in str(specs_of(page))
 
 
-def test_a_figure_shows_what_can_be_read(pipeline, tmp_path, monkeypatch):
-    """Of thousands of shapes and sources the first few hundred and the first few."""
-    drawn = {}
-
-    def draw(methods, label):
-        drawn.update(methods)
-        return new_figure(1, 1)
-
-    monkeypatch.setattr(report, "draw_by_architecture", draw)
+def test_a_chart_shows_what_can_be_read(pipeline, tmp_path):
+    """Of thousands of shapes and methods the first few hundred and the first few; a small page."""
     rollouts, _ = read_rollouts(pipeline / "rollouts")
     many = [
         rollouts.evaluations[0]._replace(
-            name=str(k), hidden_dims=(k + 1,), source="a" if k < 300 else f"b{k}"
+            name=str(k), hidden_dims=(k + 1,), source="sample" if k < 300 else f"b{k}"
         )
-        for k in range(400)
+        for k in range(3000)
     ]
     write_rollouts(tmp_path / "it", replace(rollouts, evaluations=tuple(many)), ORIGIN)
-    page_of([tmp_path / "it"], tmp_path / "report.html")
-    assert len(drawn.pop("a")) == report.SHOWN_ROWS
-    assert len(drawn) < report.SHOWN_SOURCES
+    page = page_of([tmp_path / "it"], tmp_path / "report.html")
+    assert len(page) < MAX_BYTES
+    values = specs_of(page)[1]["data"]["values"]
+    assert sum(one["method"] == "sample" for one in values) == ALL_ROWS // SHOWN_METHODS
+    assert len({one["method"] for one in values}) <= SHOWN_METHODS
+    assert f"The {ALL_ROWS:,} lowest of 3,000 networks" in page

@@ -88,7 +88,7 @@ def test_everything_side_by_side_on_the_same_episodes(pipeline, fresh, tmp_path)
         assert all(group["cloning_loss"] > 0 for group in by_kind.values())
     assert summary.clone_s_mean is not None
     assert summary.clone_s_mean > 0
-    success, losses = describe(out).tables
+    success, losses = describe(out).tables.values()
     shown = ["generated", "GHN asked again", "again", "cloned directly", "constant action"]
     assert [row[0] for row in success[1:]] == shown  # many sources: a row each
     assert success[0][1:] == ("unseen_combo", "unseen_width", "lowest")

@@ -210,8 +210,9 @@ def content(path: Path) -> dict[str, bytes]:
 
 
 def names(folder: Path) -> list[str]:
-    """Return what lies in a folder, hidden things too."""
-    return sorted(entry.name for entry in folder.iterdir())
+    """Return what lies in a folder, hidden things too, but for the logs of trainings."""
+    entries = sorted(entry.name for entry in folder.iterdir())
+    return [name for name in entries if not name.endswith(".log.jsonl")]
 
 
 def digest(path: Path) -> str:

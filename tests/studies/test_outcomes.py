@@ -1,14 +1,18 @@
 """Outcomes are those of ``nnit rollout``, and are kept only where methods can be compared."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from nnit.artifacts.rollouts import read_rollouts
-from studies.outcomes import collect, evaluate, read_study
-from studies.plan import Part
-from studies.run import RECIPE, beside
+from studies.__main__ import write
+from studies.outcomes import evaluate, file_of, read_kept, read_study, wanted
+from studies.plan import Job, Part
+from studies.run import keep
+
+PARAMS = Path("small.yaml")
 
 
 @pytest.mark.slow
@@ -51,44 +55,84 @@ def test_success_is_that_of_rollout(nnit, tmp_path, monkeypatch):
     )
 
 
-def crafted(folder, methods):
-    """Return parts whose outcomes, and all else that is kept of them, are there."""
+def crafted(folder, texts):
+    """Return parts of two methods, all there, and the job."""
     parts = {}
     for name in ("ghn", "zoo", "generator", "samples/a", "samples/b"):
         inputs = (folder / "zoo",) if "/" in name else ()
-        parts[name] = Part(folder / name, ("x",), inputs, 0, Path())
-    for name, texts in methods.items():
-        networks = [
-            {"architecture": "16", "kind": "unseen_combo", "loss": 0.5, "successes": text}
-            for text in texts
-        ]
+        parts[name] = Part(folder / name, ("sample",), inputs, 0, PARAMS)
+        (folder / name).mkdir(parents=True)
+        manifest = {"format": "nnit", "files": {}}
+        (folder / name / "manifest.json").write_text(json.dumps(manifest))
+    for name in texts:
         out = folder / "outcomes" / f"{name}.json"
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(networks))
         parts[f"outcomes/{name}"] = Part(
-            out, ("evaluate",), (folder / f"samples/{name}",), 0, Path()
+            out, ("evaluate",), (folder / f"samples/{name}",), 0, PARAMS
         )
+        out.parent.mkdir(exist_ok=True)
+        out.write_text(json.dumps(networks(texts[name])))
     for k, part in enumerate(parts.values()):
-        kept = beside(part.out, RECIPE)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps({"seconds": {"processor": 2**k}}))
-    return parts
+        keep(part, 0.0, 2.0**k)
+    return Job("t", 3, {}), parts
+
+
+def networks(texts):
+    """Return networks of one shape with these successes, as ``evaluate`` keeps them."""
+    fixed = {"architecture": "16", "kind": "unseen_combo", "loss": 0.5}
+    return [{**fixed, "successes": text} for text in texts]
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """Keep what methods did; return the job, its parts and the file."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("studies.outcomes.artifact_bytes", lambda path: 7)
+    PARAMS.write_text("{}")
+
+    def keep_them(texts):
+        job, parts = crafted(tmp_path / "made", texts)
+        write(job, parts)
+        return job, parts, file_of(job)
+
+    return keep_them
 
 
 @pytest.mark.parametrize("other", [["0101"], ["0101", "010"], ["01", "01"]])
-def test_methods_that_cannot_be_compared_are_refused(tmp_path, other):
+def test_methods_that_cannot_be_compared_are_refused(kept, other):
     """Fewer networks of a shape, or other states."""
+    _, _, path = kept({"a": ["0101", "1111"], "b": other})
     with pytest.raises(ValueError, match="differ"):
-        collect("t", 0, crafted(tmp_path, {"a": ["0101", "1111"], "b": other}))
+        read_study(path)
 
 
-def test_what_is_kept_is_read_back(tmp_path, monkeypatch):
+def test_what_is_kept_is_read_back(kept):
     """Each network's successes by state; what networks cost, with all that they need."""
-    monkeypatch.setattr("studies.outcomes.artifact_bytes", lambda path: 7)
-    kept = collect("t", 3, crafted(tmp_path, {"a": ["0101"], "b": ["1111"]}))
-    (tmp_path / "kept.json").write_text(json.dumps(kept))
-    study = read_study(tmp_path / "kept.json")
+    _, _, path = kept({"a": ["0101"], "b": ["1111"]})
+    study = read_study(path)
     assert (study.task, study.seed, list(study.methods)) == ("t", 3, ["a", "b"])
     assert study.methods["a"][0].successes.tolist() == [False, True, False, True]
     assert study.costs["samples/a"] == {"before": 2, "own": 8}
     assert study.sizes["zoo"] == 7
+
+
+def test_what_is_kept_is_enough_to_go_on_from(kept):
+    """Without its artifacts nothing is made again; what a method lacks needs its own alone."""
+    job, parts, path = kept({"a": ["0101"], "b": ["1111"]})
+    shutil.rmtree("made")
+    assert wanted(parts, read_kept(job, parts)) == []
+    found = json.loads(path.read_text())
+    del found["parts"]["outcomes/b"]
+    path.write_text(json.dumps(found, indent=1) + "\n")
+    need = ["zoo", "samples/b", "outcomes/b"]
+    assert wanted(parts, read_kept(job, parts)) == [parts[name] for name in need]
+    before = path.read_text()
+    write(job, parts)
+    assert path.read_text() == before
+
+
+def test_what_is_kept_of_another_recipe_counts_no_more(kept):
+    """Other words, and all that is made of it."""
+    job, parts, _ = kept({"a": ["0101"], "b": ["1111"]})
+    parts["samples/a"] = parts["samples/a"]._replace(words=("sample", "--steps", "1"))
+    gone = {"samples/a", "outcomes/a"}
+    assert set(parts) - set(read_kept(job, parts)) == gone

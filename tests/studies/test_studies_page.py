@@ -13,7 +13,7 @@ SHAPES = {"unseen_combo": "16,8", "unseen_width": "12", "wider": "512", "deeper"
 
 
 def crafted(task, seed, methods):
-    """Return a study as ``collect`` does."""
+    """Return what is kept of a study."""
     chance = np.random.default_rng(seed)
 
     def networks():
@@ -40,22 +40,20 @@ def crafted(task, seed, methods):
     zoo = {"label": "aligned", "same_shape": {"by_weights": mean, "by_activations": mean}}
     zoo["same_shape"]["chance"] = 0.1
     zoo |= {key: {"relative": mean} for key in ("line", "line_matched")}
-    return {
-        "task": task,
-        "seed": seed,
-        "methods": {name: networks() for name in methods},
-        "reports": {
-            "alignment": {"zoo": {"zoos": [zoo]}},
-            "second-look": {"cloned": networks()},
-            "audits": {"generated": audit},
-            "alarms": {"generated": dict.fromkeys(("as trained", "heavier", "delayed"), said)},
-        },
-        "costs": {
-            **{f"samples/{name}": {"before": 60, "own": 30} for name in methods},
-            **{f"many/generated-{count}": {"before": 9, "own": count} for count in (1, 24)},
-        },
-        "sizes": {"ghn": 1e6, "zoo": 2e6, "generator": 3e6},
+    says = {f"outcomes/{name}": networks() for name in methods}
+    says["alignment/zoo"] = {"zoos": [zoo]}
+    says["second-look/cloned"] = networks()
+    says["audits/generated"] = audit
+    says["alarms/generated"] = dict.fromkeys(("as trained", "heavier", "delayed"), said)
+    made = {"ghn": 60, **{f"samples/{name}": 30 for name in methods}}
+    made |= {"zoo": 1, "generator": 1, "many/generated-1": 1, "many/generated-24": 24}
+    needs = {"needs": ["ghn"], "recipe": ""}
+    parts = {
+        name: {**needs, "needs": needs["needs"] * ("/" in name), "seconds": taken, "bytes": 1e6}
+        for name, taken in made.items()
     }
+    parts |= {name: {**needs, "seconds": 1, "says": what} for name, what in says.items()}
+    return {"task": task, "seed": seed, "parts": parts}
 
 
 def test_page_has_every_task_and_method_and_is_the_same_again(tmp_path):
@@ -72,6 +70,8 @@ def test_page_has_every_task_and_method_and_is_the_same_again(tmp_path):
     for words in ("## PickCube-v1", "| ./own.py |", "slimmable", "All seeds", "AUROC"):
         assert words.lower() in page.lower()
     assert "| PickCube-v1 | 0." in first
+    pictures = {path.stem for path in (tmp_path / "figures").glob("*.png")}
+    assert pictures == {"differences", "break_even", "alarms"}
     assert "old" not in first
     assert (first[:2], first[-2:]) == ("a ", " c")
     write_pages(studies, tmp_path, readme)

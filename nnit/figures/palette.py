@@ -1,0 +1,89 @@
+"""One colour and one marker for each method, the same in every figure.
+
+Eight markers in three colours; of more methods, some need a further marker. Colours are told apart
+with protanopia and deuteranopia too, and stand out from a white page and from a dark one; methods
+of one colour differ in their marker. Blue is what a generator wrote, orange what was trained or
+asked of a hypernetwork, green the rest.
+"""
+
+import zlib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+BLUE, ORANGE, GREEN = "#2d6fe0", "#c9680a", "#3f8f7f"
+GREY = "#7f8791"  # of what is no method
+COLOURS = (BLUE, ORANGE, GREEN)
+MATPLOTLIB_MARKERS = {  # Vega's name of a shape -> matplotlib's
+    "circle": "o",
+    "square": "s",
+    "diamond": "D",
+    "cross": "P",
+    "triangle-up": "^",
+    "triangle-down": "v",
+    "triangle-left": "<",
+    "triangle-right": ">",
+}
+
+
+class Style(NamedTuple):
+    """How a method is drawn."""
+
+    colour: str
+    shape: str  # a key of ``MATPLOTLIB_MARKERS``
+
+    @property
+    def marker(self) -> str:
+        """The shape as matplotlib calls it."""
+        return MATPLOTLIB_MARKERS[self.shape]
+
+
+METHODS: dict[str, Style] = {  # sources of rollouts, and methods of the study
+    "generated": Style(BLUE, "circle"),
+    "cloned": Style(ORANGE, "circle"),
+    "mean": Style(GREEN, "circle"),
+    "packaged": Style(BLUE, "square"),
+    "asked": Style(ORANGE, "square"),
+    "expert": Style(GREEN, "square"),
+    "from-weights": Style(BLUE, "diamond"),
+    "ghn-grown": Style(ORANGE, "diamond"),
+    "zoo": Style(GREEN, "diamond"),
+    "untold": Style(BLUE, "cross"),
+    "asked-cnn": Style(ORANGE, "cross"),
+    "noise": Style(GREEN, "cross"),
+    "one-step": Style(BLUE, "triangle-up"),
+    "tuned": Style(ORANGE, "triangle-up"),
+    "nearest": Style(GREEN, "triangle-up"),
+    "regression": Style(BLUE, "triangle-down"),
+    "slimmable": Style(ORANGE, "triangle-down"),
+    "average": Style(GREEN, "triangle-down"),
+    "added": Style(BLUE, "triangle-left"),
+    "asked-pointwise": Style(ORANGE, "triangle-left"),
+    "constant": Style(GREEN, "triangle-left"),
+    "best": Style(BLUE, "triangle-right"),
+    "flat": Style(ORANGE, "triangle-right"),
+    "unaligned": Style(GREEN, "triangle-right"),
+}
+SAME_AS = {"sample": "generated", "ghn": "asked"}  # sources of rollouts -> what they are
+PAIRS = tuple(Style(colour, shape) for shape in MATPLOTLIB_MARKERS for colour in COLOURS)
+
+
+def styles_of(methods: Iterable[str]) -> dict[str, Style]:
+    """Return the style of each method of a figure.
+
+    A method with no style of its own has one that follows from its name, and the next one that is
+    free where another method of the figure has that. Of more methods than there are pairs some look
+    alike.
+    """
+    names = list(dict.fromkeys(methods))
+    styles = {name: METHODS[SAME_AS.get(name, name)] for name in names if is_known(name)}
+    for name in sorted(set(names) - set(styles)):
+        start = zlib.crc32(name.encode()) % len(PAIRS)
+        in_turn = PAIRS[start:] + PAIRS[:start]
+        free = (style for style in in_turn if style not in styles.values())
+        styles[name] = next(free, in_turn[0])
+    return {name: styles[name] for name in names}
+
+
+def is_known(method: str) -> bool:
+    """Whether a method has a style of its own."""
+    return SAME_AS.get(method, method) in METHODS
