@@ -9,7 +9,6 @@ from nnit.opening import open_regular
 from nnit.progress import Progress
 from nnit.task_ids import FILE_SUFFIX
 from nnit.tasks.classification import download_mnist
-from nnit.tasks.recordings import HAS_NO_SIMULATOR
 from nnit.tasks.registry import (
     MNIST,
     check_name,
@@ -19,7 +18,7 @@ from nnit.tasks.registry import (
     is_known,
     task_id_of,
 )
-from nnit.tasks.task import Task, TaskRef
+from nnit.tasks.task import HAS_NO_SIMULATOR, Task, TaskRef
 from stages.params import Params
 
 MAKE_AGAIN = "make it again with this nnit, or run it with the one that made it"

@@ -14,12 +14,11 @@ from nnit.tasks.collect import policy_interface
 from nnit.tasks.npz import names_of, open_npz, read_member
 from nnit.tasks.registry import get_task, is_code, is_known
 from nnit.tasks.seeds import DEMOS_FIRST_SEED
-from nnit.tasks.task import Simulation, Task, TaskRef
+from nnit.tasks.task import HAS_NO_SIMULATOR, Simulation, Task, TaskRef
 
 MAX_STEPS = 10**7  # of a recording: 92 hours at 30 Hz
 MAX_BYTES = 2**28  # of an array
 ARRAYS = ("observations", "actions", "episode_ends")  # of a .npz
-HAS_NO_SIMULATOR = "was recorded on a robot, and has no simulator"
 
 
 class Recording(NamedTuple):

@@ -16,6 +16,8 @@ from nnit.policy_record import Setting
 from nnit.tasks.layouts import UNKNOWN
 from nnit.tasks.seeds import DEMOS_FIRST_SEED, MAX_SEED
 
+HAS_NO_SIMULATOR = "was recorded on a robot, and has no simulator"
+
 
 class Observed(NamedTuple):
     """What one control step shows."""

@@ -6,10 +6,8 @@ from typing import Annotated
 import typer
 
 from nnit_cli.console import print_json, print_line, print_tables
-from nnit_cli.options import ArchOption, DebugOption, JsonOption, run_option
 from nnit_cli.flags import parse_architectures, parse_labels
-from nnit_cli.session import 
-
+from nnit_cli.options import ArchOption, DebugOption, JsonOption, run_option
 
 EXAMPLE = "nnit action-error artifacts/samples artifacts/held-out --also cloned=artifacts/cloned"
 
