@@ -230,6 +230,9 @@ def fit_table(rows: Table, width: int) -> list[Table]:
     lead = next((k for k, column in enumerate(columns) if k and _is_numeric(column)), 1)
     if lead >= len(columns) or _width_of(columns) <= width:
         return [rows]
+    room = width - _width_of(columns[:-1]) - len(GAP)
+    if not _is_numeric(columns[-1]) and room >= width // 4:
+        return [wrap_texts(rows, room)]
     rows = wrap_titles(rows, width // 2)
     columns = list(zip(*rows, strict=True))
     parts, taken = [], list[tuple[str, ...]]()
@@ -239,6 +242,16 @@ def fit_table(rows: Table, width: int) -> list[Table]:
             taken = []
         taken.append(column)
     return [list(zip(*columns[:lead], *part, strict=True)) for part in [*parts, taken]]
+
+
+def wrap_texts(rows: Table, width: int) -> Table:
+    """Write the last cell of each row, a text, on several lines where it is long."""
+    wrapped: Table = []
+    for *cells, text in rows:
+        first, *rest = textwrap.wrap(text, width, break_on_hyphens=False) or [text]
+        wrapped.append((*cells, first))
+        wrapped += [(*[""] * len(cells), line) for line in rest]
+    return wrapped
 
 
 def wrap_titles(rows: Table, width: int) -> Table:
