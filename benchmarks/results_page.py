@@ -175,8 +175,10 @@ def write_page(results: Path, docs: Path, readme: Path | None = None) -> None:
     """Read all tasks and write the page, its figures, and the table of the README."""
     tasks = [read_task(results / task) for task in TASKS]
     if readme is not None:
-        text = put_between_markers(readme.read_text(), summary_table(tasks))
-        readme.write_text(put_between_markers(text, short_tasks_table(results), "tasks"))
+        compared = docs / "comparison.md"
+        compared.write_text(put_between_markers(compared.read_text(), summary_table(tasks)))
+        table = short_tasks_table(results)
+        readme.write_text(put_between_markers(readme.read_text(), table, "tasks"))
     (docs / "figures").mkdir(parents=True, exist_ok=True)
     (docs / "results.md").write_text(page(tasks, other_tasks(results)))
     for name, data in figures(tasks).items():

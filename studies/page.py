@@ -17,7 +17,6 @@ from studies.plan import read_plan
 
 PAGES = Path(__file__).with_name("pages")
 DOCS, README = Path("docs"), Path("README.md")
-BLOCKS = ("results", "tasks")  # of the README, between <!-- results --> and <!-- /results -->
 
 
 def read_studies(folder: Path = RESULTS) -> list[Study]:
@@ -30,7 +29,7 @@ def read_studies(folder: Path = RESULTS) -> list[Study]:
 
 
 def write_pages(studies: Sequence[Study], docs: Path = DOCS, readme: Path = README) -> None:
-    """Write ``results.md``, its pictures and the README's blocks."""
+    """Write ``results.md``, its pictures, and the tables of ``comparison.md`` and the README."""
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(PAGES),
         undefined=jinja2.StrictUndefined,
@@ -48,16 +47,14 @@ def write_pages(studies: Sequence[Study], docs: Path = DOCS, readme: Path = READ
         if facts[what]:
             draw(facts[what], docs / "figures" / f"{name}.png")
     (docs / "results.md").write_text(templates.get_template("results.md").render(facts))
-    text = readme.read_text()
-    for block in BLOCKS:
+    for block, page in (("results", docs / "comparison.md"), ("tasks", readme)):
         start, end = f"<!-- {block} -->", f"<!-- /{block} -->"
-        before, _, rest = text.partition(start)
+        before, _, rest = page.read_text().partition(start)
         _, found, after = rest.partition(end)
         if not found:
-            raise ValueError(f"{readme}: has no {start} ... {end}")
+            raise ValueError(f"{page}: has no {start} ... {end}")
         inside = templates.get_template(f"readme_{block}.md").render(facts).strip()
-        text = f"{before}{start}\n{inside}\n{end}{after}"
-    readme.write_text(text)
+        page.write_text(f"{before}{start}\n{inside}\n{end}{after}")
 
 
 def facts_of(studies: Sequence[Study]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A sampled network acts without nnit: the README's lines in an interpreter with torch alone."""
+"""A sampled network acts without nnit: the page's lines in an interpreter with torch alone."""
 
 import json
 import re
@@ -20,7 +20,7 @@ from nnit.zoo.members import ZooMember, build_zoo
 from stages import diffuse_train, sample, tokenize
 from stages.params import Params, RunOptions
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs/exports.md"
 BLOCK = re.compile(r"<!-- plain-torch -->\s*```python\n(.*?)```\s*<!-- /plain-torch -->", re.DOTALL)
 MAX_LINES = 15  # "ten lines", blank ones and imports aside
 SHAPES = ((64,), (20, 9), (128, 256, 128))
@@ -77,13 +77,13 @@ def samples(tmp_path_factory) -> Path:
 
 
 def plain_block() -> str:
-    """Return the code between the markers of the README."""
-    (block,) = BLOCK.findall(README.read_text())
+    """Return the code between the markers of the page."""
+    (block,) = BLOCK.findall(PAGE.read_text())
     return block
 
 
 def run_plain(folder: Path, observations: np.ndarray) -> subprocess.CompletedProcess[str]:
-    """Run the README's lines on a network's folder in an interpreter without nnit."""
+    """Run the page's lines on a network's folder in an interpreter without nnit."""
     return subprocess.run(
         [sys.executable, "-I", "-S", "-c", PRELUDE + plain_block() + CODA, str(folder)],
         input=json.dumps(observations.tolist()),
@@ -94,7 +94,7 @@ def run_plain(folder: Path, observations: np.ndarray) -> subprocess.CompletedPro
 
 
 def plain_actions(folder: Path, observations: np.ndarray) -> np.ndarray:
-    """Return what the README's lines answer, after they have checked the recorded pairs."""
+    """Return what the page's lines answer, after they have checked the recorded pairs."""
     done = run_plain(folder, observations)
     assert done.returncode == 0, done.stderr
     return np.array(json.loads(done.stdout), np.float32)

@@ -147,7 +147,7 @@ def test_what_cannot_be_generated_is_refused(pipeline):
 def test_the_lines_of_the_readme_run(tmp_path):
     """In an empty folder; five actions within their bounds come out."""
     block = re.compile(r"<!-- in-python -->\s*```python\n(.*?)```", re.DOTALL)
-    (code,) = block.findall((REPOSITORY / "README.md").read_text())
+    (code,) = block.findall((REPOSITORY / "docs/guide.md").read_text())
     code += "\nassert actions.shape == (5, 4) and actions.abs().max() <= 1\n"
     code += "assert len(several) == 4 and several[0].hidden_dims == (64, 64)\n"
     done = subprocess.run(
