@@ -21,6 +21,7 @@ import h5py
 import numpy as np
 import tiny_pipeline
 import zarr
+from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from nnit.artifacts import arrays, frontier, rollouts
 from nnit.artifacts.canonical import canonical_file
@@ -371,7 +372,7 @@ def _write_full_of_zeros(path: Path) -> None:
     group = zarr.open_group(path / "arrays.zarr", zarr_format=3)
     stored = group.create_array(
         "observations", shape=shape, dtype="float32", chunks=(rows, 3), shards=(4 * rows, 3),
-        compressors=[arrays.ZstdCodec(level=-1), arrays.Crc32cCodec()], fill_value=0,
+        compressors=[ZstdCodec(level=-1), Crc32cCodec()], fill_value=0,
         config={"write_empty_chunks": True},
     )  # fmt: skip
     for start in range(0, shape[0], 4 * rows):
