@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from nnit.errors import UsageError
+from nnit_cli.completion import offering
 from nnit_cli.flags import refuse_flags, wanted_architectures
 from nnit_cli.options import (
     ArchOption,
@@ -45,10 +47,11 @@ def baseline_command(
     given: Given,
     *,
     method: Annotated[
-        Method,
+        str,
         typer.Argument(
+            autocompletion=offering(tuple(Method)),
             help="nearest, average or noise, of a zoo; cloned or slimmable, from demonstrations; "
-            "asked or tuned, of a GHN and --demos."
+            "asked or tuned, of a GHN and --demos.",
         ),
     ],
     source: Annotated[Path, typer.Argument(help="The zoo, demonstrations or GHN.")] = Path(
@@ -67,6 +70,8 @@ def baseline_command(
     device: DeviceOption = "cpu",
 ) -> None:
     """Make networks without a generator: of a zoo, cloned, cut out of one, or asked of a GHN."""
+    if method not in tuple(Method):
+        raise UsageError(f"METHOD {method}: is none of {', '.join(Method)}")
     session = open_session(
         "baseline",
         run,
