@@ -292,6 +292,12 @@ def open_session(
             were started for a command that is one; a tracker that is not installed.
         NnitError: see ``load_params`` and ``override``.
     """
+    ranks = ranks_of(os.environ)
+    if accumulate is None and ranks.size > 1:
+        raise UsageError(
+            f"{command}: is one process; start it without torchrun, which is for ghn-train "
+            "and diffuse-train"
+        )
     if executor is not None:
         refuse_flags({"workers": workers or None, "shard": shard}, (), "a run without --executor")
     from nnit.machine import check_device_name
@@ -299,12 +305,6 @@ def open_session(
     from stages.params_file import load_params, override
 
     check_device_name(device)
-    ranks = ranks_of(os.environ)
-    if accumulate is None and ranks.size > 1:
-        raise UsageError(
-            f"{command}: is one process; start it without torchrun, which is for ghn-train "
-            "and diffuse-train"
-        )
     require_trackers(log or ())
     params = override(load_params(flags.params), seed=flags.seed, task=task, data=data)
     given = {command.replace("-", "_"): section, **(others or {})}

@@ -65,7 +65,9 @@ def choose_model(word: str | None) -> Model:
     if os.path.exists(word):  # noqa: PTH110 - also of words that are no path
         return of_folder(path)
     if os.sep in word:
-        raise MissingArtifactError(f"{word}: no such artifact{near_hint()}")
+        raise MissingArtifactError(
+            f"{word}: no such artifact; make it with `nnit diffuse-train`{near_hint()}"
+        )
     name, _, version = word.partition("@")
     models = find_models()
     found = [one for one in models if one.name == name and version in ("", one.version)]
@@ -107,10 +109,11 @@ def _usual() -> Model:
     if packaged:
         return max(packaged, key=_age)
     near = near_hint() or (
-        f"; make one with `nnit diffuse-train`, or name one with --model or {VARIABLE} (`nnit "
-        "models` lists what is there)"
+        f", or name one with --model or {VARIABLE} (`nnit models` lists what is there)"
     )
-    raise MissingArtifactError(f"{USUAL}: no such artifact{near}")
+    raise MissingArtifactError(
+        f"{USUAL}: no such artifact; make it with `nnit diffuse-train`{near}"
+    )
 
 
 def comes_with_nnit(path: Path) -> bool:

@@ -62,12 +62,13 @@ def export_command(
     except OutputExistsError:
         if out:
             raise
-        written = run(inputs, Outputs(free_output(place), formats), check=check)
+        place = free_output(place)
+        written = run(inputs, Outputs(place, formats), check=check)
     if json:
         print_json([{**asdict(one), "path": str(one.path)} for one in written])
     else:
         print_table(as_rows(written))
-        print_ending(f"{len(written)} files in {written[0].path.parent}", "")
+        print_ending(f"files written: {len(written)}, in {place}", "")
     require_agreement(written)
 
 

@@ -76,4 +76,4 @@ def test_model_of_the_environment_is_used_and_named(nnit):
     named = nnit("sample", "--arch", "8", NNIT_MODEL="elsewhere")
     assert (named.returncode, named.stderr[:40]) == (4, "nnit: --model elsewhere: no such folder,")
     flagged = nnit("sample", "--arch", "8", "--model", "./here", NNIT_MODEL="elsewhere")
-    assert flagged.stderr == "nnit: ./here: no such artifact\n"
+    assert flagged.stderr == "nnit: ./here: no such artifact; make it with `nnit diffuse-train`\n"

@@ -61,7 +61,10 @@ def test_folders_come_before_names(source, site):
     install(site, source, "arm", "1")
     Path("arm").mkdir()
     assert choose_model("arm") == of_folder(Path("arm"))
-    with pytest.raises(MissingArtifactError, match=r"^\./arm@1: no such artifact$"):
+    with pytest.raises(
+        MissingArtifactError,
+        match=r"^\./arm@1: no such artifact; make it with `nnit diffuse-train`$",
+    ):
         choose_model("./arm@1")
     (source.parent / "model" / "generator").mkdir(parents=True)
     assert of_folder(source.parent / "model").path == source.parent / "model" / "generator"
@@ -91,8 +94,8 @@ def test_a_missing_generator_is_told_with_those_that_are_near(source, site):
     Path(".hidden/generator").mkdir(parents=True)
     Path(".hidden/generator/manifest.json").write_text('{"kind": "generator"}')
     line = (
-        r"artifacts/generator: no such artifact; near are build/demo/generator: name one with "
-        r"--model, or for all commands with NNIT_MODEL$"
+        r"artifacts/generator: no such artifact; make it with `nnit diffuse-train`; near are "
+        r"build/demo/generator: name one with --model, or for all commands with NNIT_MODEL$"
     )
     for word in (None, "artifacts/generator"):
         with pytest.raises(MissingArtifactError, match=line):
