@@ -25,7 +25,7 @@ SHARED = ("demos", "zoo-export", "zoo-refine", "zoo-alone", "rollout", "baseline
 WAYS_OUT = ("export", "push", "pull")
 HELPERS = (
     *("inspect", "verify", "check-policy", "action-error"),
-    *("report", "card", "params", "doctor"),
+    *("report", "card", "tasks", "params", "doctor"),
 )
 PANELS = {
     "Pipeline, in the order of use": PIPELINE,

@@ -2,15 +2,17 @@
 
 import hashlib
 from pathlib import Path
+from typing import NamedTuple
 
 from nnit.errors import MissingArtifactError, UsageError, WrongKindError
-from nnit.mlp import PolicyInterface
+from nnit.mlp import ACTION, PolicyInterface
 from nnit.opening import open_regular
 from nnit.progress import Progress
 from nnit.task_ids import FILE_SUFFIX
 from nnit.tasks.classification import download_mnist
 from nnit.tasks.registry import (
     MNIST,
+    TASKS,
     check_name,
     find_task,
     get_task,
@@ -23,6 +25,32 @@ from stages.params import Params
 
 MAKE_AGAIN = "make it again with this nnit, or run it with the one that made it"
 OF_THE_TASK = ("obs_dim", "act_dim", "output", "control_mode", "horizon")
+
+
+class Listed(NamedTuple):
+    """A task that is built in."""
+
+    name: str
+    obs_dim: int
+    act_dim: int  # numbers of an action, or classes
+    classes: bool
+    steps: int  # most of an episode
+    demonstrations: str  # where they come from, in a word
+
+
+def listed_tasks() -> list[Listed]:
+    """Return the tasks that are known by name, in their order."""
+    return [
+        Listed(
+            task.task_id,
+            task.obs_dim,
+            task.act_dim,
+            task.output != ACTION,
+            task.horizon,
+            "scripted expert" if task.expert else "examples",
+        )
+        for task in TASKS.values()
+    ]
 
 
 def task_ref(params: Params) -> TaskRef:

@@ -108,6 +108,7 @@ FAST = [  # words that need no network, and what they import beyond numpy and py
     (["inspect", "{here}/tests/data/archives/schema-1/generator"], {"ruamel", "safetensors"}),
     (["inspect", "nothing"], {"ruamel", "safetensors"}),
     (["models"], {"ruamel", "safetensors"}),
+    (["tasks"], {"ruamel"}),
     (["sample", "--arch", "12,x"], {"ruamel"}),
     (["sample", "--task", "Foo-v1", "--arch", "12,8"], {"ruamel"}),
     (["frontier", "--task", "Foo-v1"], {"ruamel"}),

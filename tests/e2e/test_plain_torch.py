@@ -20,7 +20,7 @@ from nnit.zoo.members import ZooMember, build_zoo
 from stages import diffuse_train, sample, tokenize
 from stages.params import Params, RunOptions
 
-PAGE = Path(__file__).parents[2] / "docs/exports.md"
+PAGE = Path(__file__).parents[2] / "docs/guide.md"
 BLOCK = re.compile(r"<!-- plain-torch -->\s*```python\n(.*?)```\s*<!-- /plain-torch -->", re.DOTALL)
 MAX_LINES = 15  # "ten lines", blank ones and imports aside
 SHAPES = ((64,), (20, 9), (128, 256, 128))
