@@ -64,6 +64,7 @@ def draw_break_even(tasks: Mapping[str, Mapping[str, Mapping[int, float]]], path
 def draw_alarms(tasks: Mapping[str, Mapping[str, Mapping[str, Any]]], path: Path) -> None:
     """Draw how well each method's alarm tells failures, with 95 % intervals, on each task."""
     figure, axes = plt.subplots(1, len(tasks), figsize=(4.2 * len(tasks), 3.2), sharey=True)
+    handles: tuple[list[Any], list[str]] = ([], [])
     for axis, (task, methods) in zip(
         axes if len(tasks) > 1 else [axes], tasks.items(), strict=True
     ):
@@ -77,11 +78,12 @@ def draw_alarms(tasks: Mapping[str, Mapping[str, Mapping[str, Any]]], path: Path
                     axis.plot(said["auroc_95"], [place + shift] * 2, color="#777777", linewidth=2)
                     axis.plot(said["auroc"], place + shift, mark, color="#222222", markersize=5)
             axis.plot([], [], mark, color="#222222", label=condition)
+        handles = axis.get_legend_handles_labels()
         axis.set_yticks(range(len(methods)), list(methods))
         axis.set_title(task, fontsize=10)
         axis.set(xlim=(0, 1), xlabel="AUROC")
         axis.spines[["top", "right"]].set_visible(False)
-    figure.legend(*axis.get_legend_handles_labels(), fontsize=8, frameon=False, ncols=3)
+    figure.legend(*handles, fontsize=8, frameon=False, ncols=3)
     save(figure, path)
 
 

@@ -7,6 +7,7 @@ by the same algorithms; else it is made again. Each runs on a core of its own.
 import hashlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from stages.algorithms import VERSIONS
 from stages.params_file import load_params
 from studies.plan import OF_STUDIES, Part
 
-RECIPE = "recipe.json"
+RECIPE, INTERRUPTED = "recipe.json", "interrupted.json"
 READ_BY_ALL = ("architectures", "ghn_train", "zoo_export")  # sections beside a command's own
 RESUMING = ("ghn-train", "zoo-export", "zoo-alone", "diffuse-train", "flat-train", "baseline")
 ALGORITHMS = {"evaluate": "rollout", "alarms": "rollout", "align-report": "audit"}
@@ -112,17 +113,19 @@ class Workshop:
         if code:
             self.failures.append(failure(part, code))
             return part, self.failures[-1]
-        seconds = time.monotonic() - started
-        keep(part, seconds, used.ru_utime + used.ru_stime)
+        seconds = seconds_of(started, used)
+        keep(part, seconds)
         self._finish(part.out)
-        return part, f"{part.out}: {seconds:.0f} s"
+        return part, f"{part.out}: {seconds['wall']:.0f} s"
 
     def stop(self) -> None:
         """Ask all commands to stop, and wait until they have kept what they have."""
         for one in self._running.values():
             one.process.terminate()
-        for one in self._running.values():
-            one.process.wait()
+        for pid, one in self._running.items():
+            _, status, used = os.wait4(pid, 0)
+            one.process.returncode = os.waitstatus_to_exitcode(status)
+            note_interrupted(one.part, seconds_of(one.started, used))
 
     def _finish(self, out: Path) -> None:
         self._order.done(out)
@@ -143,16 +146,36 @@ def start(part: Part, core: int) -> subprocess.Popen[bytes]:
     """Begin to make a part on a core; what the command says goes beside its output."""
     part.out.parent.mkdir(parents=True, exist_ok=True)
     with beside(part.out, "log").open("w") as log:
-        process = subprocess.Popen(command_of(part), stdout=log, stderr=log, start_new_session=True)
-    os.sched_setaffinity(process.pid, {core})
-    return process
+        words = [sys.executable, "-m", "studies.counted", str(core), *command_of(part)]
+        return subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
 
 
-def keep(part: Part, wall: float, processor: float) -> None:
-    """Keep how a part was made, beside it."""
-    seconds = {"wall": round(wall, 1), "processor": round(processor, 1)}
-    made = {"recipe": recipe_of(part), "seconds": seconds, "words": part.words}
+def seconds_of(started: float, used: resource.struct_rusage) -> dict[str, float]:
+    """Return how long a command took, and how long its processes computed."""
+    processor = used.ru_utime + used.ru_stime
+    return {"wall": round(time.monotonic() - started, 1), "processor": round(processor, 1)}
+
+
+def keep(part: Part, seconds: dict[str, float]) -> None:
+    """Keep how a part was made, beside it; what it took before interrupts counts too."""
+    made = {**in_all(part, seconds), "words": part.words}
     beside(part.out, RECIPE).write_text(json.dumps(made))
+    beside(part.out, INTERRUPTED).unlink(missing_ok=True)
+
+
+def note_interrupted(part: Part, seconds: dict[str, float]) -> None:
+    """Keep what a command took that goes on later from where it was; others begin anew."""
+    if part.words[0] in RESUMING:
+        beside(part.out, INTERRUPTED).write_text(json.dumps(in_all(part, seconds)))
+
+
+def in_all(part: Part, seconds: dict[str, float]) -> dict[str, Any]:
+    """Return the recipe, and the seconds with those that were noted of it."""
+    path, recipe = beside(part.out, INTERRUPTED), recipe_of(part)
+    noted = json.loads(path.read_text()) if path.exists() else {}
+    if noted.get("recipe") == recipe:
+        seconds = {name: value + noted["seconds"][name] for name, value in seconds.items()}
+    return {"recipe": recipe, "seconds": seconds}
 
 
 def failure(part: Part, code: int) -> str:

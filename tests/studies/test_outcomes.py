@@ -72,7 +72,7 @@ def crafted(folder, texts):
         out.parent.mkdir(exist_ok=True)
         out.write_text(json.dumps(networks(texts[name])))
     for k, part in enumerate(parts.values()):
-        keep(part, 0.0, 2.0**k)
+        keep(part, {"wall": 0.0, "processor": 2.0**k})
     return Job("t", 3, {}), parts
 
 

@@ -1,6 +1,7 @@
 """The runner: what is missing is made, once, by real commands; nothing is lost by an interrupt."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from nnit.artifacts.reading import open_artifact
 from stages import algorithms
 from studies.plan import Part
-from studies.run import RECIPE, beside, is_missing, make_all
+from studies.run import RECIPE, beside, is_missing, keep, make_all, note_interrupted
 
 PARAMS = {
     "task": "digits",
@@ -100,7 +101,38 @@ def test_an_interrupt_reaches_the_commands_and_they_keep_what_they_have(params, 
     assert process.wait(timeout=60) != 0
     assert any(state.rglob("*"))
     assert not Path("made/ghn").exists()
+    noted = json.loads(Path("made/ghn.interrupted.json").read_text())["seconds"]
+    assert 0 < noted["processor"] <= noted["wall"] + 1
     still = subprocess.run(
         ["pgrep", "-f", "ghn-train made/demos"], capture_output=True, check=False
     )
     assert still.stdout == b""
+
+
+def test_what_was_computed_before_an_interrupt_counts(params):
+    """Of the same recipe; that of another is forgotten."""
+    demos, ghn = parts_in(params)
+    assert make_all([demos]) == []
+    once = {"wall": 3.0, "processor": 2.0}
+    note_interrupted(ghn, once)
+    note_interrupted(ghn, once)
+    keep(ghn, once)
+    kept = json.loads(beside(ghn.out, RECIPE).read_text())["seconds"]
+    assert kept == {"wall": 9.0, "processor": 6.0}
+    note_interrupted(ghn._replace(seed=1), once)
+    keep(ghn, once)
+    assert json.loads(beside(ghn.out, RECIPE).read_text())["seconds"] == once
+
+
+def test_what_outlives_a_command_is_counted(repository):
+    """As the server of its workers does; the exit code is the command's."""
+    code = (
+        "import os, time\nif os.fork():\n    os._exit(3)\n"
+        "while time.process_time() < 0.5:\n    pass"
+    )
+    words = ["-m", "studies.counted", str(min(os.sched_getaffinity(0))), sys.executable, "-c", code]
+    process = subprocess.Popen([sys.executable, *words], cwd=repository)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 3
+    assert used.ru_utime + used.ru_stime >= 0.5

@@ -1,12 +1,14 @@
 """The plan: what is compared is compared on equal terms, and nothing held out decides anything."""
 
 import itertools
+import json
 
 import pytest
 
 from nnit.mlp import parse_architecture
 from stages.algorithms import VERSIONS
 from stages.params_file import load_params
+from studies.outcomes import RESULTS, read_kept
 from studies.plan import OF_STUDIES, drawn_shapes, jobs_of, methods_of, parts_of, read_plan
 from studies.run import ALGORITHMS
 
@@ -76,3 +78,11 @@ def test_a_task_of_ones_own_has_every_method_that_all_tasks_have():
         name for name, about in PLAN["methods"].items() if about["on"] in ("every", "first")
     } - {"packaged"}
     assert parts_of(PLAN, job)["demos"].words == ("demos", "--task", "./my_task.py")
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)
+def test_what_is_committed_would_be_made_in_the_same_way_today(path):
+    """Words, parameters, seeds and versions of algorithms are those of this code."""
+    found = json.loads(path.read_text())
+    (job,) = [job for job in JOBS if (job.task, job.seed) == (found["task"], found["seed"])]
+    assert list(read_kept(job, parts_of(PLAN, job))) == list(found["parts"])
