@@ -113,13 +113,13 @@ def command_times(words: list[str], address: str, folder: Path, pairs: int) -> d
     seconds: dict[str, list[float]] = {name: [] for name in flags}
     for pair in range(pairs + 1):  # the first is not counted: Dask's workers import then
         for name, engine in flags.items():
-            out = ["--out", str(folder / name), "--force", "--quiet"]
+            out = ["--out", str(folder / f"{words[0]}-{name}"), "--force", "--quiet"]
             started = time.perf_counter()
             subprocess.run([sys.executable, "-m", "nnit_cli", *words, *engine, *out], check=True)
             seconds[name] += [time.perf_counter() - started] if pair else []
     medians = {f"{name}_s": round(statistics.median(found), 2) for name, found in seconds.items()}
     ratios = [d / one for one, d in zip(seconds["local"], seconds["dask"], strict=True)]
-    same = len({open_artifact(folder / name).digest for name in flags}) == 1
+    same = len({open_artifact(folder / f"{words[0]}-{name}").digest for name in flags}) == 1
     return {**medians, "ratio": round(statistics.median(ratios), 3), "same_bytes": same}
 
 
@@ -140,19 +140,25 @@ def main() -> None:
         marks = Path(temporary, "marks")
         marks.mkdir()
         engines = {"local": Engine(WORKERS), "dask": Engine(scheduler=address)}
-        found: dict[str, object] = {
-            name: command_times(
-                [*words, *arguments.words], address, Path(temporary), arguments.pairs
+        for name, words in commands.items():
+            both = [*words, *arguments.words]
+            keep(
+                arguments.out, name, command_times(both, address, Path(temporary), arguments.pairs)
             )
-            for name, words in commands.items()
-        }
         for name, engine in engines.items():
-            found[f"overhead_{name}"] = round(overhead(engine, marks), 4)
-            found[f"kills_{name}"] = lost_units(engine, marks)
-    kept = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
-    arguments.out.write_text(json.dumps({**kept, "engines": found}, indent=2) + "\n")
-    print(json.dumps(found, indent=2))
+            keep(arguments.out, f"overhead_{name}", round(overhead(engine, marks), 4))
+            keep(arguments.out, f"kills_{name}", lost_units(engine, marks))
+
+
+def keep(path: Path, name: str, found: object) -> None:
+    """Write a figure beside those that are there."""
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    kept["engines"] = {**kept.get("engines", {}), name: found}
+    path.write_text(json.dumps(kept, indent=2) + "\n")
+    print(json.dumps({name: found}), flush=True)
 
 
 if __name__ == "__main__":
+    from benchmarks.engines import main  # by its name, Dask's workers find the units
+
     main()
