@@ -110,7 +110,7 @@ test: env
 # For the inner loop: without commands, physics and long trainings.
 test-fast: env
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses logical --maxprocesses 8 --dist loadfile \
-		-m "not slow and not sim and not commands"
+		-m "not slow and not seconds and not sim and not commands"
 
 # Under 30 minutes on two cores; 1 if any attack succeeds. docs/security.md has the table.
 test-campaign: env

@@ -12,8 +12,11 @@ from dask_processes import Cluster, dask_cluster
 
 from nnit.processes import start_server
 
-COMMANDS = {"nnit", "server", "cluster", "pipeline"}  # fixtures
-LONG = ("slow", "sim", "commands")  # markers
+COMMANDS, ROOMS = (
+    {"nnit", "server", "cluster", "pipeline"},
+    {"cli", "e2e", "campaign"},
+)  # fixtures, folders
+LONG = ("slow", "seconds", "sim", "commands")  # markers
 REPOSITORY = Path(__file__).parents[1]
 Nnit = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -21,7 +24,7 @@ Nnit = Callable[..., subprocess.CompletedProcess[str]]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests that run commands, or build on what commands made; `make test-fast` omits them."""
     for item in items:
-        if COMMANDS & set(getattr(item, "fixturenames", ())) or "e2e" in item.path.parts:
+        if COMMANDS & set(getattr(item, "fixturenames", ())) or ROOMS & set(item.path.parts):
             item.add_marker("commands")
 
 

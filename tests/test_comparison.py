@@ -19,6 +19,8 @@ from stages.params_file import load_params
 FOLDER = comparison.DVC_FILE.parent
 STAGES = YAML(typ="safe", pure=True).load(comparison.DVC_FILE)["stages"]
 
+pytestmark = pytest.mark.seconds
+
 
 def test_the_file_is_what_the_module_writes(tmp_path):
     """Otherwise code has moved: run `python -m benchmarks.comparison` again."""

@@ -46,6 +46,8 @@ from stages.params import RunOptions
 
 CART_POLE = TaskRef("gym:CartPole-v1")
 
+pytestmark = pytest.mark.seconds
+
 
 def diffusion(ranks):
     """Train a generator; its batches hold one network to four, so that shares may be empty."""

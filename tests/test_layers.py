@@ -142,6 +142,7 @@ def test_torch_is_never_loaded_by_unpickling():
                 assert ast.unparse(node.value) == "False", path
 
 
+@pytest.mark.seconds
 def test_importing_everything_has_no_side_effects(tmp_path):
     """Importing every module writes, prints and starts nothing, and brings no simulator along."""
     names = [name for name in sorted(MODULES) if not name.endswith("__main__")]

@@ -20,6 +20,8 @@ from nnit.training import (
     training_arrays,
 )
 
+pytestmark = pytest.mark.seconds
+
 
 def small_model(seed: int = 0) -> nn.Module:
     """Return a small network."""

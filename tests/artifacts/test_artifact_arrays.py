@@ -27,6 +27,8 @@ BRIEF = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
+pytestmark = pytest.mark.seconds
+
 
 def stored(path, **arrays):
     """Write arrays as an artifact and open it."""

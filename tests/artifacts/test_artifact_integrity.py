@@ -20,6 +20,8 @@ from nnit.errors import (
     WrongKindError,
 )
 
+pytestmark = pytest.mark.seconds
+
 
 def flip(file: Path, position: int, bit: int) -> None:
     """Invert one bit of a file."""

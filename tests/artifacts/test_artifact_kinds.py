@@ -56,6 +56,8 @@ BRIEF = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
+pytestmark = pytest.mark.seconds
+
 
 def test_each_kind_reads_back_what_was_written(tmp_path):
     """Values, NaN for "not measured", interface, provenance and attributes survive."""

@@ -32,6 +32,8 @@ TENSORS = {
     "diverged": np.array([np.nan, np.inf], np.float32),
 }
 
+pytestmark = pytest.mark.seconds
+
 
 def test_state_comes_back_as_it_was_saved(tmp_path):
     """Tensors bit for bit, NaN included, with step and counters; the second save wins."""

@@ -30,6 +30,8 @@ from nnit.zoo.members import ZooMember, build_zoo
 MANY = 20_000
 INTERFACE = PolicyInterface("PushCube-v1", "pd_joint_delta_pos", 3, 2, 50, (0.0,) * 3, (1.0,) * 3)
 
+pytestmark = pytest.mark.seconds
+
 
 def seconds_of(data: bytes) -> float:
     """Return how long a text takes to be refused as JSON."""

@@ -58,6 +58,8 @@ READS = {  # kind -> the commands that read it first, where {it} is the artifact
 }
 INPUTS = ("demos", "ghn", "zoo", "tokens", "generator", "flat", "samples")
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture(autouse=True)
 def _as_in_a_worker() -> Iterator[None]:

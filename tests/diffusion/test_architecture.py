@@ -26,6 +26,8 @@ DEPTHS, WIDTHS = (1, 2, 4), (8, 16, 24)
 CONFIG = TransformerConfig(4, width=32, depth=2, heads=2, arch_depths=DEPTHS, arch_widths=WIDTHS)
 FREE = ArchitectureBounds()
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture(scope="module")
 def model():

@@ -31,6 +31,8 @@ TWO = replace(ONE, num_branches=5, num_tasks=2)  # two branches and three
 THREE = replace(ONE, num_branches=9, num_tasks=3)  # three, four and two: the second one first
 FIRST, SECOND = places_of_tasks([2, 3])
 
+pytestmark = pytest.mark.seconds
+
 
 def predict(model, networks, place, branch):
     """Predict weights and architectures of networks as those of one branch of one task."""

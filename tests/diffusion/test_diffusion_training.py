@@ -48,6 +48,8 @@ SETTINGS = DiffusionTrainingSettings(
     steps=9, tokens_per_batch=200, learning_rate=3e-3, seed=5, autocast=False
 )
 
+pytestmark = pytest.mark.seconds
+
 
 def hand_made() -> TokenBatch:
     """Two networks in patches of 1: entries are (weight, bias).

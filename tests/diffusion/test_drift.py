@@ -17,6 +17,8 @@ from nnit.tokens.tokenizer import tokenize_zoo
 from nnit.training import build_optimizer
 from nnit.zoo.members import ZooMember, build_zoo
 
+pytestmark = pytest.mark.seconds
+
 
 def error_from(clean):
     """Judge content by its squared distance from a network."""

@@ -33,6 +33,8 @@ from nnit.training import build_optimizer
 
 CONFIG = TransformerConfig(4, DEPTHS, WIDTHS, width=16, depth=1, heads=2, num_branches=2)
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture(scope="module")
 def specs(token_set):

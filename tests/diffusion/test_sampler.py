@@ -30,6 +30,8 @@ from nnit.zoo.members import ZooMember, build_zoo
 
 SPEC = INTERFACE.spec((16, 8))
 
+pytestmark = pytest.mark.seconds
+
 
 def request(seed=0, spec=SPEC, branch=UNKNOWN_BRANCH):
     """Ask for one network."""

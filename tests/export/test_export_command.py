@@ -17,6 +17,8 @@ from stages.export import Exported, require_agreement
 FORMATS = ["--onnx", "--pt2", "--c", "--hf"]
 FILES = [".h", ".onnx", ".pt2", "/README.md", "/config.json", "/model.safetensors", "/nnit.json"]
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture
 def samples(tmp_path, monkeypatch):

@@ -35,6 +35,8 @@ ANSWERS = {
 }
 FORMATS = ["onnx", "pt2", pytest.param("c", marks=needs_compiler)]
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.mark.parametrize("kind", ["action", "class", "recorded"])
 @pytest.mark.parametrize("shape", SHAPES)

@@ -13,6 +13,8 @@ WIDTHS = tuple(range(16, 257, 4))
 DEPTHS = (1, 2, 3, 4)
 UNBOUNDED = ArchitectureBounds()
 
+pytestmark = pytest.mark.seconds
+
 
 def spread(count, bounds=UNBOUNDED, seed=0):
     """Draw shapes of the usual vocabulary."""

@@ -25,6 +25,8 @@ from nnit.seeding import torch_generator
 SETTINGS = CloningSettings(steps=70, batch_size=32, learning_rate=5e-3)
 DIMS = ((8, 7), (16, 5), (3, 12))
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture(autouse=True)
 def _as_in_a_worker():

@@ -15,6 +15,8 @@ from nnit.parallel import map_units
 SETTINGS = CloningSettings(steps=15, batch_size=32, learning_rate=5e-3)
 DIMS = tuple((8 + k % 5,) if k % 3 else (16, 8 + k) for k in range(4 * NETWORKS_PER_UNIT + 3))
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture(autouse=True)
 def _as_in_a_worker():

@@ -10,6 +10,8 @@ from nnit.ppo.calibration import LARGEST_OUTPUT, WIDTHS, calibrate_outputs
 
 OBS_DIM, ACT_DIM = 5, 2
 
+pytestmark = pytest.mark.seconds
+
 
 def hypernetwork(decoder, *, calibrated):
     """A fresh hypernetwork of full size."""

@@ -33,6 +33,8 @@ from stages.params import RunOptions
 SMALL = with_section(PARAMS, "audit", repeats=4, states=20)
 SMALL = with_section(SMALL, "align-report", repeats=4, states=20, pairs=2)
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture
 def copies(pipeline, tmp_path) -> Path:

@@ -20,6 +20,8 @@ TASK = "gym:Pendulum-v1"
 PARAMS = Params.model_validate({"task": TASK, "demos": {"episodes": 4}})
 CPU = RunOptions(device="cpu", workers=1)
 
+pytestmark = pytest.mark.seconds
+
 
 def cloned(found, steps):
     """Clone a small network."""

@@ -23,6 +23,8 @@ task: gym:CartPole-v1
 ppo: {iterations: 2, architectures: 2, steps: 40, minibatches: 1, epochs: 1}
 """
 
+pytestmark = pytest.mark.seconds
+
 
 def test_the_command_writes_a_hypernetwork_and_resumed_the_same(tmp_path, monkeypatch, capsys):
     """The interface has the task's sizes, the summary the best return.

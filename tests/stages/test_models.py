@@ -35,6 +35,8 @@ REPOSITORY = Path(__file__).parents[2]
 TASK = "PushCube-v1"
 SHAPE = (16, 8)
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture
 def bare(monkeypatch, tmp_path):

@@ -49,6 +49,8 @@ trained width
 params.yaml:18:9: architectures.held_out.wider[1]: 64 is not wider: by the rules it is unseen_combo
 params.yaml:20:9: architectures.held_out.wider[3]: is listed twice"""
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture(autouse=True)
 def in_empty_folder(tmp_path, monkeypatch):

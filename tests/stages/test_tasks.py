@@ -38,6 +38,8 @@ SHAPES = [(8,), (20, 8), (24, 24), (8, 16), (16,), (8, 8)]
 FURTHER_SHAPES = [(8,), (16,)]  # neither as wide nor as deep
 OPTIONS = RunOptions(device="cpu", workers=1)
 
+pytestmark = pytest.mark.seconds
+
 
 def cut(folder: Path, out: str, *zoos: str):
     """Tokenize zoos of a folder."""

@@ -10,6 +10,8 @@ from studies.alarms import ALPHA, Case, Disturbed, Watched, disagreement, fit_ba
 
 STEPS = 30
 
+pytestmark = pytest.mark.seconds
+
 
 def watched(chance, episodes, *, failing=0.0, louder=1.0):
     """Return episodes whose disagreement is noise, and louder in those that fail."""

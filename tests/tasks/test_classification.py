@@ -16,6 +16,8 @@ from nnit.tasks.registry import get_task
 from nnit.tasks.task import TaskRef
 from stages.ghn_ppo import plain_interface
 
+pytestmark = pytest.mark.seconds
+
 
 def digits_file(path, count=50, **changed):
     """Write a made-up .npz of digits, with some arrays replaced."""

@@ -23,6 +23,8 @@ from nnit_cli.main import main
 RECORDING = record(episodes=7)
 TASK = ["--task", "my-arm"]
 
+pytestmark = pytest.mark.seconds
+
 
 def tree(path: Path) -> dict[str, bytes]:
     """Return every file of an artifact."""

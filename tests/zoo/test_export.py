@@ -24,6 +24,8 @@ from nnit.zoo.export import (
 WIDE = (24, 24)
 DIMS = ((16,), (8, 16), WIDE)
 
+pytestmark = pytest.mark.seconds
+
 
 def members(branches, settings, dims=DIMS, only=1):
     """Plan a zoo of a branch; returns its one unit."""

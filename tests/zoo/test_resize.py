@@ -9,6 +9,8 @@ from learning_examples import INTERFACE, random_layers
 from nnit.mlp import Network, forward, join_layers, split_layers
 from nnit.zoo.resize import LAYER_PENALTY, match_layers, resize
 
+pytestmark = pytest.mark.seconds
+
 
 def network_of(hidden_dims, seed=0):
     """Return a random network."""
