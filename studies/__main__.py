@@ -29,6 +29,9 @@ def run(
             if made in parts.values():
                 write(job, parts)
 
+    for job, parts in jobs:  # what an earlier run made and was stopped before it was kept
+        if job.of_task.exists():
+            write(job, parts)
     failures = make_all(todo, keep)
     if failures:
         typer.echo("\n".join(["failed:", *failures]), err=True)
@@ -37,9 +40,10 @@ def run(
 
 def write(job: Job, parts: Mapping[str, Part]) -> None:
     """Keep what is known of a task and a training seed; whole, or as it was."""
-    path, found = file_of(job), json.dumps(collect(job, parts), indent=1) + "\n"
+    path, known = file_of(job), collect(job, parts)
+    found = json.dumps(known, indent=1) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists() or path.read_text() != found:
+    if known["parts"] and not (path.exists() and path.read_text() == found):
         beside(path, "new").write_text(found)
         beside(path, "new").replace(path)
 

@@ -33,20 +33,11 @@ from nnit.figures.page import (
     html_page,
 )
 from nnit.figures.weights import weight_bound, weight_png
+from studies.report_pictures import FLAGS
 
 pytestmark = pytest.mark.slow
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 HOSTILE = '<img src=x onerror=alert(1)> "],x); ${y}\\'
 SHAPES = {"64,64": (2, 64, 5000), "320": (1, 320, 9000), "64,66": (2, 66, 5200)}
 SERIOUS = ("serious", "critical")
