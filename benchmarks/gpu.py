@@ -196,7 +196,7 @@ def main(
     device = resolve_device(device or "cuda:0")
     at = Path("build/gpu")
     figures: dict[str, Any] = {
-        "command": f"python -m benchmarks.gpu {out}",
+        "command": "make gpu-check",
         "torch": torch.__version__,
         "device": device if device == "cpu" else torch.cuda.get_device_name(device),
         "cores": len(os.sched_getaffinity(0)),

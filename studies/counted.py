@@ -1,6 +1,6 @@
 """Run a command on one core, such that its parent counts what all of its processes computed.
 
-    python -m studies.counted CORE nnit zoo-export ...
+    python studies/counted.py CORE nnit zoo-export ...
 
 The system counts for a parent only the children that were waited for. A command's workers come from
 a server, which outlives the command for a moment: it is waited for here.

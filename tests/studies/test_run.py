@@ -13,7 +13,7 @@ import pytest
 from nnit.artifacts.reading import open_artifact
 from stages import algorithms
 from studies.plan import Part
-from studies.run import RECIPE, beside, is_missing, keep, make_all, note_interrupted
+from studies.run import COUNTED, RECIPE, beside, is_missing, keep, make_all, note_interrupted
 
 PARAMS = {
     "task": "digits",
@@ -130,7 +130,7 @@ def test_what_outlives_a_command_is_counted(repository):
         "import os, time\nif os.fork():\n    os._exit(3)\n"
         "while time.process_time() < 0.5:\n    pass"
     )
-    words = ["-m", "studies.counted", str(min(os.sched_getaffinity(0))), sys.executable, "-c", code]
+    words = [COUNTED, str(min(os.sched_getaffinity(0))), sys.executable, "-c", code]
     process = subprocess.Popen([sys.executable, *words], cwd=repository)
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
