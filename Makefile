@@ -2,12 +2,11 @@
 #   make repro   the whole pipeline, then success by architecture
 #   make test    the tests; make test-fast   those that answer within a minute
 #   make demo    the same pipeline in a small profile
-#   make compare [TASK=PickCube-v1]   every method on every task; each part is skipped when unchanged
 #   make lock [UPGRADE=--upgrade]   the exact versions in requirements/, after a change of pyproject.toml
 #   make gpu-check   what a GPU does, held against the CPU, and measured
 #   make wheel-check   the wheel in an environment of its own: the README's first commands
 #   make docs    the documentation as a site, in build/site
-#   make results the results page, from the files that make compare leaves in results/
+#   make bench   how fast commands are, on the artifacts of make repro
 
 PYTHON ?= python3
 VENV := .venv
@@ -19,12 +18,11 @@ LOCKED := $(PIP) --require-hashes --requirement
 DEMO := build/demo
 GATE := --arch 64,48 --arch 248,252,256 --arch 256,256,256,256
 PROFILE := --params profiles/demo.yaml
-TASK ?= PushCube-v1 PickCube-v1 StackCube-v1
 
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: env repro demo gpu-check compare results docs bench figures report-pictures test test-fast test-campaign wheel-check lint types format clean
+.PHONY: env repro demo gpu-check docs bench report-pictures test test-fast test-campaign wheel-check lint types format clean
 
 env: $(READY)
 
@@ -65,19 +63,13 @@ demo: env
 	$(BIN)/nnit sample --model $(DEMO)/generator --held-out $(PROFILE)
 	$(BIN)/nnit rollout $(DEMO)/samples --ghn $(DEMO)/ghn $(PROFILE)
 
-compare: env
-	$(BIN)/dvc repro $(foreach task,$(TASK),comparison/dvc.yaml:collect@$(task))
-
-results: env
-	$(BIN)/python -m benchmarks.results_page results docs README.md
-
 # A warning is an error: of a link that leads nowhere, say.
 docs: env
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # Needs a GPU; takes some minutes.
 gpu-check: env
-	$(BIN)/python -m benchmarks.gpu results/gpu.json
+	$(BIN)/python -m tests.gpu results/gpu.json
 
 # Everything that nnit needs is installed anew; nothing of this checkout is seen.
 wheel-check: env
@@ -93,13 +85,10 @@ wheel-check: env
 bench: env
 	$(BIN)/python -m benchmarks.measure results/benchmarks.json
 
-figures: env
-	$(BIN)/python -m benchmarks.figures docs/figures
-
 # Of the artifacts of `make demo`, in Debian's chromium.
 report-pictures: env
 	$(BIN)/nnit report $(DEMO) --force
-	$(BIN)/python -m studies.report_pictures build/report.html docs/figures
+	$(BIN)/python -m docs.report_pictures build/report.html docs/figures
 
 # One process a core, and one thread in each: small matrices are slower with more. Files go in their
 # own order: by the number of their tests, as is the default, the slowest would come last, alone.

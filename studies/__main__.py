@@ -56,15 +56,5 @@ def page() -> None:
     write_pages(read_studies())
 
 
-@app.command()
-def weights(task: str = "PickCube-v1", out: Path = Path("docs/figures/weights.png")) -> None:
-    """Draw a layer that was generated, one that was asked for again, and one trained alone."""
-    from studies.figures import draw_weights
-
-    job = jobs_of(read_plan(), [task])[0]
-    shown = {"generated": "generated", "asked": "graph hypernetwork", "cloned": "trained alone"}
-    draw_weights({name: job.folder / "samples" / method for method, name in shown.items()}, out)
-
-
 if __name__ == "__main__":
     app()

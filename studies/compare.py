@@ -78,22 +78,19 @@ def difference(ours: Networks, theirs: Networks) -> Difference:
     return Difference(float((one - other).mean()), difference_interval(one, other))
 
 
-def rows_of(study: Study) -> list[Row]:
+def rows_of(study: Study) -> dict[str, Row]:
     """Return a row for each method."""
-    rows = []
-    for method, networks in study.methods.items():
-        beyond = of_kinds(networks, BEYOND)
-        rows.append(
-            Row(
-                method,
-                level(of_kinds(networks, WITHIN)),
-                level(beyond) if beyond else None,
-                lowest(networks),
-                difference(study.methods[OURS], networks),
-                statistics.median(one.loss for one in networks),
-            )
+    return {
+        method: Row(
+            method,
+            level(of_kinds(networks, WITHIN)),
+            level(beyond) if (beyond := of_kinds(networks, BEYOND)) else None,
+            lowest(networks),
+            difference(study.methods[OURS], networks),
+            statistics.median(one.loss for one in networks),
         )
-    return rows
+        for method, networks in study.methods.items()
+    }
 
 
 def over_seeds(studies: Sequence[Study], method: str) -> tuple[Level, Lowest]:

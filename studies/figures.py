@@ -4,26 +4,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("agg")
-import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from nnit.artifacts.samples import read_samples
+from nnit.figures.canvas import new_figure, png_bytes
 from nnit.figures.palette import BLUE, GREY, ORANGE, styles_of
-from nnit.mlp import split_layers
 from studies.compare import OURS, Row
 
-SHOWN = (128, 256, 128)  # whose weights are shown
 COLOURS = {"better": BLUE, "alike": GREY, "worse": ORANGE}
 LINES = ("-", "--", ":", "-.")  # of tasks in one figure
 
 
 def draw_differences(tasks: Mapping[str, Mapping[str, Row]], path: Path) -> None:
     """Draw by how much generated networks are ahead of every method, on each task."""
-    figure, axes = plt.subplots(1, len(tasks), figsize=(3.6 * len(tasks), 4.6), sharey=True)
-    for axis, (task, rows) in zip(axes if len(tasks) > 1 else [axes], tasks.items(), strict=True):
+    figure = new_figure(3.6 * len(tasks), 4.6)
+    axes = figure.subplots(1, len(tasks), sharey=True, squeeze=False)
+    for axis, (task, rows) in zip(axes[0], tasks.items(), strict=True):
         others = [row for row in rows.values() if row.method != OURS][::-1]
         styles = styles_of(row.method for row in others)
         axis.axvline(0, color="#cccccc", linewidth=1)
@@ -43,7 +38,8 @@ def draw_differences(tasks: Mapping[str, Mapping[str, Row]], path: Path) -> None
 
 def draw_break_even(tasks: Mapping[str, Mapping[str, Mapping[int, float]]], path: Path) -> None:
     """Draw the processor time of a number of networks, all that they need included."""
-    figure, axis = plt.subplots(figsize=(5.2, 3.6))
+    figure = new_figure(5.2, 3.6)
+    axis = figure.subplots()
     styles = styles_of(method for methods in tasks.values() for method in methods)
     for place, (task, methods) in enumerate(tasks.items()):
         for method, seconds in methods.items():
@@ -63,11 +59,9 @@ def draw_break_even(tasks: Mapping[str, Mapping[str, Mapping[int, float]]], path
 
 def draw_alarms(tasks: Mapping[str, Mapping[str, Mapping[str, Any]]], path: Path) -> None:
     """Draw how well each method's alarm tells failures, with 95 % intervals, on each task."""
-    figure, axes = plt.subplots(1, len(tasks), figsize=(4.2 * len(tasks), 3.2), sharey=True)
-    handles: tuple[list[Any], list[str]] = ([], [])
-    for axis, (task, methods) in zip(
-        axes if len(tasks) > 1 else [axes], tasks.items(), strict=True
-    ):
+    figure = new_figure(4.2 * len(tasks), 3.2)
+    axes = figure.subplots(1, len(tasks), sharey=True, squeeze=False)
+    for axis, (task, methods) in zip(axes[0], tasks.items(), strict=True):
         axis.axvline(0.5, color="#cccccc", linewidth=1)  # chance
         for shift, mark, condition in zip(
             (0.2, 0.0, -0.2), "os^", next(iter(methods.values())), strict=True
@@ -78,36 +72,16 @@ def draw_alarms(tasks: Mapping[str, Mapping[str, Mapping[str, Any]]], path: Path
                     axis.plot(said["auroc_95"], [place + shift] * 2, color="#777777", linewidth=2)
                     axis.plot(said["auroc"], place + shift, mark, color="#222222", markersize=5)
             axis.plot([], [], mark, color="#222222", label=condition)
-        handles = axis.get_legend_handles_labels()
         axis.set_yticks(range(len(methods)), list(methods))
         axis.set_title(task, fontsize=10)
         axis.set(xlim=(0, 1), xlabel="AUROC")
         axis.spines[["top", "right"]].set_visible(False)
-    figure.legend(*handles, fontsize=8, frameon=False, ncols=3)
+    handles = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper center", fontsize=8, frameon=False, ncols=3)
     save(figure, path)
 
 
-def draw_weights(samples: Mapping[str, Path], path: Path) -> None:
-    """Draw the second layer of a network of each method, on one scale of colours."""
-    figure, axes = plt.subplots(1, len(samples), figsize=(9.6, 6.4), layout="constrained")
-    for axis, (name, folder) in zip(axes, samples.items(), strict=True):
-        found, _ = read_samples(folder)
-        network = next(one.network for one in found.samples if one.network.hidden_dims == SHOWN)
-        weight = split_layers(found.interface.spec(SHOWN), network.weights)[1].weight
-        scaled = weight / (2 / weight.shape[1]) ** 0.5
-        axis.imshow(scaled, cmap="RdBu", vmin=-1.5, vmax=1.5, interpolation="nearest")
-        axis.set(title=name, xlabel="input unit")
-    axes[0].set_ylabel("output unit")
-    figure.colorbar(
-        axes[0].images[0], ax=axes, shrink=0.6, label=r"weight / $\sqrt{2 / \mathrm{fan\ in}}$"
-    )
-    figure.savefig(path, dpi=110, metadata={"Software": None})
-    plt.close(figure)
-
-
 def save(figure: Figure, path: Path) -> None:
-    """Write a picture without the date and the versions that would change it."""
+    """Write a picture."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.tight_layout()
-    figure.savefig(path, dpi=110, metadata={"Software": None})
-    plt.close(figure)
+    path.write_bytes(png_bytes(figure))

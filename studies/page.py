@@ -9,11 +9,10 @@ from typing import Any
 
 import jinja2
 
-from nnit.intervals import Level
 from studies.compare import OURS, Difference, Row, over_seeds, rows_of
 from studies.figures import draw_alarms, draw_break_even, draw_differences
 from studies.outcomes import RESULTS, Study, outcomes_from, read_study
-from studies.plan import read_plan
+from studies.plan import jobs_of, methods_of, read_plan
 
 PAGES = Path(__file__).with_name("pages")
 DOCS, README = Path("docs"), Path("README.md")
@@ -29,7 +28,7 @@ def read_studies(folder: Path = RESULTS) -> list[Study]:
 
 
 def write_pages(studies: Sequence[Study], docs: Path = DOCS, readme: Path = README) -> None:
-    """Write ``results.md``, its pictures, and the tables of ``comparison.md`` and the README."""
+    """Write ``results.md``, its pictures, and the README's table."""
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(PAGES),
         undefined=jinja2.StrictUndefined,
@@ -37,7 +36,7 @@ def write_pages(studies: Sequence[Study], docs: Path = DOCS, readme: Path = READ
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    templates.filters |= {"share": share, "ahead": ahead, "minutes": minutes, "number": number}
+    templates.filters |= {"ahead": ahead, "number": number}
     facts = facts_of(studies)
     for name, draw, what in (
         ("differences", draw_differences, "headline"),
@@ -47,35 +46,32 @@ def write_pages(studies: Sequence[Study], docs: Path = DOCS, readme: Path = READ
         if facts[what]:
             draw(facts[what], docs / "figures" / f"{name}.png")
     (docs / "results.md").write_text(templates.get_template("results.md").render(facts))
-    for block, page in (("results", docs / "comparison.md"), ("tasks", readme)):
-        start, end = f"<!-- {block} -->", f"<!-- /{block} -->"
-        before, _, rest = page.read_text().partition(start)
-        _, found, after = rest.partition(end)
-        if not found:
-            raise ValueError(f"{page}: has no {start} ... {end}")
-        inside = templates.get_template(f"readme_{block}.md").render(facts).strip()
-        page.write_text(f"{before}{start}\n{inside}\n{end}{after}")
+    start, end = "<!-- tasks -->", "<!-- /tasks -->"
+    before, _, rest = readme.read_text().partition(start)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise ValueError(f"{readme}: has no {start} ... {end}")
+    inside = templates.get_template("readme.md").render(facts).strip()
+    readme.write_text(f"{before}{start}\n{inside}\n{end}{after}")
 
 
 def facts_of(studies: Sequence[Study]) -> dict[str, Any]:
     """Return what the templates may ask for."""
     first = {study.task: study for study in reversed(studies)}  # its first seed
     seeds = {task: [one for one in studies if one.task == task] for task in first}
-    tasks = {
-        study.task: {row.method: row for row in rows_of(study)}
-        for study in studies
-        if study is first[study.task]
-    }
-    methods = read_plan()["methods"]
+    tasks = {study.task: rows_of(study) for study in studies if study is first[study.task]}
+    plan = read_plan()
+    methods = plan["methods"]
     return {
+        "missing": missing_of(plan, studies),
         "names": {name: about["is"] for name, about in methods.items()},
         "verdicts": {name: verdicts_on(name, tasks) for name in methods},
         "commands": {name: about["do"] for name, about in methods.items()},
         "tasks": tasks,
-        "headline": {task: tasks[task] for task in tasks if len(seeds[task]) > 1},
+        "headline": {task: tasks[task] for task in tasks if tasks[task][OURS].beyond},
         "seeds": {
             task: {
-                method: [rows[method] for rows in by_method(found)] + [over_seeds(found, method)]
+                method: [*(rows_of(one)[method] for one in found), over_seeds(found, method)]
                 for method in (OURS, "asked")
             }
             for task, found in seeds.items()
@@ -89,7 +85,7 @@ def facts_of(studies: Sequence[Study]) -> dict[str, Any]:
         },
         "second_look": {
             task: {
-                method: rows_of(study._replace(methods={OURS: outcomes_from(kept)}))[0]
+                method: rows_of(study._replace(methods={OURS: outcomes_from(kept)}))[OURS]
                 for method, kept in study.reports.get("second-look", {}).items()
             }
             for task, study in first.items()
@@ -98,6 +94,17 @@ def facts_of(studies: Sequence[Study]) -> dict[str, Any]:
         "sizes": {task: study.sizes for task, study in first.items()},
         "many": {task: many_of(study) for task, study in first.items() if many_of(study)},
     }
+
+
+def missing_of(plan: Mapping[str, Any], studies: Sequence[Study]) -> dict[str, list[str]]:
+    """Return the methods that are still to come of a task and seed; an empty list means all."""
+    kept = {(study.task, study.seed): study.methods for study in studies}
+    found = {}
+    for job in jobs_of(plan, []):
+        planned, there = methods_of(plan, job), kept.get((job.task, job.seed), {})
+        if missing := [one for one in planned if one not in there]:
+            found[f"{job.task}, seed {job.seed}"] = missing if there else []
+    return found
 
 
 def verdicts_on(method: str, tasks: Mapping[str, Mapping[str, Row]]) -> dict[str, Any]:
@@ -110,29 +117,14 @@ def verdicts_on(method: str, tasks: Mapping[str, Mapping[str, Row]]) -> dict[str
     return found
 
 
-def share(level: Level | None) -> str:
-    """Write a level; nothing was measured where there is none."""
-    return "-" if level is None else str(level)
-
-
 def ahead(difference: Difference) -> str:
     """Write a difference, in bold where the generated networks are worse."""
     return f"**{difference}**" if difference.verdict == "worse" else str(difference)
 
 
-def minutes(seconds: float) -> str:
-    """Write seconds as minutes."""
-    return f"{seconds / 60:.1f}"
-
-
 def number(value: float | None, digits: int = 2) -> str:
     """Write a number; nothing was measured where there is none."""
     return "-" if value is None else f"{value:.{digits}f}"
-
-
-def by_method(studies: Sequence[Study]) -> list[dict[str, Row]]:
-    """Return the rows of each study."""
-    return [{row.method: row for row in rows_of(study)} for study in studies]
 
 
 def many_of(study: Study) -> dict[str, dict[int, float]]:

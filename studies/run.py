@@ -220,17 +220,19 @@ def planned(parts: Mapping[str, Part]) -> dict[str, str]:
 
 def digest_of(part: Part, inputs: list[str]) -> str:
     """Return a digest of a part's words, algorithm, seed and parameters, and of its inputs'."""
-    section = part.words[0].replace("-", "_")
+    algorithm = ALGORITHMS.get(part.words[0], part.words[0])
+    sections = (part.words[0].replace("-", "_"), algorithm.replace("-", "_"), *READ_BY_ALL)
     params = load_params(part.params).model_dump(mode="json")
+    typed = [path for path in map(Path, part.words) if path.is_file() and path != part.params]
     return digest_text(
         canonical_json(
             {
                 "words": list(part.words),
-                "algorithm": VERSIONS[ALGORITHMS.get(part.words[0], part.words[0])],
+                "algorithm": VERSIONS[algorithm],
                 "seed": part.seed,
-                "params": {name: params.get(name) for name in (section, *READ_BY_ALL)},
+                "params": {name: params.get(name) for name in sections},
                 "from": inputs,
-                "typed": [content_digest(Path(w)) for w in part.words if Path(w).is_file()],
+                "typed": [content_digest(path) for path in typed],
             }
         )
     )

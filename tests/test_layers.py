@@ -65,7 +65,7 @@ HOMES = {  # third-party library -> the only modules that may import it
     "tensorboard": ("nnit.trackers",),
     "wandb": ("nnit.trackers",),
     "dvclive": ("nnit.trackers",),
-    "sklearn": ("nnit.tasks.classification",),
+    "sklearn": ("nnit.tasks.classification", "nnit.rollout.alarms"),
     "pyarrow": ("nnit.tasks.lerobot",),
     "h5py": ("nnit.artifacts.trajectories", "nnit.tasks.hdf5"),
     "click": (),

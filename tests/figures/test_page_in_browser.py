@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from docs.report_pictures import FLAGS
 from nnit.figures.charts import (
     Candidate,
     Reached,
@@ -33,7 +34,6 @@ from nnit.figures.page import (
     html_page,
 )
 from nnit.figures.weights import weight_bound, weight_png
-from studies.report_pictures import FLAGS
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,16 @@ import pytest
 from nnit.artifacts.reading import open_artifact
 from stages import algorithms
 from studies.plan import Part
-from studies.run import COUNTED, RECIPE, beside, is_missing, keep, make_all, note_interrupted
+from studies.run import (
+    COUNTED,
+    RECIPE,
+    beside,
+    digest_of,
+    is_missing,
+    keep,
+    make_all,
+    note_interrupted,
+)
 
 PARAMS = {
     "task": "digits",
@@ -69,6 +78,16 @@ def test_what_was_made_in_another_way_is_missing(params, monkeypatch):
     assert not is_missing(demos)
     params.write_text(json.dumps({**PARAMS, "demos": {"episodes": 41}}))
     assert is_missing(demos)
+
+
+def test_of_a_parameter_file_what_counts_is_what_it_says(params):
+    """A comment stales no outcome; how episodes are run does."""
+    evaluation = Part(Path("made/x.json"), ("evaluate", "--params", str(params)), (), 0, params)
+    before = digest_of(evaluation, [])
+    params.write_text(f"# a comment\n{json.dumps(PARAMS)}")
+    assert digest_of(evaluation, []) == before
+    params.write_text(json.dumps({**PARAMS, "rollout": {"episodes": 7}}))
+    assert digest_of(evaluation, []) != before
 
 
 def test_a_failure_stops_only_what_needs_it(params):

@@ -64,14 +64,14 @@ def test_page_has_every_task_and_method_and_is_the_same_again(tmp_path):
         (tmp_path / f"{kept.index(one)}-seed-{one['seed']}.json").write_text(json.dumps(one))
     readme = tmp_path / "README.md"
     readme.write_text("a <!-- tasks --> old <!-- /tasks --> c")
-    compared = tmp_path / "comparison.md"
-    compared.write_text("<!-- results --><!-- /results -->")
     studies = read_studies(tmp_path)
     write_pages(studies, tmp_path, readme)
     page, first = (tmp_path / "results.md").read_text(), readme.read_text()
     for words in ("## PickCube-v1", "| ./own.py |", "slimmable", "All seeds", "AUROC"):
         assert words.lower() in page.lower()
     assert "| PickCube-v1 | 0." in first
+    assert "Of PickCube-v1, seed 0, average, noise, best" in page
+    assert "Nothing is kept yet of StackCube-v1, seed 0; " in page
     pictures = {path.stem for path in (tmp_path / "figures").glob("*.png")}
     assert pictures == {"differences", "break_even", "alarms"}
     assert "old" not in first
@@ -84,7 +84,6 @@ def test_page_has_every_task_and_method_and_is_the_same_again(tmp_path):
 def test_a_readme_without_its_block_is_refused(tmp_path):
     """It names the file and what it lacks."""
     (tmp_path / "0-seed-0.json").write_text(json.dumps(crafted("PickCube-v1", 0, METHODS)))
-    (tmp_path / "comparison.md").write_text("<!-- results --><!-- /results -->")
     (tmp_path / "README.md").write_text("nothing")
     with pytest.raises(ValueError, match=r"README\.md: has no <!-- tasks -->"):
         write_pages(read_studies(tmp_path), tmp_path, tmp_path / "README.md")
