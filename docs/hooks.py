@@ -16,7 +16,7 @@ from mkdocs.structure.pages import Page
 from typer.core import TyperCommand, TyperGroup
 
 from nnit_cli.app import PANELS, load
-from stages.params import Described, described
+from stages.keys import Described, described
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES, COPIES = "docs/", "files/"  # where pages are in the repository, where copies on the site

@@ -18,6 +18,7 @@ def main(argv: list[str] | None = None) -> int:
             is about to end then.
     """
     before = signal.signal(signal.SIGINT, _end_at_once)
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for some takes long
     try:
         from nnit_cli.outcome import run
 

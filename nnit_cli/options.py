@@ -14,7 +14,7 @@ from nnit.trackers import TrackerName
 from nnit_cli.completion import offer_models, offer_tasks, offering
 
 if TYPE_CHECKING:
-    from stages.params import Key
+    from stages.keys import Key
 
 SEVERAL = (tuple, dict)  # kinds of parameters whose flag may be repeated
 
@@ -168,7 +168,7 @@ def with_flags(*sections: str) -> Callable[[Callable[..., None]], Callable[..., 
         sections: Of ``Params``, such as ``zoo_export``, or keys of one, such as
             ``ppo.iterations``.
     """
-    from stages.params import keys_of
+    from stages.keys import keys_of
 
     keys = keys_of(sections)
 

@@ -5,14 +5,11 @@ One model per stage; the section of ``params.yaml`` has the command's name in sn
 ``--help`` is made of the sections: tasks are imported when one is named, and not before.
 """
 
-import json
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NamedTuple, Self, get_args, get_origin
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model_validator
 from pydantic.config import JsonDict
-from pydantic.fields import FieldInfo
 
 from nnit.architectures import HELD_OUT_KINDS, TrainingRange, rule_fault
 from nnit.engine import Engine, Shard
@@ -53,7 +50,7 @@ COUNTED: JsonDict = {"short": "-n"}  # the short form of its flag
 class Section(BaseModel):
     """A part of ``params.yaml``: unknown keys are refused and values don't change."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, defer_build=True)
 
 
 class HeldOutParams(Section):
@@ -109,7 +106,8 @@ class ArchitecturesParams(Section):
         default=(40, 72, 100, 104, 200), description="widths in no training network at any layer"
     )
     held_out: HeldOutParams = Field(
-        default=HeldOutParams(), description="architectures that are evaluated and never trained on"
+        default_factory=HeldOutParams,
+        description="architectures that are evaluated and never trained on",
     )
 
     def training_range(self) -> TrainingRange:
@@ -556,106 +554,23 @@ class Params(Section):
     data: str | None = Field(
         default=None, description="a file of labelled examples, for tasks that are made of one"
     )
-    architectures: ArchitecturesParams = ArchitecturesParams()
-    demos: DemosParams = DemosParams()
-    ghn_train: GhnTrainParams = GhnTrainParams()
-    ppo: PpoParams = PpoParams()
-    zoo_export: ZooExportParams = ZooExportParams()
-    zoo_refine: ZooRefineParams = ZooRefineParams()
-    tokenize: TokenizeParams = TokenizeParams()
-    diffuse_train: DiffuseTrainParams = DiffuseTrainParams()
-    sample: SampleParams = SampleParams()
-    rollout: RolloutParams = RolloutParams()
-    frontier: FrontierParams = FrontierParams()
-    audit: AuditParams = AuditParams()
-    align_report: AlignReportParams = AlignReportParams()
-    zoo_alone: ZooAloneParams = ZooAloneParams()
-    flat_train: FlatTrainParams = FlatTrainParams()
-    flat_sample: FlatSampleParams = FlatSampleParams()
-    baseline: BaselineParams = BaselineParams()
-
-
-class Key(NamedTuple):
-    """A parameter, for its flag."""
-
-    section: str
-    name: str
-    kind: type  # int, float, bool, str; tuple and dict of what is written several times
-    text: str  # what it is
-    default: Any
-    short: str | None  # another name of its flag
-    choices: tuple[str, ...] = ()  # all that it may be, where they are few
-
-
-def keys_of(sections: Sequence[str]) -> list[Key]:
-    """Return the parameters of sections such as ``zoo_export``; of ``ppo.iterations``, one."""
-    found = []
-    for name in sections:
-        section, _, only = name.partition(".")
-        for key, field in type(getattr(Params(), section)).model_fields.items():
-            if only in ("", key):
-                extra = field.json_schema_extra
-                short = str(extra["short"]) if isinstance(extra, dict) else None
-                text = field.description or ""
-                kind, choices = _kind_of(field)
-                found.append(Key(section, key, kind, text, field.default, short, choices))
-    return found
-
-
-class Described(NamedTuple):
-    """A parameter, for people."""
-
-    name: str  # as in architectures.held_out.wider
-    default: Any  # plain data, as params.yaml has it
-    text: str
-
-    @property
-    def shown(self) -> str:
-        """The default: architectures as flags take them, all else as params.yaml has it."""
-        if self.default and isinstance(self.default, list) and isinstance(self.default[0], list):
-            return " ".join(",".join(map(str, dims)) for dims in self.default)
-        return self.default if isinstance(self.default, str) else json.dumps(self.default)
-
-
-def described(section: str | None = None) -> dict[str, list[Described]]:
-    """Return the parameters of each section; those that are in none are under "".
-
-    Args:
-        section: One alone, as in ``ghn_train`` or ``ghn-train``; by default all.
-
-    Raises:
-        UsageError: there is no such section.
-    """
-    found: dict[str, list[Described]] = {}
-    for one in _described(Params()):
-        first = one.name.partition(".")[0]
-        found.setdefault("" if first == one.name else first, []).append(one)
-    if section is None:
-        return found
-    name = section.replace("-", "_")
-    if name not in found or not name:
-        raise UsageError(f"{section}: no such section; there are {', '.join(filter(None, found))}")
-    return {name: found[name]}
-
-
-def _described(values: Section, prefix: str = "") -> Iterator[Described]:
-    for key, field in type(values).model_fields.items():
-        value = getattr(values, key)
-        if isinstance(value, Section):
-            yield from _described(value, f"{prefix}{key}.")
-        else:
-            default = values.model_dump(mode="json", include={key})[key]
-            yield Described(f"{prefix}{key}", default, field.description or "")
-
-
-def _kind_of(field: FieldInfo) -> tuple[type, tuple[str, ...]]:
-    """Return the type of what a field is, null aside, and its values where they are listed."""
-    kind: Any = field.annotation
-    while get_origin(kind) is Annotated or type(None) in get_args(kind):
-        kind = next(one for one in get_args(kind) if one is not type(None))
-    if get_origin(kind) is Literal:
-        return str, get_args(kind)
-    return get_origin(kind) or kind, ()
+    architectures: ArchitecturesParams = Field(default_factory=ArchitecturesParams)
+    demos: DemosParams = Field(default_factory=DemosParams)
+    ghn_train: GhnTrainParams = Field(default_factory=GhnTrainParams)
+    ppo: PpoParams = Field(default_factory=PpoParams)
+    zoo_export: ZooExportParams = Field(default_factory=ZooExportParams)
+    zoo_refine: ZooRefineParams = Field(default_factory=ZooRefineParams)
+    tokenize: TokenizeParams = Field(default_factory=TokenizeParams)
+    diffuse_train: DiffuseTrainParams = Field(default_factory=DiffuseTrainParams)
+    sample: SampleParams = Field(default_factory=SampleParams)
+    rollout: RolloutParams = Field(default_factory=RolloutParams)
+    frontier: FrontierParams = Field(default_factory=FrontierParams)
+    audit: AuditParams = Field(default_factory=AuditParams)
+    align_report: AlignReportParams = Field(default_factory=AlignReportParams)
+    zoo_alone: ZooAloneParams = Field(default_factory=ZooAloneParams)
+    flat_train: FlatTrainParams = Field(default_factory=FlatTrainParams)
+    flat_sample: FlatSampleParams = Field(default_factory=FlatSampleParams)
+    baseline: BaselineParams = Field(default_factory=BaselineParams)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ def params_command(
     debug: DebugOption = False,
 ) -> None:
     """List the parameters of params.yaml: defaults, and what each is."""
-    from stages.params import described
+    from stages.keys import described
 
     found = described(section)
     if json:

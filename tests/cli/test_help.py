@@ -13,7 +13,8 @@ import pytest
 
 from nnit_cli.app import EVALUATION, HELPERS, PIPELINE, ROUNDS, WAYS_OUT, load
 from nnit_cli.options import RunFlags
-from stages.params import Params, keys_of
+from stages.keys import keys_of
+from stages.params import Params
 
 HELP_LIMIT_S = 0.3
 TIMES_TYPER = 2.5  # on a slower machine: beside Typer's smallest program, without numpy or pydantic

@@ -260,8 +260,7 @@ def test_defaults_survive_a_round_trip_through_yaml():
 def test_every_parameter_says_what_it_is():
     """Each key of each section has a description."""
     for name, field in Params.model_fields.items():
-        section = field.default.__class__
-        nested = getattr(section, "model_fields", {name: field})
+        nested = getattr(field.annotation, "model_fields", {name: field})
         assert [key for key, value in nested.items() if not value.description] == []
 
 
