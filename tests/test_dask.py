@@ -2,9 +2,13 @@
 
 import functools
 import os
+import random
 import resource
+import signal
 import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +57,14 @@ def _prepared(unit):
     return found
 
 
+def _nap_and_mark(mark):
+    """Return the name; while it runs, a file with it holds the process id."""
+    mark.write_text(str(os.getpid()))
+    time.sleep(0.1)
+    mark.unlink(missing_ok=True)
+    return mark.name
+
+
 PAGES = 256  # of an array
 
 
@@ -87,6 +99,29 @@ def test_a_killed_worker_is_replaced_and_its_unit_repeated(engine, tmp_path):
     """SIGKILL of workers loses nothing."""
     units = [tmp_path / str(k) for k in range(2)]
     assert map_units(local._kill_own_process_twice, units, engine)[1] == 3
+
+
+def test_ten_random_kills_lose_no_unit(engine, tmp_path):
+    """Of workers at work; but not twice of one unit, which is given up after three times."""
+    draw, over, killed = random.Random(0), threading.Event(), set[str]()
+
+    def kill() -> None:
+        while len(killed) < 10 and not over.wait(draw.uniform(0.05, 0.3)):
+            marks = [one for one in tmp_path.iterdir() if one.name not in killed]
+            with suppress(OSError, ValueError, IndexError):  # no unit, or it has just ended
+                mark = draw.choice(marks)
+                os.kill(int(mark.read_text()), signal.SIGKILL)
+                killed.add(mark.name)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        done = map_units(_nap_and_mark, [tmp_path / str(k) for k in range(100)], engine)
+    finally:
+        over.set()
+        killer.join()
+    assert done == [str(k) for k in range(100)]
+    assert len(killed) == 10
 
 
 def test_a_unit_whose_workers_are_killed_is_given_up(engine):
