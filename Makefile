@@ -1,6 +1,6 @@
 # A fresh machine needs Python 3.11 or newer, git and make. Every target can be run first, and twice.
 #   make repro   the whole pipeline, then success by architecture
-#   make test    the tests; make test-fast   those that answer within a minute
+#   make test    the tests; make test-fast   those that answer within a minute; make test-films   Vulkan's
 #   make demo    the same pipeline in a small profile
 #   make lock [UPGRADE=--upgrade]   the exact versions in requirements/, after a change of pyproject.toml
 #   make gpu-check   what a GPU does, held against the CPU, and measured
@@ -18,11 +18,12 @@ LOCKED := $(PIP) --require-hashes --requirement
 DEMO := build/demo
 GATE := --arch 64,48 --arch 248,252,256 --arch 256,256,256,256
 PROFILE := --params profiles/demo.yaml
+TESTERS := $(shell echo $$(( $$(nproc) < 8 ? $$(nproc) + 1 : 8 )))
 
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: env repro demo gpu-check docs bench report-pictures test test-fast test-campaign wheel-check lint types format clean
+.PHONY: env repro demo gpu-check docs bench report-pictures test test-fast test-films test-campaign wheel-check lint types format clean
 
 env: $(READY)
 
@@ -90,16 +91,23 @@ report-pictures: env
 	$(BIN)/nnit report $(DEMO) --force
 	$(BIN)/python -m docs.report_pictures build/report.html docs/figures
 
-# One process a core, and one thread in each: small matrices are slower with more. Files go in their
-# own order: by the number of their tests, as is the default, the slowest would come last, alone.
+# One process a core and one more, since tests of kills and signals wait; one thread in each: small
+# matrices are slower with more. Files go in their own order: by the number of their tests, as is the
+# default, the slowest would come last, alone.
 test: env
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses logical --maxprocesses 8 --dist loadfile \
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(TESTERS) --dist loadfile \
 		--no-loadscope-reorder
 
 # For the inner loop: without commands, physics and long trainings.
 test-fast: env
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses logical --maxprocesses 8 --dist loadfile \
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(TESTERS) --dist loadfile \
 		-m "not slow and not seconds and not sim and not commands"
+
+# What needs a Vulkan device; `make test` leaves it out where there is none.
+test-films: env
+	$(BIN)/nnit doctor | grep "Vulkan *draws"
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/rollout/test_filming.py \
+		tests/e2e/test_docs_pages.py -k "filmed_robot or first_screen"
 
 # Under 30 minutes on two cores; 1 if any attack succeeds. docs/security.md has the table.
 test-campaign: env

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from docs_pages import blocks_of, pages
 
+from nnit.artifacts.rollouts import read_rollouts
+from nnit.tasks.vulkan import has_render_device
 from nnit_cli.main import main
 
 REPOSITORY = Path(__file__).parents[2]
@@ -50,6 +52,22 @@ def test_a_page_works_as_it_says(name, tmp_path, monkeypatch, capsys):
         names: dict = {}
         exec(code, names)
         assert names["actions"].shape == (5, 4)
+
+
+@pytest.mark.slow
+@pytest.mark.sim
+def test_the_first_screen_of_the_readme_ends_with_a_policy_that_works(tmp_path, monkeypatch):
+    """On a film in the report, where there is something to draw with."""
+    monkeypatch.chdir(tmp_path)
+    is_filmed = has_render_device()
+    install, *commands = blocks_of(REPOSITORY / "README.md")[0].shown
+    assert install.command == "pip install ."
+    for command, _ in commands:
+        words = shlex.split(command, comments=True)[1:]
+        assert main([word for word in words if word != "--video" or is_filmed]) == 0, command
+    rollouts, _ = read_rollouts(Path("artifacts/rollouts"))
+    assert rollouts.evaluations[0].success_once >= 0.9
+    assert ("data:video/mp4" in Path("report.html").read_text()) == is_filmed
 
 
 @pytest.mark.parametrize("page", pages(REPOSITORY), ids=lambda page: page.name)

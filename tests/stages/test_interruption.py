@@ -154,7 +154,7 @@ def test_signal_to_the_whole_group_is_no_crash_of_a_worker(
     delay_s, number, pipeline, fresh_process, tmp_path
 ):
     """As from a terminal, ``timeout`` or systemd: the command stops, and does not blame memory."""
-    words = command_line("zoo-export", pipeline, tmp_path / "out", "--branch-steps", "400")
+    words = command_line("zoo-export", pipeline, tmp_path / "out", "--branch-steps", "100")
     process = fresh_process(words)
     assert process.stderr is not None
     assert process.stderr.readline().startswith("zoo-export: from ")
