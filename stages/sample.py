@@ -207,7 +207,8 @@ def generate(
     best_of, grow = section.best_of, section.beyond == "grow"
     candidates = [Wanted(spec, k * best_of + j) for spec, k in wanted for j in range(best_of)]
     settings = Settings(options.seed, section.steps, grow, options.device)
-    networks = generate_networks(generator, candidates, settings, progress)
+    label = "candidates" if best_of > 1 else "networks"
+    networks = generate_networks(generator, candidates, settings, progress, label)
     samples = [
         Sample(network, options.seed, k)
         for network, (_, k) in zip(networks, candidates, strict=True)

@@ -51,8 +51,16 @@ def generate_networks(
     wanted: Sequence[Wanted],
     settings: Settings,
     progress: Progress = silent,
+    label: str = "networks",
 ) -> list[Network]:
     """Generate networks; each has random numbers of its own, whatever is generated beside it.
+
+    Args:
+        generator: Generates them.
+        wanted: Of which shapes.
+        settings: How.
+        progress: Is told of each network.
+        label: What they are called there.
 
     Raises:
         UsageError: no step, of a generator that knows of nothing that is typical.
@@ -64,7 +72,7 @@ def generate_networks(
     for one, asked in zip(wanted, requests, strict=True):
         require_room(one.spec, asked.spec, generator)
     require_room_for_all([one.spec for one in wanted])
-    progress.start("sample", len(requests))
+    progress.start(label, len(requests))
     networks: dict[int, Network] = {}
     for position, network in sample_networks(
         predict,

@@ -149,6 +149,18 @@ def test_older_generators_are_asked_for_one_branch(pipeline):
         assert then == max(now, key=lambda row: now[row])
 
 
+@pytest.mark.parametrize(("best_of", "parts"), [(1, ("networks", 2)), (4, ("candidates", 8))])
+def test_a_bar_counts_what_it_says(best_of, parts, pipeline, tmp_path):
+    """Networks that were asked for, or the candidates for them."""
+    progress = Recorder()
+    params = with_section(PARAMS, "sample", samples=2, best_of=best_of)
+    demos = pipeline / "demos" if best_of > 1 else None
+    inputs = sample.Inputs(pipeline / "generator", ((16, 8),), demos=demos)
+    out, options = sample.Outputs(tmp_path / "out"), RunOptions(device="cpu")
+    sample.run(params, inputs, out, options=options, progress=progress)
+    assert progress.parts[0] == (*parts, 0)
+
+
 def test_the_best_of_several_is_kept(pipeline, tmp_path):
     """By hand: of candidates 0 to 3 and 4 to 7, the one with the lower loss on the demos."""
     demos = pipeline / "demos"
