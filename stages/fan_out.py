@@ -11,9 +11,11 @@ from nnit.engine import Engine
 from nnit.groups.units import TrainedNetwork, in_order
 from nnit.parallel import run_units
 from nnit.progress import Progress
+from nnit.zoo.export import Branch, BranchUnit, train_branch
 from stages.params import RunOptions
 
 Arrays = dict[str, np.ndarray]
+LOSSES = "losses"  # beside arrays of a unit, in the store
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")
 
@@ -92,6 +94,23 @@ def one_process(engine: Engine) -> Engine:
     return replace(engine, workers=engine.workers or 1)
 
 
+def train_branches(
+    units: Sequence[BranchUnit], store: UnitStore, options: RunOptions, progress: Progress
+) -> list[Branch]:
+    """Train branches of a hypernetwork, for networks; errors as ``fan_out``."""
+    packed = fan_out(
+        "branches",
+        train_branch,
+        units,
+        lambda branch: {**branch.arrays, LOSSES: branch.losses},
+        store,
+        options,
+        progress,
+        needed_for="networks",
+    )
+    return [Branch(arrays, arrays.pop(LOSSES)) for arrays in packed]
+
+
 def train_networks(
     function: Callable[[OfNetworksT], list[TrainedNetwork]],
     units: Sequence[OfNetworksT],
@@ -117,10 +136,10 @@ def train_networks(
 def pack_networks(networks: Sequence[TrainedNetwork]) -> Arrays:
     """Turn finished networks into arrays for the store."""
     packed = {f"weights-{k}": network.weights for k, network in enumerate(networks)}
-    return {**packed, "losses": np.array([network.loss for network in networks])}
+    return {**packed, LOSSES: np.array([network.loss for network in networks])}
 
 
 def unpack_networks(arrays: Arrays) -> list[TrainedNetwork]:
     """Inverse of ``pack_networks``."""
-    losses = arrays["losses"].tolist()
+    losses = arrays[LOSSES].tolist()
     return [TrainedNetwork(arrays[f"weights-{k}"], loss) for k, loss in enumerate(losses)]

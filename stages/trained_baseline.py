@@ -32,10 +32,10 @@ from nnit.progress import Progress, silent
 from nnit.seeding import derive_seed
 from nnit.slimmable import cut_flat, train_slimmable
 from nnit.training import prepare_torch
-from nnit.zoo.export import BranchUnit, plan_members, train_branch, write_members
+from nnit.zoo.export import BranchUnit, plan_members, write_members
 from stages.baseline import METHODS as OF_ZOO
 from stages.checkpoints import Run, naming_the_way_on, open_units, run_key
-from stages.fan_out import Arrays, fan_out, train_networks
+from stages.fan_out import Arrays, fan_out, train_branches, train_networks
 from stages.hypernetwork import Hypernetwork, load_hypernetwork
 from stages.lineage import refuse_trained_on_held_out, require_same_task
 from stages.params import Params, RunOptions
@@ -254,16 +254,8 @@ def _from_branches(work: Work, *, fine_tune: bool) -> list[np.ndarray]:
         BranchUnit(k, config, work.ghn.tensors, work.demos, within, settings, work.options.device)
         for k in range(work.samples)
     ]
-    branches = fan_out(
-        "branches",
-        train_branch,
-        branch_units,
-        dict,
-        work.store,
-        work.options,
-        work.progress,
-        needed_for="networks",
-    )
+    trained = train_branches(branch_units, work.store, work.options, work.progress)
+    branches = [branch.arrays for branch in trained]
     asked = [shape for shape in work.shapes for _ in branches]  # one of each branch
     units = plan_members(branches, config, work.demos, asked, settings, work.options.device)
     networks = train_networks(write_members, units, work.store, work.options, work.progress)

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -104,6 +104,17 @@ def open_log(
             trackers[name] = opened.enter_context(closing(open_tracker(name, run)))
         log = opened.enter_context(closing(TrainingLog(out, kept)))  # last: nothing stops us now
         yield StepLog(told, log, trackers, kept[-1].get(SECONDS, 0.0) if kept else 0.0)
+
+
+def write_log(out: Path, losses: Iterable[float]) -> None:
+    """Write the log of a training that is over, of which nothing is known but losses.
+
+    Raises:
+        ResourceError: no disk or no permission.
+    """
+    with closing(TrainingLog(out, ())) as log:
+        for step, loss in enumerate(losses, start=1):
+            log.write({STEP: step, "loss": _finite(float(loss))})
 
 
 def _finite(value: float | None) -> float | None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from nnit.architectures import refuse_held_out
 from nnit.artifacts.demos import read_demos
+from nnit.artifacts.log import require_free_log
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.state import clear_state
@@ -29,15 +30,15 @@ from nnit.zoo.export import (
     ExportSettings,
     member_architectures,
     plan_members,
-    train_branch,
     write_members,
 )
 from nnit.zoo.members import ModelZoo, ZooMember, build_zoo
 from stages.checkpoints import Run, naming_the_way_on, open_units, run_key
-from stages.fan_out import fan_out, train_networks
+from stages.fan_out import train_branches, train_networks
 from stages.hypernetwork import load_hypernetwork
 from stages.lineage import refuse_trained_on_held_out, require_same_task, trained_on
 from stages.params import Params, RunOptions
+from stages.training_log import write_log
 
 BRANCH_WEIGHT_DECAY = 0.01
 
@@ -100,6 +101,7 @@ def run(
     parents = {"ghn": ghn.digest, "demos": demos_artifact.digest}
     key = run_key("zoo-export", decides, options.seed, parents)
     store = open_units(Run(outputs.zoo, key, options))
+    require_free_log(outputs.zoo)
 
     config = ghn.model.config
     branch_units = [
@@ -115,21 +117,14 @@ def run(
     )
     refuse_held_out(architectures, training_range, str(outputs.zoo))
     with naming_the_way_on(outputs.zoo):
-        branches = fan_out(
-            "branches",
-            train_branch,
-            branch_units,
-            dict,
-            store,
-            options,
-            progress,
-            needed_for="networks",
-        )
+        trained = train_branches(branch_units, store, options, progress)
+        branches = [branch.arrays for branch in trained]
         units = plan_members(branches, config, demos, architectures, settings, options.device)
         networks = train_networks(write_members, units, store, options, progress)
 
     dealt = [k % settings.branches for k in range(len(architectures))]
     zoo = zoo_in_order(architectures, dealt, settings.fine_tuning.steps, networks, demos)
+    write_log(outputs.zoo, np.mean([branch.losses for branch in trained], axis=0))
     trained_with = trained_on(decides["architectures"], ghn.params["architectures"])
     provenance = Provenance("zoo-export", {**decides, **trained_with}, options.seed, parents)
     write_zoo(outputs.zoo, zoo, provenance, force=options.force)

@@ -57,6 +57,13 @@ class BranchUnit(NamedTuple):
     device: str = "cpu"
 
 
+class Branch(NamedTuple):
+    """A branch that was trained."""
+
+    arrays: dict[str, np.ndarray]
+    losses: np.ndarray  # (steps,) float32, what each step minimised
+
+
 class MemberUnit(NamedTuple):
     """Write and fine-tune some networks of one branch."""
 
@@ -70,14 +77,11 @@ class MemberUnit(NamedTuple):
         return self.training.indices
 
 
-def train_branch(unit: BranchUnit) -> dict[str, np.ndarray]:
+def train_branch(unit: BranchUnit) -> Branch:
     """Train a copy of the hypernetwork on, with codes and a seed of its own.
 
     Branches that begin alike end alike, and in each shape in another way; what differs by the codes
     differs alike in all shapes, and can be learnt.
-
-    Returns:
-        Its arrays.
     """
     prepare_torch()
     settings = unit.settings
@@ -99,9 +103,8 @@ def train_branch(unit: BranchUnit) -> dict[str, np.ndarray]:
             seed=derive_seed(settings.seed, "branch", unit.branch),
         ),
     )
-    for _ in steps:
-        pass
-    return model_arrays(ghn)
+    losses = np.array([step.loss for step in steps], np.float32)
+    return Branch(model_arrays(ghn), losses)
 
 
 def member_architecture(index: int, training_range: TrainingRange, seed: int) -> Architecture:

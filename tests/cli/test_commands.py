@@ -57,7 +57,7 @@ def run(folder, server) -> Run:
 def test_only_artifacts_and_what_was_asked_for_is_left(folder):
     """But for logs: neither state nor temporary nor lock files stay behind what ended well."""
     assert sorted(p.name for p in folder.iterdir()) == ["metrics", "params.yaml", "run"]
-    logs = [f"{name}.log.jsonl" for name in ("generator", "ghn")]
+    logs = [f"{name}.log.jsonl" for name in ("generator", "ghn", "zoo")]
     made = sorted([*(m for _, m in PIPELINE), *logs])
     assert sorted(p.name for p in (folder / "run").iterdir()) == made
 

@@ -92,7 +92,7 @@ def test_branches_are_those_of_the_zoo_asked_again(pipeline, tmp_path):
         section.training_range(),
         export_settings(PARAMS, 0),
     )
-    branch = load_ghn(unit.config, train_branch(unit))
+    branch = load_ghn(unit.config, train_branch(unit).arrays)
     for found in networks(tmp_path / "out")[1::2]:
         plan = plan_growth(found.hidden_dims, section.widths_max, section.depth_max)
         (core,) = write_networks(branch, [ghn.interface.spec(plan.core)])

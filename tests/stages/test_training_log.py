@@ -6,7 +6,7 @@ import struct
 from types import SimpleNamespace
 
 import pytest
-from tiny_pipeline import COMMANDS, TRAININGS, Recorder, names, run
+from tiny_pipeline import COMMANDS, PARAMS, TRAININGS, Recorder, names, run
 
 from nnit.artifacts.log import log_file, read_log
 from nnit.errors import DamagedArtifactError, InterruptedRunError, ParamsError, UsageError
@@ -54,6 +54,13 @@ def test_every_step_is_logged_with_its_figures(name, pipeline):
     seconds = [one["seconds"] for one in records]
     assert seconds == sorted(seconds)
     assert records[-1]["learning_rate"] < records[-2]["learning_rate"]
+
+
+def test_branches_of_a_zoo_are_logged_in_their_mean(pipeline):
+    """Beside the zoo, also where it was made in several goes."""
+    records = read_log(pipeline / "zoo.log.jsonl")
+    assert [one["step"] for one in records] == [*range(1, PARAMS.zoo_export.branch_steps + 1)]
+    assert all(one["loss"] > 0 for one in records)
 
 
 @pytest.mark.parametrize("name", TRAININGS)

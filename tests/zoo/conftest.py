@@ -63,4 +63,4 @@ def branch_units():
 def branches(branch_units):
     """The arrays of the two branches."""
     with worker_settings():
-        return [train_branch(unit) for unit in branch_units]
+        return [train_branch(unit).arrays for unit in branch_units]

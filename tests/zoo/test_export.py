@@ -48,8 +48,9 @@ def member_unit(branches, settings):
 def test_branch_is_the_same_in_another_process(branch_units, branches):
     """A worker returns the bits that this process computes with one thread."""
     (remote,) = map_units(train_branch, branch_units[1:], ONE_WORKER)
-    assert remote.keys() == branches[1].keys()
-    assert all(np.array_equal(remote[name], branches[1][name]) for name in remote)
+    assert remote.arrays.keys() == branches[1].keys()
+    assert all(np.array_equal(remote.arrays[name], branches[1][name]) for name in remote.arrays)
+    assert len(remote.losses) == branch_units[1].settings.branch_steps
 
 
 def test_networks_are_the_same_in_another_process(member_unit):
