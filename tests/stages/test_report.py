@@ -58,7 +58,14 @@ def test_page_shows_every_artifact_of_a_folder(pipeline, tmp_path):
     sources = re.findall(r' (?:src|href)="([^"]{5})', markup)
     assert {source for source in sources if not source.startswith("#")} == {"data:"}
     assert "default-src 'none'" in unescape(page)
-    titles = ["ghn", "zoo", "generator", "flat", "Success over width and depth", "Loss of each network"]
+    titles = [
+        "ghn",
+        "zoo",
+        "generator",
+        "flat",
+        "Success over width and depth",
+        "Loss of each network",
+    ]
     assert all(f'<figure class="chart" aria-label="{title}' in page for title in titles)
     assert len(specs_of(page)) == 7  # and success by shape
     assert page.count('class="weights"') == 2
