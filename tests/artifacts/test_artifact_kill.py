@@ -28,7 +28,7 @@ def _path_of_the_server(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("existing", [False, True])
 def test_kill_at_any_moment_never_leaves_half_an_artifact(existing, tmp_path):
-    """SIGKILL at 12 moments over the whole write: old, new or nothing, and a rerun succeeds."""
+    """SIGKILL at 9 moments over the whole write: old, new or nothing, and a rerun succeeds."""
     out, keep = tmp_path / "zoo", tmp_path / "old"
     write_version(keep, 1)
     if existing:
@@ -38,7 +38,7 @@ def test_kill_at_any_moment_never_leaves_half_an_artifact(existing, tmp_path):
     assert len(renames) == 2  # before and after the one rename
     chooser = np.random.default_rng(int(existing))
     near = [renames[0] - 1, renames[0], *renames, renames[1], renames[1] + 1, len(steps) - 1]
-    moments = [*chooser.choice(renames[0], 5, replace=False).tolist(), *near]
+    moments = [*chooser.choice(renames[0], 2, replace=False).tolist(), *near]
     seen = set()
     for moment in moments:
         if moment in near:  # without remains to clear away, steps count as in the first run
@@ -49,7 +49,7 @@ def test_kill_at_any_moment_never_leaves_half_an_artifact(existing, tmp_path):
             shutil.copytree(keep, out)
         write_version(out, 2, kill_after=moment + 1, pause_s=chooser.uniform(0, 0.002))
         seen.add(whole_version(out))
-    assert len(moments) == 12
+    assert len(moments) == 9
     assert seen == ({1, 2} if existing else {None, 2})
     write_version(out, 3)
     assert whole_version(out) == 3

@@ -18,6 +18,7 @@ from tiny_pipeline import (
     with_section,
 )
 
+from nnit.artifacts.log import log_file
 from nnit.errors import DamagedArtifactError, InterruptedRunError, OutputExistsError, UsageError
 
 STEPS = 8  # of each training
@@ -272,4 +273,5 @@ def test_files_of_the_users_beside_the_units_stay(name, pipeline, tmp_path):
     run(name, pipeline, tmp_path / "out")
     assert tree(tmp_path / "out") == tree(pipeline / COMMANDS[name].kind)
     shutil.rmtree(tmp_path / "out")
+    log_file(tmp_path / "out").unlink(missing_ok=True)
     assert tree(tmp_path) == mine
