@@ -68,7 +68,7 @@ signal.signal = take_and_say
 from nnit_cli.main import main
 sys.exit(main())
 """
-DURING = range(0, 320, 20)  # milliseconds after nnit has taken the signal over
+DURING = range(0, 320, 40)  # milliseconds after nnit has taken the signal over
 
 
 class Worker:

@@ -13,7 +13,7 @@ from command_server import CommandServer, kill_group, wait_for
 from tiny_pipeline import COMMANDS, command_line, digest, names, tree
 
 WAYS = ("demos", "ghn-train", "zoo-export")  # of working: without a state, with one, with units
-KILLS = 9  # of each; all commands publish by the same code, which tests/artifacts kills too
+KILLS = 6  # of each; all commands publish by the same code, which tests/artifacts kills too
 KILLED = -9
 HIDDEN = ".out.tmp-*"  # where the artifact is before it is published
 JUST_PUBLISHED_S = 0.002
@@ -37,7 +37,7 @@ class Moment(NamedTuple):
 
 @pytest.mark.parametrize("name", WAYS)
 def test_kill_at_any_moment(name, pipeline, server, tmp_path):
-    """Nine moments: what is there is nothing, or every byte of an uninterrupted run's artifact.
+    """Six moments: what is there is nothing, or every byte of an uninterrupted run's artifact.
 
     Most runs go on from what the one before left: state, hidden folders, lock files.
     """

@@ -40,8 +40,10 @@ pytestmark = pytest.mark.seconds
 
 @pytest.fixture
 def bare(monkeypatch, tmp_path):
-    """No generator comes with nnit."""
+    """No generator comes with nnit, and none lies in or below the current folder."""
     monkeypatch.setattr(names, "BUNDLED", tmp_path / "no bundled one")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
 
 
 def test_python_gets_what_the_command_writes(pipeline, tmp_path):
