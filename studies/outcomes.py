@@ -122,12 +122,13 @@ def collect(job: Job, parts: Mapping[str, Part]) -> dict[str, Any]:
 
 
 def read_kept(job: Job, parts: Mapping[str, Part]) -> dict[str, Any]:
-    """Return what was kept of parts that would be made in the same way today."""
+    """Return what was kept of parts that would be made in the same way today, if it was timed."""
     path = file_of(job)
     if not path.exists():
         return {}
     recipes, found = planned(parts), json.loads(path.read_text())["parts"]
-    return {name: one for name, one in found.items() if recipes.get(name) == one["recipe"]}
+    timed = {name: one for name, one in found.items() if one["seconds"] is not None}
+    return {name: one for name, one in timed.items() if recipes.get(name) == one["recipe"]}
 
 
 def wanted(parts: Mapping[str, Part], kept: Collection[str]) -> list[Part]:

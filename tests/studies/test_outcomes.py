@@ -130,6 +130,15 @@ def test_what_is_kept_is_enough_to_go_on_from(kept):
     assert path.read_text() == before
 
 
+def test_what_was_not_timed_is_made_again(kept):
+    """Seconds may be null where they were measured wrongly."""
+    job, parts, path = kept({"a": ["0101"]})
+    found = json.loads(path.read_text())
+    found["parts"]["outcomes/a"]["seconds"] = None
+    path.write_text(json.dumps(found))
+    assert set(found["parts"]) - set(read_kept(job, parts)) == {"outcomes/a"}
+
+
 def test_what_is_kept_of_another_recipe_counts_no_more(kept):
     """Other words, and all that is made of it."""
     job, parts, _ = kept({"a": ["0101"], "b": ["1111"]})

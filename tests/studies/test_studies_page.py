@@ -53,6 +53,7 @@ def crafted(task, seed, methods):
         for name, taken in made.items()
     }
     parts |= {name: {**needs, "seconds": 1, "says": what} for name, what in says.items()}
+    parts["samples/asked"]["seconds"] = None  # was not measured
     return {"task": task, "seed": seed, "parts": parts}
 
 

@@ -8,9 +8,9 @@ import pytest
 from nnit.mlp import parse_architecture
 from stages.algorithms import VERSIONS
 from stages.params_file import load_params
-from studies.outcomes import RESULTS, read_kept
+from studies.outcomes import RESULTS
 from studies.plan import OF_STUDIES, drawn_shapes, jobs_of, methods_of, parts_of, read_plan
-from studies.run import ALGORITHMS
+from studies.run import ALGORITHMS, planned
 
 PLAN = read_plan()
 JOBS = jobs_of(PLAN, [])
@@ -85,4 +85,7 @@ def test_what_is_committed_would_be_made_in_the_same_way_today(path):
     """Words, parameters, seeds and versions of algorithms are those of this code."""
     found = json.loads(path.read_text())
     (job,) = [job for job in JOBS if (job.task, job.seed) == (found["task"], found["seed"])]
-    assert list(read_kept(job, parts_of(PLAN, job))) == list(found["parts"])
+    recipes = planned(parts_of(PLAN, job))
+    assert {name: one["recipe"] for name, one in found["parts"].items()} == {
+        name: recipes[name] for name in found["parts"]
+    }
