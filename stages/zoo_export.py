@@ -100,8 +100,8 @@ def run(
     decides = deciding_params(params)
     parents = {"ghn": ghn.digest, "demos": demos_artifact.digest}
     key = run_key("zoo-export", decides, options.seed, parents)
-    store = open_units(Run(outputs.zoo, key, options))
     require_free_log(outputs.zoo)
+    store = open_units(Run(outputs.zoo, key, options))
 
     config = ghn.model.config
     branch_units = [
