@@ -20,6 +20,7 @@ from nnit.errors import LeakError, WrongKindError
 from nnit.mlp import ACTION, Architecture, Network
 from nnit.tasks.seeds import shared_seed
 from stages.contenders import Contenders, check_labels, read_also, read_contenders
+from stages.inspection import source_name
 from stages.lineage import on_other_demonstrations, require_same_task, require_unseen
 from stages.params import Params
 
@@ -116,7 +117,7 @@ def means_by_source(report: Report) -> dict[str, np.ndarray]:
     """Return what networks of each source are off by in each number, in their mean."""
     sources = dict.fromkeys(one.source for one in report.networks)
     return {
-        source: np.mean(
+        source_name(source): np.mean(
             [one.error.root_mean_square for one in report.networks if one.source == source], axis=0
         )
         for source in sources

@@ -22,6 +22,8 @@ from nnit.errors import OutputExistsError, UsageError, WrongKindError
 from nnit.generators.trained import TrainedGenerator, read_generator
 from nnit.mlp import format_architecture
 from nnit.rollout.metrics import Evaluation, success_level
+from stages.audit_tables import kind_name
+from stages.inspection import source_name
 from stages.params import ArchitecturesParams, DiffuseTrainParams
 from stages.report import find_artifacts
 
@@ -214,8 +216,8 @@ def success_table(results: Sequence[Result]) -> str:
     for task, source, kind, group in groups_of(results):
         cells = [
             task,
-            source,
-            kind or "unknown",
+            source_name(source),
+            kind_name(kind),
             f"{len(group)} x {len(group[0].episodes)}",
             str(success_level(group)),
             f"{min(one.success_once for one in group):.2f}",
@@ -230,7 +232,7 @@ def front_matter(name: str, results: Sequence[Result]) -> str:
     for task, source, kind, group in groups_of(results):
         if source == GENERATED:
             value = round(mean_success(group), 4)
-            label = f"success_once, held out as {kind or 'unknown'}"
+            label = f"success_once, held out as {kind_name(kind)}"
             metric = {"type": "success_once", "name": label, "value": value}
             measured.setdefault(task, []).append(metric)
     data = {

@@ -35,7 +35,10 @@ from stages.params import Params, RunOptions
 from stages.task_source import MAKE_AGAIN
 
 GROWN = "ghn-grown"
-OWN_SOURCES = ("sample", "ghn", GROWN, "cloned", "zoo", "expert", "constant")  # no label for others
+OWN_SOURCES = (  # no label for others
+    *("sample", "generated", "ghn", GROWN),
+    *("cloned", "zoo", "expert", "constant"),
+)
 _LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 
 

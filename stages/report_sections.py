@@ -39,6 +39,8 @@ from nnit.figures.weights import weight_bound, weight_png
 from nnit.intervals import wilson_interval
 from nnit.mlp import Architecture, Network, PolicyInterface, format_architecture, split_layers
 from nnit.rollout.metrics import Evaluation, success_level
+from stages.audit_tables import kind_name
+from stages.inspection import source_name
 from stages.params import ArchitecturesParams
 
 SHOWN_LAYERS = 3  # weight images of so many networks
@@ -94,7 +96,9 @@ def headline_of(found: Success) -> Headline:
     about = about or [one for one in found.evaluations if one.source == method]
     shapes = dict.fromkeys(one.hidden_dims for one in about)
     level = level_of(about)
-    networks = "the expert" if method == EXPERT else f"{_number(about, 'network')} ({method})"
+    networks = (
+        "the expert" if method == EXPERT else f"{_number(about, 'network')} ({source_name(method)})"
+    )
     whose = f"of {_number(shapes, 'shape')} that nobody trained" if is_untrained else ""
     kinds = {one.hidden_dims: one.kind for one in about}
     counts = [f"{count} {kind}" for kind, count in Counter(kinds.values()).items()]
@@ -103,7 +107,9 @@ def headline_of(found: Success) -> Headline:
         facts.insert(0, f"Shapes: {', '.join(counts)}")
     others = ((one, found.untrained(one)) for one in found.methods)
     standings = [
-        Standing(name, str(level_of(theirs)), _lowest(theirs)) for name, theirs in others if theirs
+        Standing(source_name(name), str(level_of(theirs)), _lowest(theirs))
+        for name, theirs in others
+        if theirs
     ]
     return Headline(
         found.interface.task,
@@ -160,8 +166,8 @@ def reached_by(found: Success, limit: int) -> list[Reached]:
     in_order = in_order[: min(SHOWN_SHAPES, limit // max(1, len(drawn)))]
     return [
         Reached(
-            method,
-            kind,
+            source_name(method),
+            kind_name(kind),
             format_architecture(hidden_dims),
             len(hidden_dims),
             max(hidden_dims),
@@ -219,8 +225,8 @@ def network_table(found: Success, limit: int) -> Table:
         rows.append(
             (
                 one.name,
-                one.source,
-                one.kind or "unknown",
+                source_name(one.source),
+                kind_name(one.kind),
                 format_architecture(one.hidden_dims) or "-",
                 f"{one.success_once:.3f}",
                 f"[{low:.3f}, {high:.3f}]",

@@ -23,7 +23,7 @@ class Reached(NamedTuple):
     """What the networks of one method and shape reached."""
 
     method: str
-    kind: str  # how the shape is held out, or "train"
+    kind: str  # how the shape is held out, if it is
     architecture: str
     depth: int
     widest: int

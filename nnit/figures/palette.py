@@ -63,7 +63,14 @@ METHODS: dict[str, Style] = {  # sources of rollouts, and methods of the study
     "flat": Style(ORANGE, "triangle-right"),
     "unaligned": Style(GREEN, "triangle-right"),
 }
-SAME_AS = {"sample": "generated", "ghn": "asked"}  # sources of rollouts -> what they are
+SAME_AS = {  # sources of rollouts, and what people call them -> what they are
+    "sample": "generated",
+    "ghn": "asked",
+    "GHN asked again": "asked",
+    "GHN asked again, grown": "ghn-grown",
+    "cloned directly": "cloned",
+    "constant action": "constant",
+}
 PAIRS = tuple(Style(colour, shape) for shape in MATPLOTLIB_MARKERS for colour in COLOURS)
 
 

@@ -74,6 +74,8 @@ def test_networks_are_nearer_to_the_robot_than_its_mean_action(inside, capsys):
         assert one["error"]["mean_square"] < 0.5 * found["mean_action"]["mean_square"]
     zoo = errors(capsys, "arm/zoo", "arm/held-out", "--arch", "64,64")["networks"]
     assert {(one["source"], *one["architecture"]) for one in zoo} == {("zoo", 64, 64)}
+    assert main(["action-error", "arm/samples", "arm/held-out"]) == 0
+    assert "number of the action  generated  mean action" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -250,6 +250,7 @@ def test_a_card_says_what_was_measured(pipeline, model_folder):
     samples = open_artifact(pipeline / "samples").manifest
     assert all(f" --arch {shape}" in body for shape in samples.params["architectures"])
     assert f"--seed {samples.seed}\n" in body
+    assert f"| {TASK} | generated | unseen_combo |" in body
     assert "| never trained on | 8,8,8; 12,8; 16,8; 32 |" in body
 
 

@@ -14,14 +14,18 @@ from tiny_pipeline import COMMANDS, ORIGIN
 from nnit.artifacts.log import log_file
 from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.rollouts import read_rollouts, write_rollouts
+from nnit.audit.report import TRAINED
 from nnit.errors import (
     DamagedArtifactError,
     MissingArtifactError,
     OutputExistsError,
     UsageError,
 )
+from nnit.figures.palette import styles_of
 from nnit_cli.main import main
 from stages import report_sections
+from stages.audit_tables import NOT_HELD_OUT
+from stages.inspection import SOURCES
 from stages.report import Inputs, write_report
 from stages.report_sections import ALL_ROWS, SHOWN_METHODS, SHOWN_STEPS
 
@@ -81,9 +85,29 @@ def test_headline_is_about_shapes_that_nobody_trained(pipeline, tmp_path):
     assert {one.kind for one in samples} == {"unseen_combo", "unseen_width"}
     shares = [one.success_once for one in samples]
     assert f'<span class="number">{sum(shares) / len(shares):.3f}</span>' in page
-    assert "of 2 networks (sample) of 2 shapes that nobody trained, each in 2 episodes" in page
+    assert "of 2 networks (generated) of 2 shapes that nobody trained, each in 2 episodes" in page
     assert f"<title>{rollouts.interface.task}: nnit report</title>" in page
     assert f"Lowest network: {min(shares):.3f}" in page
+
+
+def test_the_page_has_the_words_of_inspect(pipeline, tmp_path):
+    """For methods, and for shapes that no list holds out; drawn as what they are in artifacts."""
+    rollouts, _ = read_rollouts(pipeline / "rollouts")
+    evaluations = tuple(
+        rollouts.evaluations[0]._replace(name=f"n{k}", source=source, kind=TRAINED)
+        for k, source in enumerate(SOURCES)
+    )
+    write_rollouts(tmp_path / "it", replace(rollouts, evaluations=evaluations), ORIGIN)
+    page = page_of([tmp_path / "it"], tmp_path / "report.html")
+    cells = set(re.findall(r"<td[^>]*>([^<]*)</td>", page))
+    assert {*SOURCES.values(), NOT_HELD_OUT} <= cells
+    assert not {*SOURCES, TRAINED} & cells
+    values = [value for spec in specs_of(page) for value in spec["data"]["values"]]
+    assert {value["method"] for value in values} == set(SOURCES.values())
+    assert {value["kind"] for value in values} == {NOT_HELD_OUT}
+    assert "1 network (generated)" in page
+    for source, word in SOURCES.items():
+        assert styles_of([word])[word] == styles_of([source])[source]
 
 
 def test_what_was_made_comes_after_what_it_was_made_from(some, tmp_path):
@@ -272,6 +296,6 @@ def test_a_chart_shows_what_can_be_read(pipeline, tmp_path):
     page = page_of([tmp_path / "it"], tmp_path / "report.html")
     assert len(page) < MAX_BYTES
     values = specs_of(page)[1]["data"]["values"]
-    assert sum(one["method"] == "sample" for one in values) == ALL_ROWS // SHOWN_METHODS
+    assert sum(one["method"] == "generated" for one in values) == ALL_ROWS // SHOWN_METHODS
     assert len({one["method"] for one in values}) <= SHOWN_METHODS
     assert f"The {ALL_ROWS:,} lowest of 3,000 networks" in page

@@ -147,6 +147,7 @@ def test_few_sources_have_columns(pipeline):
     ("also", "expected"),
     [
         (["cloned=x"], "--also cloned=x: cloned is what nnit itself calls a source"),
+        (["generated=x"], "--also generated=x: generated is what nnit itself calls a source"),
         (["a b=x"], "--also a b=x: give LABEL=PATH, as in nearest=artifacts/nearest"),
         (["1a=x"], "--also 1a=x: '1a' is not a word; give LABEL=PATH"),
         (["x"], "--also x: give LABEL=PATH, as in nearest=artifacts/nearest"),
