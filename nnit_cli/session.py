@@ -243,10 +243,12 @@ class Session:
             for name, value in summary.items()
             if value is not None and not isinstance(value, Mapping)
         }
-        print_facts({**written, "task": ending.tasks, **figures})
-        if SHOWN_KINDS & outputs.keys():
+        shown = describe(out) if SHOWN_KINDS & outputs.keys() else None
+        films = {"films": shown.facts["films"]} if shown and "films" in shown.facts else {}
+        print_facts({**written, "task": ending.tasks, **figures, **films})
+        if shown:
             print()
-            print_tables(list(describe(out).tables.values()))
+            print_tables(list(shown.tables.values()))
         print_ending(ending.result, ending.following)
 
 

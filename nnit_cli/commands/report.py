@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nnit_cli.console import print_facts, print_json
+from nnit_cli.console import print_ending, print_facts, print_json
 from nnit_cli.options import DebugOption, JsonOption, out_option
 from nnit_cli.places import beside
 
@@ -42,3 +42,4 @@ def report_command(
         print_json({"command": "report", "outputs": outputs, "summary": summary})
     else:
         print_facts({"report": report, **summary})
+        print_ending(f"artifacts on one page: {summary['artifacts']}, in {report}", "")

@@ -246,13 +246,17 @@ def test_outputs_and_inputs_that_cannot_be(some, tmp_path):
 
 
 def test_command_says_what_it_wrote(some, tmp_path, capsys):
-    """JSON on stdout; the default is beside the first artifact."""
+    """JSON on stdout, or where the page is; the default is beside the first artifact."""
     shutil.copytree(some[3], tmp_path / "demos")
     assert main(["report", str(tmp_path / "demos"), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     out = tmp_path / "report.html"
     assert answer["outputs"] == {"report": str(out)}
     assert answer["summary"] == {"artifacts": 1, "curves": 0, "bytes": out.stat().st_size}
+    assert main(["report", str(tmp_path / "demos")]) == 0
+    first, *_, last = capsys.readouterr().out.splitlines()
+    assert first.split() == ["report", str(out)]
+    assert last == f"artifacts on one page: 1, in {out}"
 
 
 HOSTILE = (

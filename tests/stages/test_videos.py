@@ -35,22 +35,24 @@ def cart_poles(tmp_path):
     return tmp_path / "samples"
 
 
-def roll_out(networks, out, *flags):
+def roll_out(networks, out, *flags, quiet=True):
     """Run the command on three episodes; return its exit code."""
-    words = ["rollout", str(networks), "--out", str(out), "--episodes", "3", "--workers", "1", "-q"]
-    return main([*words, *flags])
+    words = ["rollout", str(networks), "--out", str(out), "--episodes", "3", "--workers", "1"]
+    return main([*words, *["-q"] * quiet, *flags])
 
 
-def test_each_network_is_filmed(cart_poles, tmp_path):
+def test_each_network_is_filmed(cart_poles, tmp_path, capsys):
     """One film of each, as long as its first episode; the figures are the same bytes without."""
     out = tmp_path / "filmed"
-    assert roll_out(cart_poles, out, "--video") == 0
+    assert roll_out(cart_poles, out, "--video", quiet=False) == 0
+    (where,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("films ")]
     assert roll_out(cart_poles, tmp_path / "plain") == 0
     assert (out / "eval.json").read_bytes() == (tmp_path / "plain" / "eval.json").read_bytes()
     assert not (tmp_path / "plain" / "videos").exists()
     evaluations = read_rollouts(out)[0].evaluations
     films = sorted((out / "videos").iterdir())
     assert [film.name for film in films] == [f"{one.name}.mp4" for one in evaluations]
+    assert where.endswith(f"2 in {out}/videos: {films[0].name}; {films[1].name}")
     for film, evaluation in zip(films, evaluations, strict=True):
         fps, pictures = played(film)
         assert fps == 50
