@@ -134,6 +134,12 @@ def test_a_second_run_makes_a_numbered_sibling(folder, run):
     assert [run("report", "run/tokens").code for _ in range(2)] == [0, 0]
 
 
+def test_what_lies_beside_no_input_goes_to_artifacts(run):
+    """The one home of outputs, where --out names no other."""
+    plan = json.loads(run("demos", "--dry-run", "--json").out)
+    assert plan["write demos"] == "artifacts/demos"
+
+
 def test_quality_gate_is_judged_after_the_result_is_written(folder, run):
     """Untrained networks miss the gate: exit code 7, and the rollouts are there to look at."""
     words = ["rollout", "run/samples", "--episodes", "1", "--out", "gate", "--min-success", "1"]
@@ -141,4 +147,5 @@ def test_quality_gate_is_judged_after_the_result_is_written(folder, run):
     assert done.code == 7
     assert done.err.splitlines()[-1].startswith("nnit: --min-success 1.0: not met")
     assert "rollouts" in done.out
+    assert "None" not in done.out  # no seconds of clones that nobody asked for
     assert run("verify", "gate").code == 0

@@ -168,6 +168,16 @@ def test_output_that_exists_is_refused(nnit, demos):
     assert nnit("demos", "--out", "demos", "--dry-run", "--force").returncode == 0
 
 
+def test_a_model_of_the_wrong_kind_is_told_before_an_output_that_exists(demos, monkeypatch, capsys):
+    """Whatever lies where the networks would go."""
+    monkeypatch.chdir(demos.parent)
+    assert main(["sample", "--model", "demos", "--arch", "8", "--out", "demos"]) == 4
+    assert capsys.readouterr().err == (
+        "nnit: demos: found an artifact of kind demos, expected generator; "
+        "make it with `nnit diffuse-train`\n"
+    )
+
+
 def test_missing_gpu_is_exit_code_6(nnit, demos):
     """A device that is asked for by name is not replaced by another."""
     done = nnit("ghn-train", "demos", "--device", "cuda:99")

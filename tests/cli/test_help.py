@@ -13,7 +13,7 @@ import pytest
 
 from nnit_cli.app import EVALUATION, HELPERS, PIPELINE, ROUNDS, WAYS_OUT, load
 from nnit_cli.options import RunFlags
-from stages.keys import keys_of
+from stages.keys import described, keys_of
 from stages.params import Params
 
 HELP_LIMIT_S = 0.3
@@ -183,6 +183,23 @@ def test_help_shows_every_default(nnit):
     assert "drawn. [default: as many as in zoo_export]" in text
     assert "[default: zoo-refined, beside the generator]" in text
     assert "nnit[cluster]" in text
+
+
+def test_every_parameters_default_is_in_its_help():
+    """As params.yaml has it; what holds where that is null is said in words."""
+    for command in [*PIPELINE, *ROUNDS, *EVALUATION]:
+        section = command.replace("-", "_")
+        texts = {one.name: one.help for one in load(command).params}
+        for key in described(section)[section]:
+            text = texts[key.name.removeprefix(f"{section}.")]
+            default = r".+" if key.default is None else re.escape(key.shown)
+            assert key.default == {} or re.search(rf"\[default: {default}\]$", text), key
+
+
+def test_what_counts_networks_says_what_comes_beside_them():
+    """A zoo has more than --networks, and its flag says so."""
+    (text,) = [one.help for one in load("zoo-export").params if one.name == "networks"]
+    assert "those of repeated ones come beside them" in text
 
 
 @pytest.mark.parametrize(

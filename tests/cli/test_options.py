@@ -1,12 +1,13 @@
 """Where outputs go by default, and which value wins."""
 
-from pathlib import Path
+from pathlib import Path, PosixPath
 
 import pytest
 
+from nnit_cli.app import PANELS, load
 from nnit_cli.flags import wanted_patterns
 from nnit_cli.options import RunFlags
-from nnit_cli.places import beside
+from nnit_cli.places import HOME, beside
 from nnit_cli.session import open_session
 
 
@@ -30,6 +31,16 @@ def test_output_beside_the_current_folder(tmp_path):
     (tmp_path / "deep").mkdir()
     assert beside(Path(), "tokens") == tmp_path.parent / "tokens"
     assert beside(Path("deep/.."), "tokens") == tmp_path.parent / "tokens"
+
+
+def test_outputs_have_one_home():
+    """Inputs that nobody names are read from artifacts, and what is made lies beside them."""
+    commands = {name: load(name) for names in PANELS.values() for name in names}
+    flags = [(name, one) for name, command in commands.items() for one in command.params]
+    usual = {one.default.parent for name, one in flags if type(one.default) is PosixPath}
+    assert usual == {HOME, Path()}  # nnit models looks here
+    places = [one.help for _, one in flags if one.name == "out"]
+    assert all(", beside " in text or "[default: artifacts/" in text for text in places)
 
 
 def test_flag_beats_file_beats_default():

@@ -265,9 +265,17 @@ def test_the_result_is_bold_at_a_terminal_alone():
 
 
 def test_doctor_answers_with_findings(nnit):
-    """One line a check, or JSON; a healthy machine is exit code 0."""
-    plain, data = nnit("doctor"), nnit("doctor", "--json")
+    """One line a check with its fix, or JSON; a healthy machine is exit code 0.
+
+    Drivers that are installed but draw nothing, as here, are none.
+    """
+    plain, data = (nnit("doctor", *flags, VK_ICD_FILENAMES="/none") for flags in ((), ("--json",)))
     checks = json.loads(data.stdout)
-    assert [line.split()[0] for line in plain.stdout.splitlines()] == [c["name"] for c in checks]
+    lines = plain.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == [c["name"] for c in checks]
+    assert all(line.endswith(c["fix"]) for line, c in zip(lines, checks, strict=True))
+    (drawing,) = (c for c in checks if c["name"] == "Vulkan")
+    assert drawing["fix"]
+    assert not drawing["is_needed"]
     assert {"python", "torch", "CUDA", "Vulkan", "disk", "zarr"} <= {c["name"] for c in checks}
     assert (plain.returncode != 0) == any(c["fix"] and c["is_needed"] for c in checks)

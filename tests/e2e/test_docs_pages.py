@@ -67,6 +67,7 @@ def test_the_first_screen_of_the_readme_ends_with_a_policy_that_works(tmp_path, 
         assert main([word for word in words if word != "--video" or is_filmed]) == 0, command
     rollouts, _ = read_rollouts(Path("artifacts/rollouts"))
     assert rollouts.evaluations[0].success_once >= 0.9
+    assert {path.name for path in Path().iterdir()} == {"artifacts", "report.html"}
     assert ("data:video/mp4" in Path("report.html").read_text()) == is_filmed
 
 
