@@ -232,7 +232,7 @@ def front_matter(name: str, results: Sequence[Result]) -> str:
     for task, source, kind, group in groups_of(results):
         if source == GENERATED:
             value = round(mean_success(group), 4)
-            label = f"success_once, held out as {kind_name(kind)}"
+            label = f"success_once, {kind_name(kind)}"
             metric = {"type": "success_once", "name": label, "value": value}
             measured.setdefault(task, []).append(metric)
     data = {
