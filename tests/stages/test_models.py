@@ -243,7 +243,7 @@ def test_a_card_says_what_was_measured(pipeline, model_folder):
         mine = [
             one.success_once
             for one in evaluations
-            if one.source == "sample" and metric["name"].endswith(f"held out as {one.kind}")
+            if one.source == "sample" and metric["name"].endswith(f", {one.kind}")
         ]
         assert metric["value"] == round(sum(mine) / len(mine), 4)
     assert (model["name"], found["task"]["name"]) == ("tiny", TASK)
