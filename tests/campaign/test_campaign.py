@@ -13,7 +13,7 @@ from nnit.errors import DamagedArtifactError
 from .__main__ import PARTS, table
 from .trials import Attack, Fault, failures_of, numbered, rows_of, run_trials
 
-SHARES = {"damage": 0.003, "kills": 0.003, "fuzz": 0.0015, "resealed": 0.005, "snapshot": 0.05}
+SHARES = {"damage": 0.003, "kills": 0.003, "fuzz": 0.0015, "resealed": 0.003, "snapshot": 0.05}
 COUNTED = ("accepted", "crashed", "hung", "over_memory", "bytes_lost")
 
 

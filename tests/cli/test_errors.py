@@ -20,6 +20,17 @@ ARCH_HINT = "give hidden widths, as in 128,256,128"
 
 
 @pytest.fixture
+def nnit(tmp_path, monkeypatch, capsys):
+    """Run the command line in an empty folder, without a process of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(words, main([*words]), *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
 def demos(tmp_path) -> Path:
     """A small artifact, of kind demos and with one file; enough to open it, not to train on it."""
     path = tmp_path / "demos"

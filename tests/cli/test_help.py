@@ -1,5 +1,6 @@
 """Help is fast, complete, and imports nothing heavy."""
 
+import json
 import os
 import re
 import resource
@@ -12,6 +13,7 @@ from dataclasses import fields
 import pytest
 
 from nnit_cli.app import EVALUATION, HELPERS, PIPELINE, ROUNDS, WAYS_OUT, load
+from nnit_cli.main import main
 from nnit_cli.options import RunFlags
 from stages.keys import described, keys_of
 from stages.params import Params
@@ -26,6 +28,13 @@ def root(version: bool = False) -> None: "A program."
 @app.command()
 def command(number: int = 1) -> None: "A command of one option."
 app(["command", "--help"])
+"""
+EVERY_HELP = """
+import json, sys
+from nnit_cli.main import main
+for words in json.loads(sys.argv[1]):
+    assert main([*words, "--help"]) == 0
+    print(*words, *{name.partition(".")[0] for name in sys.modules}, file=sys.stderr)
 """
 HEAVY = {
     "torch",
@@ -89,19 +98,23 @@ def test_help_answers_within_a_third_of_a_second(nnit, words):
     assert ours < max(HELP_LIMIT_S, TIMES_TYPER * typers)
 
 
-@pytest.mark.parametrize("words", WORDS)
-def test_help_imports_nothing_heavy(words, tmp_path):
-    """No library of networks, simulators or files is needed to print a text."""
+def test_help_imports_nothing_heavy(repository):
+    """No library of networks, simulators or files is needed to print a text.
+
+    One process prints them all: that of all commands first, which needs no parameters either.
+    """
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "nnit_cli", *words, "--help"],
-        cwd=tmp_path,
+        [sys.executable, "-c", EVERY_HELP, json.dumps(WORDS)],
+        env={**os.environ, "PYTHONPATH": str(repository)},
         capture_output=True,
         text=True,
         check=True,
     )
-    modules = top_modules(done.stderr)
-    assert "nnit_cli" in modules
-    assert not modules & (HEAVY if words else HEAVY | OF_PARAMETERS)
+    of_all, *of_each = done.stderr.splitlines()
+    assert len(of_each) == len(WORDS) - 1
+    assert "nnit_cli" in of_all.split()
+    assert not set(of_all.split()) & (HEAVY | OF_PARAMETERS)
+    assert [line for line in of_each if HEAVY & set(line.split())] == []
 
 
 FAST = [  # words that need no network, and what they import beyond numpy and pydantic
@@ -148,9 +161,11 @@ def test_what_needs_no_network_imports_nothing_heavy(words, fine, repository, tm
 
 
 @pytest.mark.parametrize("command", [*PIPELINE, *ROUNDS, *EVALUATION])
-def test_parameters_and_shared_flags_are_there(nnit, command):
+def test_parameters_and_shared_flags_are_there(command, monkeypatch, capsys):
     """A command has a flag for each key of its section, and those that all commands have."""
-    text = nnit(command, "--help", COLUMNS="200").stdout
+    monkeypatch.setenv("COLUMNS", "200")
+    main([command, "--help"])
+    text = capsys.readouterr().out
     flags = set(re.findall(r"--[a-z][a-z-]*", text))
     section = type(getattr(Params(), command.replace("-", "_")))
     assert {f"--{key.replace('_', '-')}" for key in section.model_fields} <= flags

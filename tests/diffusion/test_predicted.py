@@ -130,7 +130,7 @@ def test_gradient_is_relative_above_the_own_loss_and_fades_below():
     assert relative_loss(torch.zeros(2), torch.zeros(2)) == 0
 
 
-def cloning_losses(networks, specs, data, share, tasks=None):
+def cloning_losses(networks, specs, data, share, tasks=None, steps=20):
     """Train briefly; return the model and the cloning loss of each step, if there is one."""
     model = build_transformer(CONFIG, 0)
     of_each = tuple(None if task else data for task in tasks or [0] * len(specs))
@@ -144,7 +144,7 @@ def cloning_losses(networks, specs, data, share, tasks=None):
         networks,
         DIMS,
         [k % 2 for k in range(len(DIMS))],
-        DiffusionTrainingSettings(150, 400, 5e-3, seed=0, autocast=False),
+        DiffusionTrainingSettings(steps, 400, 5e-3, seed=0, autocast=False),
         tasks=tasks,
         cloning=cloning or None,
     )
@@ -153,8 +153,8 @@ def cloning_losses(networks, specs, data, share, tasks=None):
 
 def test_training_makes_predicted_networks_clone(networks, specs, data):
     """The zoo's random networks clone nothing: with a share what is predicted does better."""
-    _, found = cloning_losses(networks, specs, data, share=1.0)
-    _, weak = cloning_losses(networks, specs, data, share=1e-9)
+    _, found = cloning_losses(networks, specs, data, share=1.0, steps=150)
+    _, weak = cloning_losses(networks, specs, data, share=1e-9, steps=150)
     assert np.mean(found[-20:]) < 0.5 * np.mean(weak[-20:])
 
 

@@ -1,5 +1,8 @@
 """Fresh policies hardly act, whatever their shape, and a step of training changes them little."""
 
+from copy import deepcopy
+from functools import cache
+
 import pytest
 import torch
 
@@ -13,8 +16,9 @@ OBS_DIM, ACT_DIM = 5, 2
 pytestmark = pytest.mark.seconds
 
 
+@cache
 def hypernetwork(decoder, *, calibrated):
-    """A fresh hypernetwork of full size."""
+    """A fresh hypernetwork of full size; not to be changed."""
     ghn = build_ghn(GhnConfig(decoder), OBS_DIM, ACT_DIM, 3)
     if calibrated:
         calibrate_outputs(ghn, OBS_DIM, ACT_DIM)
@@ -53,7 +57,7 @@ def test_a_step_of_adam_changes_policies_many_times_less(decoder, times):
     """The same step, of the same rate, on the mean output of the deepest."""
 
     def change(*, calibrated):
-        ghn = hypernetwork(decoder, calibrated=calibrated)
+        ghn = deepcopy(hypernetwork(decoder, calibrated=calibrated))
         (before,) = outputs_of(ghn, WIDTHS[-1:])
         optimizer = torch.optim.Adam(ghn.parameters(), lr=3e-5)
         (layers,) = ghn([MlpSpec(OBS_DIM, ACT_DIM, WIDTHS[-1])])
@@ -68,7 +72,7 @@ def test_a_step_of_adam_changes_policies_many_times_less(decoder, times):
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_again_from_there_it_changes_nothing(decoder):
     """Weights are never scaled up."""
-    ghn = hypernetwork(decoder, calibrated=True)
+    ghn = deepcopy(hypernetwork(decoder, calibrated=True))
     before = ghn.field_scale.clone()
     calibrate_outputs(ghn, OBS_DIM, ACT_DIM)
     assert torch.allclose(before, ghn.field_scale, rtol=1e-3)

@@ -43,6 +43,7 @@ READS = [
     ("verify", "samples"),
 ]
 HUGE = "65536,65536,65536,65536"
+WAYS = ("tokenize", "diffuse-train", "zoo-export")  # of working: at once, with a state, with units
 FULL = 1000  # bytes that a file may have; no manifest is as short
 
 
@@ -296,8 +297,7 @@ def test_missing_gpu_for_physics(pipeline, tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.sim
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", WAYS)
 def test_full_disk(name, pipeline, server, tmp_path):
     """A file that cannot grow is exit code 6 and one line; only a log is left; a rerun works."""
     out = tmp_path / "out"

@@ -23,7 +23,7 @@ from tiny_pipeline import (
     write_params,
 )
 
-STEPS = 80  # long enough to be interrupted between the first checkpoint and the end
+STEPS = 40  # long enough to be interrupted between the first checkpoint and the end
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}
 NOTICE = "\nnnit: stopping and saving; once more to stop at once\n"
 
@@ -52,11 +52,7 @@ def left_by(number: signal.Signals) -> list[str]:
 
 @pytest.mark.parametrize(
     ("name", "number"),
-    [
-        *(("ghn-train", number) for number in SIGNALS),
-        ("diffuse-train", signal.SIGKILL),
-        ("flat-train", signal.SIGTERM),
-    ],
+    [*zip(TRAININGS, SIGNALS, strict=True)],
 )
 def test_interrupted_training_goes_on_to_the_same_bytes(name, number, longer, server, tmp_path):
     """Ctrl-C, SIGTERM or SIGKILL in the middle: state and no output; --resume does the rest."""

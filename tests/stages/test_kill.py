@@ -12,7 +12,7 @@ import pytest
 from command_server import CommandServer, kill_group, wait_for
 from tiny_pipeline import COMMANDS, command_line, digest, names, tree
 
-WAYS = ("demos", "ghn-train", "zoo-export")  # of working: without a state, with one, with units
+WAYS = ("tokenize", "ghn-train", "zoo-export")  # of working: without a state, with one, with units
 KILLS = 6  # of each; all commands publish by the same code, which tests/artifacts kills too
 KILLED = -9
 HIDDEN = ".out.tmp-*"  # where the artifact is before it is published

@@ -16,7 +16,7 @@ PARAMS = Path("small.yaml")
 
 
 @pytest.mark.slow
-def test_success_is_that_of_rollout(nnit, tmp_path, monkeypatch):
+def test_success_is_that_of_rollout(server, tmp_path, monkeypatch):
     """Image for image, though an episode ends at its first success; losses too."""
     small = {"task": "digits", "rollout": {"episodes": 30}}
     (tmp_path / "small.yaml").write_text(json.dumps(small))
@@ -41,8 +41,8 @@ def test_success_is_that_of_rollout(nnit, tmp_path, monkeypatch):
         ),
         ("rollout", "nets", "--loss-demos", "fresh", "-o", "rollouts"),
     ):
-        done = nnit(*words, *own)
-        assert done.returncode == 0, done.stderr
+        ended = server.run([*words, *own], cwd=tmp_path)
+        assert ended.code == 0, ended.err
     monkeypatch.chdir(tmp_path)
     evaluate(Path("nets"), Path("fresh"), Path("o.json"), Path("small.yaml"), episodes=30)
     kept, found = json.loads(Path("o.json").read_text()), read_rollouts(Path("rollouts"))[0]
