@@ -129,7 +129,7 @@ def test_generated_shapes_are_within_bounds(pipeline, tmp_path):
     """``spread: generated`` draws from the generator; too few shapes are said, and all taken."""
     params = with_section(PARAMS, "frontier", shapes=40, spread="generated", steps=2, **RULES)
     progress = Recorder()
-    bounds = ArchitectureBounds(max_params=700)
+    bounds = ArchitectureBounds(max_params=500)
     summary = run(pipeline, tmp_path / "out", params, bounds, progress)
     stored, _ = read_frontier(tmp_path / "out")
     assert 0 < summary.shapes < 40
