@@ -9,6 +9,7 @@ import errno
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 
@@ -27,6 +28,7 @@ from nnit_cli.console import accept_any_text, print_error, print_traceback
 from nnit_cli.signals import stop_request
 
 DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
+FIRST_SPEAKS_S = 20.0  # how long other ranks wait for the first one's words
 OUT_OF_MEMORY = "needs more memory than there is; use a smaller batch or fewer --workers"
 
 
@@ -88,7 +90,9 @@ def _report(error: Exception) -> int:
     ranks = ranks_of(os.environ)
     if ranks.is_first:
         of_rank = ""
-    elif isinstance(fault, RankLostError | InterruptedRunError | UsageError | ParamsError):
+    elif isinstance(fault, UsageError | ParamsError):
+        return _leave_words_to_the_first(fault.exit_code)
+    elif isinstance(fault, RankLostError | InterruptedRunError):
         return fault.exit_code  # the first one says the same
     else:
         of_rank = f"rank {ranks.rank}: "
@@ -96,6 +100,12 @@ def _report(error: Exception) -> int:
         print_error(f"{of_rank}{line}")
     _print_unit(error)
     return fault.exit_code
+
+
+def _leave_words_to_the_first(code: int) -> int:
+    """Wait for torchrun to end this rank: it ends all when one ends, the first one unheard too."""
+    time.sleep(FIRST_SPEAKS_S)
+    return code
 
 
 def _print_unit(error: Exception) -> None:
@@ -106,6 +116,8 @@ def _print_unit(error: Exception) -> None:
 
 def _report_usage(error: Exception) -> int:
     """Print what is wrong with the command line; a bare ``nnit`` has printed its help by then."""
+    if not ranks_of(os.environ).is_first:
+        return _leave_words_to_the_first(2)
     if type(error).__name__ != "NoArgsIsHelpError":
         message = error.format_message()  # type: ignore[attr-defined]
         context = getattr(error, "ctx", None)

@@ -29,7 +29,11 @@ def torchrun(*words: str, cwd: Path, repository: Path) -> "subprocess.Popen[str]
     return subprocess.Popen(
         [*launcher, "--nproc-per-node", "2", "-m", "nnit", *words],
         cwd=cwd,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(repository)},
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": os.pathsep.join([str(repository), str(cwd)]),
+        },
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -65,12 +69,14 @@ def test_a_killed_rank_ends_all_in_one_line_and_nothing_is_lost(pipeline, tmp_pa
         np.testing.assert_allclose(found[name], tensor, rtol=1e-2, atol=1e-3, err_msg=name)
 
 
-def test_other_commands_are_refused(pipeline, tmp_path, repository):
-    """What is one process says so once."""
-    words = command_line("sample", pipeline, tmp_path / "out")
-    (line,) = said(torchrun(*words, cwd=tmp_path, repository=repository))
-    assert line == (
+def test_a_mistake_is_told_once(tmp_path, repository):
+    """By the first rank, however late: an end of the other before that would end both."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, time\nif os.environ.get('RANK') == '0': time.sleep(2)\n"
+    )
+    started = torchrun("sample", "--arch", "8", cwd=tmp_path, repository=repository)
+    assert said(started) == [
         "nnit: sample: is one process; start it without torchrun, which is for ghn-train and "
         "diffuse-train"
-    )
-    assert names(tmp_path) == []
+    ]
+    assert names(tmp_path) == ["sitecustomize.py"]
