@@ -88,7 +88,7 @@ bench: env
 
 # Of the artifacts of `make demo`, in Debian's chromium.
 report-pictures: env
-	$(BIN)/nnit report $(DEMO) --force
+	$(BIN)/nnit report $(DEMO)
 	$(BIN)/python -m docs.report_pictures build/report.html docs/figures
 
 # One process a core and one more, since tests of kills and signals wait; one thread in each: small

@@ -185,6 +185,22 @@ def test_every_command_has_an_example_that_its_parser_takes(command):
     found.make_context(name, words)
 
 
+def test_the_parsers_take_what_the_makefile_runs(repository):
+    """No flag or argument of its commands is unknown."""
+    done = subprocess.run(
+        ["make", "--dry-run", "demo", "report-pictures"],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = done.stdout.replace("\\\n", " ").splitlines()
+    commands = [shlex.split(line)[1:] for line in lines if line.split(" ")[0].endswith("/nnit")]
+    assert {"demos", "rollout", "report"} <= {name for name, *_ in commands}
+    for name, *words in commands:
+        load(name).make_context(name, words)
+
+
 def test_texts_of_flags_name_what_they_set():
     """Each begins with a thing or a deed, and not with "at the start", "Adam's" or "auto:"."""
     vague = re.compile(r"(at|of|on|in|also|such|adam's)\b|\w+:", re.IGNORECASE)
