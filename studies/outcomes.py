@@ -57,7 +57,7 @@ class Study(NamedTuple):
     seed: int
     methods: dict[str, tuple[Outcome, ...]]
     reports: dict[str, dict[str, Any]]  # report -> method -> what it says
-    costs: dict[str, dict[str, float]]  # networks -> processor seconds, before and for them
+    costs: dict[str, dict[str, float | None]]  # networks -> processor seconds, before and for them
     sizes: dict[str, int]  # bytes of each artifact
 
 
@@ -132,11 +132,10 @@ def read_kept(job: Job, parts: Mapping[str, Part]) -> dict[str, Any]:
 
 
 def wanted(parts: Mapping[str, Part], kept: Collection[str]) -> list[Part]:
-    """Return the parts that are needed for what is not kept."""
-    inputs = {path for part in parts.values() for path in part.inputs}
+    """Return the parts that are not kept, and what they are made of."""
     needed: set[Path] = set()
     for name, part in reversed(list(parts.items())):  # inputs come before what is made of them
-        if part.out in needed or (part.out not in inputs and name not in kept):
+        if part.out in needed or name not in kept:
             needed |= {part.out, *part.inputs}
     return [part for part in parts.values() if part.out in needed]
 
@@ -195,17 +194,19 @@ def read_study(path: Path) -> Study:
     )
 
 
-def costs_of(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Return the processor seconds that networks took, and what they need took before them."""
+def costs_of(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
+    """Return processor seconds of networks, and of what they need; None if not measured."""
 
     def needed(name: str) -> set[str]:
-        return set(parts[name]["needs"]).union(*map(needed, parts[name]["needs"]))
+        needs = parts.get(name, {}).get("needs", ())
+        return set(needs).union(*map(needed, needs))
+
+    def seconds_of(names: set[str]) -> float | None:
+        found = [parts.get(name, {}).get("seconds") for name in names]
+        return None if None in found else sum(found)
 
     return {
-        name: {
-            "before": sum(parts[other]["seconds"] for other in needed(name)),
-            "own": part["seconds"],
-        }
+        name: {"before": seconds_of(needed(name)), "own": part["seconds"]}
         for name, part in parts.items()
         if name.startswith(("samples/", "many/"))
     }

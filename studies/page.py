@@ -122,16 +122,16 @@ def ahead(difference: Difference) -> str:
     return f"**{difference}**" if difference.verdict == "worse" else str(difference)
 
 
-def number(value: float | None, digits: int = 2) -> str:
+def number(value: float | None, digits: int = 2, unit: float = 1.0) -> str:
     """Write a number; nothing was measured where there is none."""
-    return "-" if value is None else f"{value:.{digits}f}"
+    return "-" if value is None else f"{value / unit:.{digits}f}"
 
 
 def many_of(study: Study) -> dict[str, dict[int, float]]:
     """Return processor seconds for a number of networks, all that they need included, by method."""
     found: dict[str, dict[int, float]] = {}
     for name, cost in study.costs.items():
-        if name.startswith("many/"):
+        if name.startswith("many/") and None not in cost.values():
             method, _, count = name.removeprefix("many/").rpartition("-")
             found.setdefault(method, {})[int(count)] = cost["before"] + cost["own"]
     return {method: dict(sorted(counts.items())) for method, counts in found.items()}

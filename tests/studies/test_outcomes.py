@@ -137,6 +137,18 @@ def test_what_was_not_timed_is_made_again(kept):
     found["parts"]["outcomes/a"]["seconds"] = None
     path.write_text(json.dumps(found))
     assert set(found["parts"]) - set(read_kept(job, parts)) == {"outcomes/a"}
+    found["parts"]["samples/a"]["seconds"] = None  # what was made of it, is
+    path.write_text(json.dumps(found))
+    costs = read_study(path).costs["samples/a"]
+    assert (costs["before"] is None, costs["own"]) == (False, None)
+    del found["parts"]["zoo"]
+    path.write_text(json.dumps(found))
+    assert read_study(path).costs["samples/a"]["before"] is None
+    assert [part.out.name for part in wanted(parts, read_kept(job, parts))] == [
+        "zoo",
+        "a",
+        "a.json",
+    ]
 
 
 def test_what_is_kept_of_another_recipe_counts_no_more(kept):
