@@ -264,12 +264,12 @@ def huge(name: str, pipeline: Path, out: Path) -> list[str]:
 @pytest.mark.parametrize("name", ["sample", "rollout"])
 def test_architecture_beyond_the_memory(name, pipeline, tmp_path, capsys):
     """Refused within a second by what it would need, before any memory is taken."""
-    peak, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    peak, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     words = [*huge(name, pipeline, tmp_path), "--out", str(tmp_path / "out"), "--quiet"]
     line = fault_of(capsys, words, 6)
     assert line.startswith(f"--arch {HUGE}: needs ")
     assert " GiB of memory, the machine has " in line
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 100 * 1024  # KiB
     assert names(tmp_path) == []
 
