@@ -70,6 +70,13 @@ class FilmedManiSkill(OfficialSimulation):
         super().__init__(environment)
         self.fps: int = environment.control_freq
 
+    def reset(self, seed: int) -> np.ndarray:
+        """Rebuild the scene with its colours; return the observation (obs_dim,)."""
+        from nnit.tasks.vulkan import genuine_materials
+
+        with genuine_materials():
+            return super().reset(seed)
+
     def picture(self) -> np.ndarray:
         """Draw the scene: ``(512, 512, 3)`` uint8."""
         return self._environment.render()[0].cpu().numpy()

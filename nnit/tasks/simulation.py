@@ -10,7 +10,7 @@ import gc
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,11 @@ from nnit.errors import UsageError
 from nnit.tasks.controller import bind_controller
 from nnit.tasks.direct_tasks import bind_observer
 from nnit.tasks.task import Observed, Task
-from nnit.tasks.vulkan import require_render_device, stand_in_for_materials
+from nnit.tasks.vulkan import (
+    genuine_materials,
+    require_render_device,
+    stand_in_for_materials,
+)
 
 
 @contextmanager
@@ -44,7 +48,7 @@ def _concerns_the_user(record: logging.LogRecord) -> bool:
 
 @functools.cache
 def import_simulator() -> None:
-    """Import ManiSkill, which registers its tasks, ready for a machine without Vulkan."""
+    """Import ManiSkill, which registers its tasks, to be used without Vulkan unless it draws."""
     with quiet_simulator():
         import mani_skill.envs  # registers the tasks
     mani_skill.logger.addFilter(_concerns_the_user)
@@ -92,7 +96,7 @@ def make_environment(
         require_render_device()
     import gymnasium
 
-    with quiet_simulator():
+    with quiet_simulator(), genuine_materials() if filmed else nullcontext():
         return gymnasium.make(
             task.task_id,
             obs_mode="state",

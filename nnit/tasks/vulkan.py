@@ -1,14 +1,17 @@
-"""State-only simulation on a machine without Vulkan.
+"""State-only simulation without Vulkan, on machines that have it too.
 
 With ``render_backend="none"`` ManiSkill attaches no render component to anything, yet the code
-of its tasks still builds ``RenderMaterial`` objects for the colours of cubes and goals, and
-their constructor fails with "failed to find a rendering device" where there is no Vulkan
-device. Nothing reads such a material, so one that remembers nothing does as well. Physics is
-untouched: trajectories are the same to the bit with and without it.
+of its tasks still builds ``RenderMaterial`` objects for the colours of cubes and goals. Their
+constructor fails with "failed to find a rendering device" where there is no Vulkan device, and
+where there is one they take more of an episode than its physics. Nothing reads such a material
+unless it is drawn, so one that remembers nothing does as well. Physics is untouched:
+trajectories are the same to the bit with and without it.
 """
 
+import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from nnit.errors import ResourceError
@@ -34,15 +37,21 @@ class NullMaterial:
         return lambda *_, **__: None
 
 
-def has_render_device() -> bool:
-    """Return whether sapien can build a render material, which takes a Vulkan device."""
+@functools.cache
+def genuine_material() -> type:
+    """Return sapien's own material; the first to ask is ``stand_in_for_materials``."""
     import sapien.render
 
+    return sapien.render.RenderMaterial
+
+
+def has_render_device() -> bool:
+    """Return whether sapien can build a render material, which takes a Vulkan device."""
     try:
-        material = sapien.render.RenderMaterial()
+        genuine_material()()
     except RuntimeError:
         return False
-    return not isinstance(material, NullMaterial)
+    return True
 
 
 def require_render_device() -> None:
@@ -70,16 +79,30 @@ def check_render_device() -> Check:
 
 
 def stand_in_for_materials() -> None:
-    """Replace sapien's render material where there is no Vulkan device; else do nothing.
+    """Replace sapien's render material; must run before an environment is made."""
+    genuine_material()
+    _build_with(NullMaterial)
 
-    Must run before an environment is made. Tasks look the class up in ``sapien.render``, actor
-    builders in ``sapien.pysapien.render``, and the reader of robot files holds its own name.
+
+@contextmanager
+def genuine_materials() -> Iterator[None]:
+    """Build what is drawn with sapien's own render material."""
+    _build_with(genuine_material())
+    try:
+        yield
+    finally:
+        _build_with(NullMaterial)
+
+
+def _build_with(material: type) -> None:
+    """Put a class where materials are looked up.
+
+    Tasks find it in ``sapien.render``, actor builders in ``sapien.pysapien.render``, and the
+    reader of robot files holds its own name.
     """
-    if has_render_device():
-        return
     import sapien.pysapien.render
     import sapien.render
     import sapien.wrapper.urdf_loader
 
     for module in (sapien.render, sapien.pysapien.render, sapien.wrapper.urdf_loader):
-        module.RenderMaterial = NullMaterial  # pyright: ignore[reportAttributeAccessIssue]
+        module.RenderMaterial = material  # pyright: ignore[reportAttributeAccessIssue]

@@ -124,11 +124,11 @@ def test_null_material_takes_any_setter_and_nothing_else():
         _ = material.base_color
 
 
-def test_materials_are_replaced_only_without_a_device(monkeypatch):
-    """Where a Vulkan device is, sapien's own material stays."""
+def test_only_what_is_drawn_is_built_with_sapiens_own_materials():
+    """They take more of an episode than its physics where there is a Vulkan device."""
     process_simulation("PushCube-v1")
     render = sys.modules["sapien.render"]
-    genuine = type("RenderMaterial", (), {})
-    monkeypatch.setattr(render, "RenderMaterial", genuine)
-    vulkan.stand_in_for_materials()
-    assert render.RenderMaterial is genuine
+    assert render.RenderMaterial is vulkan.NullMaterial
+    with vulkan.genuine_materials():
+        assert render.RenderMaterial.__module__ == "sapien.pysapien.render"
+    assert render.RenderMaterial is vulkan.NullMaterial
