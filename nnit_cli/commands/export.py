@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -68,7 +69,10 @@ def export_command(
         print_json([{**asdict(one), "path": str(one.path)} for one in written])
     else:
         print_table(as_rows(written))
-        print_ending(f"files written: {len(written)}, in {place}", "")
+        folders = [quote(str(one.path)) for one in written if one.path.is_dir()]
+        report = f"nnit report {quote(str(networks))}"
+        following = f"nnit push {folders[0]} OWNER/NAME" if folders else report
+        print_ending(f"files written: {len(written)}, in {place}", following)
     require_agreement(written)
 
 

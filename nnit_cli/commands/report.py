@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -42,4 +43,5 @@ def report_command(
         print_json({"command": "report", "outputs": outputs, "summary": summary})
     else:
         print_facts({"report": report, **summary})
-        print_ending(f"artifacts on one page: {summary['artifacts']}, in {report}", "")
+        result = f"artifacts on one page: {summary['artifacts']}, in {report}"
+        print_ending(result, f"python -m webbrowser {quote(str(report))}")

@@ -56,7 +56,7 @@ def test_only_the_network_that_is_named(samples, tmp_path, capsys):
     words = ["export", samples, "--network", "network-0001", "--c", "--out", "deep/c"]
     assert main(words) == 0
     head, row, *ending = capsys.readouterr().out.splitlines()
-    assert ending == ["", "files written: 1, in deep/c"]
+    assert ending == ["", "files written: 1, in deep/c", f"next: nnit report {samples}"]
     assert head.split() == ["file", "bytes", "weights"]
     assert row.split()[0] == "deep/c/network-0001.h"
     assert [file.name for file in (tmp_path / "deep/c").iterdir()] == ["network-0001.h"]
@@ -65,10 +65,11 @@ def test_only_the_network_that_is_named(samples, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("artifact", "count"), [("schema-1/samples", 2), ("schema-2/frontier", 1), ("schema-1/zoo", 2)]
 )
-def test_networks_that_say_less_of_themselves(artifact, count, repository, tmp_path):
+def test_networks_that_say_less_of_themselves(artifact, count, repository, tmp_path, capsys):
     """Those of a frontier's front, of a zoo, and of old samples, by their place."""
     stored = repository / "tests/data/archives" / artifact
     assert main(["export", str(stored), "--c", "--hf", "--out", str(tmp_path)]) == 0
+    assert "\nnext: nnit push " in capsys.readouterr().out
     headers = sorted(file.name for file in tmp_path.glob("*.h"))
     assert headers == [f"network-000{k}.h" for k in range(count)]
 

@@ -254,9 +254,10 @@ def test_command_says_what_it_wrote(some, tmp_path, capsys):
     assert answer["outputs"] == {"report": str(out)}
     assert answer["summary"] == {"artifacts": 1, "curves": 0, "bytes": out.stat().st_size}
     assert main(["report", str(tmp_path / "demos")]) == 0
-    first, *_, last = capsys.readouterr().out.splitlines()
+    first, *_, result, following = capsys.readouterr().out.splitlines()
+    assert following == f"next: python -m webbrowser {out}"
     assert first.split() == ["report", str(out)]
-    assert last == f"artifacts on one page: 1, in {out}"
+    assert result == f"artifacts on one page: 1, in {out}"
 
 
 HOSTILE = (
