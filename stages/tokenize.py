@@ -8,13 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
+from nnit.alignment.smoothness import shuffle_units
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
 from nnit.artifacts.tokens import write_tokens
 from nnit.artifacts.zoo import read_zoo
 from nnit.errors import UsageError
-from nnit.mlp import PolicyInterface
+from nnit.mlp import PolicyInterface, join_layers, split_layers
 from nnit.progress import Progress, silent
+from nnit.seeding import numpy_generator
 from nnit.tokens.tokenizer import join_tokens, sequence_lengths, tokenize_zoo
 from nnit.zoo.members import ModelZoo
 from stages.lineage import refuse_leak, trained_on
@@ -27,6 +31,7 @@ class Inputs:
 
     zoo: Path
     further: tuple[Path, ...] = ()
+    shuffled: bool = False  # each network's hidden units in an order of its own
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,8 @@ def run(
         trained = [member.hidden_dims for member in zoo.members if member.split == "train"]
         made_with = artifact.manifest.params
         refuse_leak(path, trained, made_with, params.architectures, "nnit zoo-export")
-        zoos.append(zoo if params.tokenize.branches else of_one_branch(zoo))
+        zoo = zoo if params.tokenize.branches else of_one_branch(zoo)
+        zoos.append(with_shuffled_units(zoo, options.seed) if inputs.shuffled else zoo)
         artifacts.append(artifact)
     refuse_same_task(paths, [zoo.interface for zoo in zoos])
 
@@ -82,6 +88,8 @@ def run(
 
     trained_with = trained_on(*(one.manifest.params["architectures"] for one in artifacts))
     decides = {**params.tokenize.model_dump(mode="json"), **trained_with}
+    if inputs.shuffled:
+        decides["shuffled"] = True
     named = ["zoo"] if len(zoos) == 1 else [f"zoo {zoo.interface.task}" for zoo in zoos]
     parents = {name: one.digest for name, one in zip(named, artifacts, strict=True)}
     provenance = Provenance("tokenize", decides, options.seed, parents)
@@ -94,6 +102,18 @@ def run(
         longest_sequence=int(lengths.max()),
         padding_fraction=1 - sum(len(zoo.weights) for zoo in zoos) / entries,
     )
+
+
+def with_shuffled_units(zoo: ModelZoo, seed: int) -> ModelZoo:
+    """Return a zoo whose networks do the same, each with its hidden units in an order of its own.
+
+    Which is what independent trainings give: a control of what alignment is worth.
+    """
+    chance, shuffled = numpy_generator(seed, "shuffled"), []
+    for k in range(len(zoo)):
+        layers = split_layers(zoo.spec(k), zoo.network(k).weights)
+        shuffled.append(join_layers(shuffle_units(layers, chance)))
+    return replace(zoo, weights=np.concatenate(shuffled))
 
 
 def of_one_branch(zoo: ModelZoo) -> ModelZoo:

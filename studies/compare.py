@@ -11,6 +11,7 @@ from studies.outcomes import Outcome, Study, cells_of
 Networks = Sequence[Outcome]
 WITHIN, BEYOND = ("unseen_combo", "unseen_width"), ("wider", "deeper")
 OURS = "generated"
+MARGIN = 0.05  # of success: methods that surely differ by less are alike
 
 
 class Lowest(NamedTuple):
@@ -31,10 +32,12 @@ class Difference(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """Whether it is better, worse, or not told apart."""
+        """Whether it is better, worse, alike, or none of them for sure: open."""
         if self.interval.low > 0:
             return "better"
-        return "worse" if self.interval.high < 0 else "alike"
+        if self.interval.high < 0:
+            return "worse"
+        return "alike" if max(map(abs, self.interval)) <= MARGIN else "open"
 
     def __str__(self) -> str:
         return f"{self.mean:+.3f} [{self.interval.low:+.3f}, {self.interval.high:+.3f}]"
@@ -78,18 +81,19 @@ def difference(ours: Networks, theirs: Networks) -> Difference:
     return Difference(float((one - other).mean()), difference_interval(one, other))
 
 
-def rows_of(study: Study) -> dict[str, Row]:
-    """Return a row for each method."""
+def rows_of(study: Study, kinds: Sequence[str] = (*WITHIN, *BEYOND)) -> dict[str, Row]:
+    """Return a row for each method, of shapes that are held out as one of some kinds."""
+    asked = {method: of_kinds(networks, kinds) for method, networks in study.methods.items()}
     return {
         method: Row(
             method,
             level(of_kinds(networks, WITHIN)),
             level(beyond) if (beyond := of_kinds(networks, BEYOND)) else None,
             lowest(networks),
-            difference(study.methods[OURS], networks),
+            difference(asked[OURS], networks),
             statistics.median(one.loss for one in networks),
         )
-        for method, networks in study.methods.items()
+        for method, networks in asked.items()
     }
 
 

@@ -10,7 +10,7 @@ from nnit.figures.canvas import new_figure, png_bytes
 from nnit.figures.palette import BLUE, GREY, ORANGE, styles_of
 from studies.compare import OURS, Row
 
-COLOURS = {"better": BLUE, "alike": GREY, "worse": ORANGE}
+COLOURS = {"better": BLUE, "alike": GREY, "open": "#bbbbbb", "worse": ORANGE}
 LINES = ("-", "--", ":", "-.")  # of tasks in one figure
 
 

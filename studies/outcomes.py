@@ -69,6 +69,7 @@ def evaluate(
     task: str | None = None,
     data: str | None = None,
     episodes: int | None = None,
+    first_seed: int = EVALUATION_FIRST_SEED,
 ) -> None:
     """Run networks until they first succeed, from the states of ``nnit rollout``, and keep it.
 
@@ -86,7 +87,7 @@ def evaluate(
         found.requests,
         found.interface,
         rollout_episodes(read, get_task(where)),
-        EVALUATION_FIRST_SEED,
+        first_seed,
         Engine(),
         stop_on_success=True,
         task=where,
@@ -154,12 +155,7 @@ def said_by(name: str, out: Path) -> dict[str, Any]:
         return {"says": next(group for group in audit["groups"] if group["group"] == EVERY)}
     if name.startswith("alignment/"):
         return {"says": json.loads((out / "alignment.json").read_text())}
-    return {"bytes": artifact_bytes(out)}
-
-
-def artifact_bytes(path: Path) -> int:
-    """Return the size of an artifact's files."""
-    return open_artifact(path).manifest.num_bytes
+    return {"bytes": open_artifact(out).manifest.num_bytes}
 
 
 def read_study(path: Path) -> Study:

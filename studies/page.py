@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-from studies.compare import OURS, Difference, Row, over_seeds, rows_of
+from studies.compare import OURS, WITHIN, Difference, Row, over_seeds, rows_of
 from studies.figures import draw_alarms, draw_break_even, draw_differences
 from studies.outcomes import RESULTS, Study, outcomes_from, read_study
 from studies.plan import jobs_of, methods_of, read_plan
@@ -58,16 +58,16 @@ def write_pages(studies: Sequence[Study], docs: Path = DOCS, readme: Path = READ
 def facts_of(studies: Sequence[Study]) -> dict[str, Any]:
     """Return what the templates may ask for."""
     first = {study.task: study for study in reversed(studies)}  # its first seed
+    first = dict(reversed(first.items()))  # in the order of the plan
     seeds = {task: [one for one in studies if one.task == task] for task in first}
-    tasks = {study.task: rows_of(study) for study in studies if study is first[study.task]}
+    tasks = {task: rows_of(study) for task, study in first.items()}
     plan = read_plan()
-    methods = plan["methods"]
     return {
         "missing": missing_of(plan, studies),
-        "names": {name: about["is"] for name, about in methods.items()},
-        "verdicts": {name: verdicts_on(name, tasks) for name in methods},
-        "commands": {name: about["do"] for name, about in methods.items()},
+        "methods": plan["methods"],
+        "verdicts": {name: verdicts_on(name, tasks) for name in plan["methods"]},
         "tasks": tasks,
+        "within": {task: rows_of(study, WITHIN) for task, study in first.items()},
         "headline": {task: tasks[task] for task in tasks if tasks[task][OURS].beyond},
         "seeds": {
             task: {
@@ -78,11 +78,7 @@ def facts_of(studies: Sequence[Study]) -> dict[str, Any]:
             if len(found) > 1
         },
         "reports": {task: study.reports for task, study in first.items()},
-        "alarms": {
-            task: study.reports["alarms"]
-            for task, study in first.items()
-            if "alarms" in study.reports
-        },
+        "alarms": {t: one.reports["alarms"] for t, one in first.items() if "alarms" in one.reports},
         "second_look": {
             task: {
                 method: rows_of(study._replace(methods={OURS: outcomes_from(kept)}))[OURS]
@@ -109,7 +105,7 @@ def missing_of(plan: Mapping[str, Any], studies: Sequence[Study]) -> dict[str, l
 
 def verdicts_on(method: str, tasks: Mapping[str, Mapping[str, Row]]) -> dict[str, Any]:
     """Return on which tasks generated networks are better than a method, alike, and worse."""
-    found: dict[str, Any] = {"better": [], "alike": [], "worse": [], "tasks": 0}
+    found: dict[str, Any] = {"better": [], "alike": [], "worse": [], "open": [], "tasks": 0}
     for task, rows in tasks.items():
         if method in rows:
             found[rows[method].ahead.verdict].append(task)

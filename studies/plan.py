@@ -135,7 +135,10 @@ def parts_of(plan: Mapping[str, Any], job: Job) -> dict[str, Part]:
     for name, method, about in reports_of(plan, job):
         given = {}
         if "shapes" in about:
-            asked = {"shapes": about["shapes"], "samples": f"--samples {about['samples']}"}
+            shapes, count = about["shapes"], about["samples"]
+            if isinstance(shapes, int):
+                shapes = arch_flags(drawn_shapes(job, shapes))
+            asked = {"shapes": shapes, "samples": f"--samples {count}"}
             given = {"networks": add(f"{name}/of-{method}", do[method], asked)}
         elif method in do:
             given = {"networks": parts[f"samples/{method}"].out}
@@ -177,6 +180,8 @@ def constants_of(plan: Mapping[str, Any], job: Job) -> dict[str, str]:
     return {
         "task": job.task,
         "params": f"--params {job.params}",
+        "learned": job.about.get("learned", ""),
+        "fresh_ones": job.about.get("fresh", "-n 60 --first-seed 500000"),
         "where": f"--task {job.task}" + (f" --data {data}" if data else ""),
         "episodes": f"--episodes {episodes}" if episodes else "",
         "shapes": "--held-out" if job.is_headline else within_range(load_params(job.params)),

@@ -19,8 +19,16 @@ def tokenize_command(
     *,
     zoos: Annotated[
         list[Path] | None,
-        typer.Argument(help="A zoo, or one of each task. [default: artifacts/zoo]"),
+        typer.Argument(help=r"A zoo, or one of each task. \[default: artifacts/zoo]"),
     ] = None,
+    shuffle_units: Annotated[
+        bool,
+        typer.Option(
+            "--shuffle-units",
+            help="First put the hidden units of each network in an order of its own: what "
+            "generators learn without alignment, from networks that do the same.",
+        ),
+    ] = False,
     out: Annotated[Path | None, out_option("tokens, beside the zoo")] = None,
 ) -> None:
     """Cut every network of a zoo, or of several, into patch tokens and architecture tokens."""
@@ -31,6 +39,6 @@ def tokenize_command(
 
     from stages import tokenize
 
-    inputs = tokenize.Inputs(zoo=zoo, further=tuple(further))
+    inputs = tokenize.Inputs(zoo, tuple(further), shuffle_units)
     place = session.place(out, beside(zoo, "tokens"))
     session.run(tokenize, inputs, tokenize.Outputs(place))

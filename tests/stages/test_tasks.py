@@ -27,8 +27,10 @@ from nnit.demos import Demos
 from nnit.errors import DamagedArtifactError, InterruptedRunError, UsageError, WrongKindError
 from nnit.generators.generation import growth_of
 from nnit.generators.trained import load_generator, read_generator
+from nnit.mlp import forward, split_layers
 from nnit.patterns import ArchitectureBounds
 from nnit.progress import silent
+from nnit.tokens.tokenizer import untokenize
 from nnit_cli.main import main
 from stages import diffuse_train, frontier, sample, tokenize
 from stages.params import DiffuseTrainParams, RunOptions
@@ -129,6 +131,25 @@ def test_branches_need_not_be_told(several, tmp_path):
     assert (set(told.branches), set(untold.branches)) == ({0, 1}, {0})
     for name in ("weight_patches", "bias_patches", "losses", "tasks"):
         np.testing.assert_array_equal(getattr(told, name), getattr(untold, name))
+
+
+def test_shuffled_networks_do_what_they_did(several, tmp_path):
+    """In an order of units of their own, each another; what made them is said."""
+    inputs = tokenize.Inputs(several / "push", shuffled=True)
+    tokenize.run(PARAMS, inputs, tokenize.Outputs(tmp_path / "out"), options=OPTIONS)
+    tokens, artifact = read_tokens(tmp_path / "out")
+    assert artifact.manifest.params["shuffled"] is True
+    assert "shuffled" not in open_artifact(several / "tokens-push").manifest.params
+    found, straight = untokenize(tokens), untokenize(read_tokens(several / "tokens-push")[0])
+    seen = np.random.default_rng(0).normal(size=(20, INTERFACE.obs_dim)).astype(np.float32)
+    for one, other in zip(found, straight, strict=True):
+        assert one.hidden_dims == other.hidden_dims
+        spec = INTERFACE.spec(one.hidden_dims)
+        ours, theirs = (split_layers(spec, network.weights) for network in (one, other))
+        np.testing.assert_allclose(forward(ours, seen), forward(theirs, seen), atol=1e-4)
+        before = ours[0].bias.tolist(), theirs[0].bias.tolist()
+        assert sorted(before[0]) == pytest.approx(sorted(before[1]), abs=1e-5)
+        assert before[0] != pytest.approx(before[1], abs=1e-5)
 
 
 def test_two_zoos_of_one_task_are_refused(several, tmp_path):

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -86,7 +87,8 @@ def networks(texts):
 def kept(tmp_path, monkeypatch):
     """Keep what methods did; return the job, its parts and the file."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("studies.outcomes.artifact_bytes", lambda path: 7)
+    seven = SimpleNamespace(manifest=SimpleNamespace(num_bytes=7))
+    monkeypatch.setattr("studies.outcomes.open_artifact", lambda path: seven)
     PARAMS.write_text("{}")
 
     def keep_them(texts):

@@ -28,10 +28,11 @@ def crafted(task, seed, methods):
         ]
 
     group = {"mean": 0.5}
-    keys = ("novel_weights", "novel_actions", "novel_and_performs", "loss")
+    keys = ("novel_weights", "far_weights", "novel_actions", "novel_and_performs", "loss")
     audit = {
         **dict.fromkeys(keys, group),
         "weight_spread_ratio": group,
+        "far_actions": None,
         "action_spread_ratio": None,
     }
     said = {"failed": 3, "episodes": 9, "auroc": 0.7, "auroc_95": [0.6, 0.8]}
@@ -43,6 +44,7 @@ def crafted(task, seed, methods):
     says = {f"outcomes/{name}": networks() for name in methods}
     says["alignment/zoo"] = {"zoos": [zoo]}
     says["second-look/cloned"] = networks()
+    says["breadth/generated"] = [{**one, "successes": "1" * 20} for one in networks()]
     says["audits/generated"] = audit
     says["alarms/generated"] = dict.fromkeys(("as trained", "heavier", "delayed"), said)
     made = {"ghn": 60, **{f"samples/{name}": 30 for name in methods}}
@@ -71,8 +73,13 @@ def test_page_has_every_task_and_method_and_is_the_same_again(tmp_path):
     for words in ("## PickCube-v1", "| ./own.py |", "slimmable", "All seeds", "AUROC"):
         assert words.lower() in page.lower()
     assert "| PickCube-v1 | 0." in first
-    assert "Of PickCube-v1, seed 0, average, noise, best" in page
-    assert "Nothing is kept yet of StackCube-v1, seed 0; " in page
+    assert "Of PickCube-v1, seed 0, cloned-short, average, noise, best" in page
+    assert "No networks are evaluated yet of StackCube-v1, seed 0; " in page
+    assert first.index("PickCube-v1") < first.index("./own.py")
+    assert "Of 4 random shapes of PickCube-v1, 4 succeed from all of 20 states" in page
+    assert "| PickCube-v1 | generated | 1.000 | 4 | 0 | 1.00 |" in page
+    assert "| packaged | 0." in page
+    assert page.partition("| packaged | 0.")[2].partition("\n")[0].endswith("| - | 0.5 |")
     pictures = {path.stem for path in (tmp_path / "figures").glob("*.png")}
     assert pictures == {"differences", "break_even", "alarms"}
     assert "old" not in first
