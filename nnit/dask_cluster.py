@@ -15,6 +15,7 @@ import queue
 import sys
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from importlib.metadata import version
@@ -29,7 +30,7 @@ from nnit.shipping import Cargo, Crate, Finished, attempt
 
 CONNECTING_S = 10.0
 PATIENCE_S = 60.0  # without any worker
-FETCHING_S = 5.0  # a result, before it is left for later
+FETCHING_S = 5.0  # a result, before it is left for later; then twice as long
 COUNTING_S = 1.0  # between two looks at how many workers there are
 UNITS_EACH = 2  # of a worker: the one that it runs, and the next
 LIBRARIES = ("numpy", "torch", "mani_skill")  # whose version may move the last bits of a result
@@ -80,6 +81,7 @@ class DaskPool:
     def __init__(self, function: Callable[[Any], Any], scheduler: str) -> None:
         self._function, self._flag = function, f"--executor dask://{scheduler}"
         self._running: dict[str, tuple[int, Future]] = {}
+        self._late = Counter[str]()  # how often a result was not there in time
         self._shared: dict[int, Future] = {}
         self._ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
         logging.getLogger("distributed.client").setLevel(logging.ERROR)  # it tells of repetitions
@@ -153,8 +155,9 @@ class DaskPool:
         key = str(future.key)
         index, _ = self._running[key]
         try:
-            finished = future.result(timeout=FETCHING_S)
+            finished = future.result(timeout=FETCHING_S * 2 ** self._late[key])
         except TimeoutError:
+            self._late[key] += 1  # the transfer begins anew each time, and may be long
             future.add_done_callback(self._ended.put)  # it is repeated
             return None
         except KilledWorker as error:

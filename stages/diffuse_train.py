@@ -21,6 +21,7 @@ from nnit.artifacts.tokens import read_tokens
 from nnit.cloning import cloning_data
 from nnit.demos import Demos
 from nnit.diffusion.adapters import split
+from nnit.diffusion.continuation import with_vocabulary
 from nnit.diffusion.ema import Ema
 from nnit.diffusion.predicted import PredictedCloning
 from nnit.diffusion.training import (
@@ -203,7 +204,9 @@ def run(
     arrays = ema.arrays()
     if old is not None and course.is_addition:
         own, beside = split(arrays)
-        arrays = with_adapters(own, [*old.trained.adapters, beside])
+        configs = old.trained.model.config, model.config
+        earlier = [with_vocabulary(one, *configs) for one in old.trained.adapters]
+        arrays = with_adapters(own, [*earlier, beside])
     if options.ranks.is_first:
         provenance = {**decides, **trained_on(*trainable)}
         write_model(

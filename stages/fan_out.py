@@ -128,7 +128,7 @@ def train_networks(
         options,
         progress,
         unit_sizes=[len(unit.indices) for unit in units],
-        kept_as="groups",
+        kept_as="groups" if options.device == "cpu" else "gpu-groups",  # which differ in size
     )
     return in_order((unit.indices for unit in units), map(unpack_networks, packed))
 

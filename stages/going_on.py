@@ -213,7 +213,8 @@ def begin(
     if places:
         model.typical.fit(networks, course.task_rows, course.branch_rows)
     if parent is not None and old is not None:
-        go_on_from(old, model, known_tasks(parent, course))
+        known = known_tasks(parent, course)
+        go_on_from(old, model, known, is_trained=not course.is_addition)
     if course.is_addition:
         train_beside(model, section.adapter_rank, derive_seed(seed, "adapter"))
     return model

@@ -30,7 +30,7 @@ from nnit.mlp import Architecture, Network, PolicyInterface, format_architecture
 from nnit.parallel import map_units
 from nnit.policy import NumpyPolicy
 from nnit.progress import Progress, raise_if_stopped, silent
-from nnit.rollout.batched import evaluate_batched, require_backend
+from nnit.rollout.batched import batched_keys, evaluate_batched, require_backend
 from nnit.rollout.episodes import EvaluationRequest, UnitKey, evaluate_networks, unit_starts
 from nnit.rollout.filming import film_episode
 from nnit.rollout.metrics import Evaluation
@@ -358,6 +358,9 @@ def evaluate(
             seeds.start,
             progress,
             sim_backend=section.sim_backend,
+            on_unit=saver(store),
+            done_units=load_units(store, batched_keys(requests, len(seeds))),
+            task=task,
         )
     return evaluate_networks(
         requests,

@@ -171,6 +171,12 @@ def test_workers_of_a_pool_stay_for_the_next_round(engine):
         assert [pool.map(range(3)), pool.map([]), pool.map([5, 0])] == [[0, 1, 2], [], [5, 0]]
 
 
+def test_a_result_that_takes_long_to_fetch_is_waited_for_longer(engine, monkeypatch):
+    """A transfer that was given up begins anew: with the same patience it would never end."""
+    monkeypatch.setattr("nnit.dask_cluster.FETCHING_S", 1e-3)
+    assert map_units(local._square, range(4), engine) == [0, 1, 4, 9]
+
+
 def test_a_request_to_stop_drops_what_is_not_finished(engine):
     """The call returns at once, and the scheduler forgets what no worker has begun."""
     started = time.monotonic()

@@ -99,7 +99,7 @@ def write_rollouts(
         rollouts: What to write.
         provenance: What it was made from.
         trajectories: Written as ``trajectory.h5`` and ``.json`` in ManiSkill's format.
-        films: Network name -> mp4, written as ``videos/NAME.mp4``.
+        films: Network name -> mp4, written as ``videos/NAME.mp4``, commas as hyphens.
         env_kwargs: Keyword arguments that the environment was made with.
         attributes: Further JSON data for the manifest.
         force: Replace rollouts that are there already.
@@ -119,7 +119,7 @@ def write_rollouts(
             for name, data in files.items():
                 writer.write_file(name, data)
         for name, data in (films or {}).items():
-            writer.write_file(f"{VIDEOS}/{name}.mp4", data)
+            writer.write_file(f"{VIDEOS}/{name.replace(',', '-')}.mp4", data)
 
 
 @of_one_moment

@@ -1,8 +1,9 @@
 """Go on from a trained transformer, with tasks that it does not know."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,6 +39,7 @@ ROWS = (
     "codes.columns.tasks",
     "codes.columns.branches",
 )
+LOGITS = "arch_out.up"  # of a product beside what gives each value of an architecture token a logit
 
 
 class KnownTask(NamedTuple):
@@ -55,7 +57,11 @@ def different_sizes(old: TransformerConfig, new: TransformerConfig) -> list[str]
 
 @torch.no_grad()
 def go_on_from(
-    old: DiffusionTransformer, new: DiffusionTransformer, known: Sequence[KnownTask]
+    old: DiffusionTransformer,
+    new: DiffusionTransformer,
+    known: Sequence[KnownTask],
+    *,
+    is_trained: bool = True,
 ) -> None:
     """Give a fresh transformer what a trained one has learnt, in place.
 
@@ -70,6 +76,7 @@ def go_on_from(
         old: The trained transformer.
         new: A fresh one.
         known: The tasks that both have.
+        is_trained: Whether these will be trained on, or stay as they are beside what is added.
 
     Raises:
         ValueError: the two have different sizes.
@@ -86,13 +93,29 @@ def go_on_from(
         if old.config.places is not None:
             _copy_typical(old, new, task)
         if old.config.rank:
-            _copy_codes(new.codes.rows, old.codes.rows, task)
-            _copy_codes(new.codes.columns, old.codes.columns, task)
+            _copy_codes(new.codes.rows, old.codes.rows, task, is_trained=is_trained)
+            _copy_codes(new.codes.columns, old.codes.columns, task, is_trained=is_trained)
         row = old.task_in.weight[task.old.task] if old.config.num_tasks else 0.0
         if new.config.num_tasks:
             new.task_in.weight[task.new.task] = row
         elif new.config.num_branches:
             new.branch_in.weight += row
+
+
+def with_vocabulary(
+    beside: Mapping[str, np.ndarray], old: TransformerConfig, new: TransformerConfig
+) -> dict[str, np.ndarray]:
+    """Return the products of an earlier addition for a transformer that knows further values.
+
+    Args:
+        beside: By name, as ``split`` gives them.
+        old: Of the transformer that they were trained beside.
+        new: Of the other, which knows all values of the old one. Rows of further ones are zero.
+    """
+    up, places = beside[LOGITS], {value: row for row, value in enumerate(_vocabulary(new))}
+    ours = np.zeros((len(places), up.shape[1]), up.dtype)
+    ours[[places[value] for value in _vocabulary(old)]] = up
+    return {**beside, LOGITS: ours}
 
 
 def _copy_branches(
@@ -137,8 +160,11 @@ def _copy_factors(
             _copy_common(factor, their_factor)
 
 
-def _copy_codes(ours: SideCodes, theirs: SideCodes, task: KnownTask) -> None:
-    """Copy the codes of the units that both have of a known task; further units keep their own."""
+def _copy_codes(ours: SideCodes, theirs: SideCodes, task: KnownTask, *, is_trained: bool) -> None:
+    """Copy the codes of the units that both have of a known task.
+
+    Further units keep their own, if the task is trained on; else they have none, as before.
+    """
     pairs = [(ours.of_task(task.new.task), theirs.of_task(task.old.task))]
     for mine, known in zip(task.new.branches, task.old.branches, strict=False):
         pairs.append((ours.of_branch(mine), theirs.of_branch(known)))
@@ -146,6 +172,8 @@ def _copy_codes(ours: SideCodes, theirs: SideCodes, task: KnownTask) -> None:
         for rows, their_rows in zip(our_kinds, their_kinds, strict=True):
             common = slice(min(len(rows), len(their_rows)))
             rows[common] = their_rows[common]
+            if not is_trained:
+                rows[len(their_rows) :] = 0
 
 
 def _copy_common(ours: Tensor, theirs: Tensor) -> None:

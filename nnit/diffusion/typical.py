@@ -62,15 +62,18 @@ def find_places(batch: TokenBatch, grid: PlaceGrid) -> Places:
 
     Layers are told apart by their distance from both ends; shared are those equally far from the
     input, and all output layers. Layers of a network that is deeper than the grid have the place
-    that is as far through the deepest one. The weight and the bias patch of a place are one: they
+    that is as far through the deepest one, of the layers between if they are; where the grid has
+    none, they have no place. The weight and the bias patch of a place are one: they
     have different entries of content.
     """
     depth = batch.layer.amax(dim=1, keepdim=True)  # (B, 1), as the output layer's index says
     known = depth.clamp(min=1, max=grid.depth)
     layer = (batch.layer * known / depth.clamp(min=1)).round().long()
+    between = (batch.layer > 0) & (batch.layer < depth)
+    layer = torch.where(between, layer.clamp(min=1).minimum(known - 1), layer)
     of_depth = known * (known + 1) // 2 - 1  # layers of all shallower networks
     row, column = batch.cell.unbind(-1)
-    inside = (row < grid.rows) & (column < grid.columns)
+    inside = (row < grid.rows) & (column < grid.columns) & ~(between & (known == 1))
     own, shared = (
         torch.where(inside, (number * grid.rows + row) * grid.columns + column, 0)
         for number in (of_depth + layer, torch.where(layer == known, 0, 1 + layer))

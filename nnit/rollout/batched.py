@@ -6,11 +6,12 @@ step for all.
 
 On the GPU, ManiSkill draws the initial states of all environments that are reset together from the
 first seed. So the environments of a network are reset apart from others', all alike, and every
-network faces the same states. Episode ``i`` there is not episode ``i`` of the CPU, and the physics
-is not repeatable to the bit.
+network faces the same states. What a task draws while it builds its scene, as the sizes of pegs, is
+drawn for each environment from its own seed. Episode ``i`` there is not episode ``i`` of the CPU,
+and the physics is not repeatable to the bit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -20,11 +21,12 @@ from nnit.cloning import TorchMlp
 from nnit.errors import ResourceError, UsageError
 from nnit.mlp import PolicyInterface
 from nnit.progress import Progress, raise_if_stopped, silent
-from nnit.rollout.episodes import EvaluationRequest
-from nnit.rollout.metrics import Episode, Evaluation, summarise_episode
+from nnit.rollout.episodes import EvaluationRequest, UnitKey, UnitResult
+from nnit.rollout.metrics import Evaluation, summarise_episode
 from nnit.tasks.registry import get_task
 from nnit.tasks.seeds import EVALUATION_FIRST_SEED, seed_range
 from nnit.tasks.simulation import make_environment, quiet_simulator
+from nnit.tasks.task import TaskRef
 
 MAX_ENVS = 2048  # environments stepped together
 
@@ -45,6 +47,9 @@ def evaluate_batched(
     *,
     sim_backend: str = "physx_cuda",
     num_envs: int = MAX_ENVS,
+    on_unit: Callable[[UnitKey, UnitResult], None] = lambda *_: None,
+    done_units: Mapping[UnitKey, UnitResult] | None = None,
+    task: TaskRef | None = None,
 ) -> list[Evaluation]:
     """Evaluate networks of one task, ``num_envs`` episodes at a time, all in the same ones.
 
@@ -57,6 +62,9 @@ def evaluate_batched(
         sim_backend: ``physx_cuda``; ``physx_cpu`` gives the outcomes of ``evaluate_networks``,
             slowly.
         num_envs: Most environments stepped together; 1 with ``physx_cpu``.
+        on_unit: Called with what a network did in the episodes of each batch.
+        done_units: What an earlier run was told of; batches that are all among it are not run.
+        task: Where it is not the one that the interface names.
 
     Returns:
         One evaluation per network, in the order given.
@@ -65,39 +73,66 @@ def evaluate_batched(
         UsageError: unknown task or one that ManiSkill doesn't simulate, no episode, seeds out of
             range, many environments on a CPU.
         ResourceError: no CUDA device.
-        InterruptedRunError: asked to stop; nothing is kept.
+        InterruptedRunError: asked to stop; batches that were run are known to ``on_unit``.
     """
     require_backend(sim_backend)
-    task = get_task(interface.task)
-    if not task.on_gpu:
-        raise UsageError(f"--sim-backend {sim_backend}: {task.task_id} has no simulation there")
+    simulated = get_task(task or interface.task)
+    if not simulated.on_gpu:
+        raise UsageError(
+            f"--sim-backend {sim_backend}: {simulated.task_id} has no simulation there"
+        )
     seeds = seed_range(first_seed, num_episodes)
     batches = plan_batches(len(networks), num_episodes, num_envs)
     each, at_once = len(batches[0].episodes), len(batches[0].networks)
-    environment = make_environment(task, sim_backend, each * at_once).unwrapped
+    environment = make_environment(simulated, sim_backend, each * at_once).unwrapped
     policies = [
         TorchMlp(interface, request.hidden_dims, request.weights, environment.device)
         for request in networks
     ]
-    total, done = len(networks) * num_episodes, 0
-    progress.start("episodes", total)
-    episodes: list[list[Episode]] = [[] for _ in networks]
-    for batch in batches:
-        raise_if_stopped(progress, f"stopped after {done} of {total} episodes")
-        own = [seeds[ix] for ix in batch.episodes]
-        acting = [policies[network] for network in batch.networks]
-        success = _run_batch(environment, acting, pad_seeds(own, each), interface)
-        for row, network in enumerate(batch.networks):
-            for column, ix in enumerate(batch.episodes):
-                flags = success[:, row * each + column].tolist()
-                episodes[network].append(summarise_episode(ix, seeds[ix], flags))
-        done += len(own) * len(acting)
-        progress.advance(len(own) * len(acting))
-    environment.close()
-    return [
-        Evaluation(network.name, network.source, tuple(network.hidden_dims), network.kind, tuple(e))
-        for network, e in zip(networks, episodes, strict=True)
+    results = dict(done_units or {})
+    keys = [[UnitKey(networks[k].name, b.episodes.start) for k in b.networks] for b in batches]
+    todo = [
+        (batch, units)
+        for batch, units in zip(batches, keys, strict=True)
+        if not results.keys() >= set(units)
     ]
+    total = len(networks) * num_episodes
+    done = total - sum(len(batch.networks) * len(batch.episodes) for batch, _ in todo)
+    progress.start("episodes", total, done)
+    try:
+        for batch, units in todo:
+            raise_if_stopped(progress, f"stopped after {done} of {total} episodes")
+            own = [seeds[ix] for ix in batch.episodes]
+            acting = [policies[network] for network in batch.networks]
+            success = _run_batch(environment, acting, pad_seeds(own, each), interface)
+            for row, unit in enumerate(units):
+                found = (
+                    summarise_episode(ix, seeds[ix], success[:, row * each + column].tolist())
+                    for column, ix in enumerate(batch.episodes)
+                )
+                results[unit] = UnitResult(tuple(found))
+                on_unit(unit, results[unit])
+            done += len(own) * len(acting)
+            progress.advance(len(own) * len(acting))
+    finally:
+        environment.close()
+    starts = sorted({batch.episodes.start for batch in batches})
+    return [
+        Evaluation(
+            network.name,
+            network.source,
+            tuple(network.hidden_dims),
+            network.kind,
+            tuple(one for k in starts for one in results[UnitKey(network.name, k)].episodes),
+        )
+        for network in networks
+    ]
+
+
+def batched_keys(networks: Sequence[EvaluationRequest], num_episodes: int) -> list[UnitKey]:
+    """Name what ``evaluate_batched`` tells of."""
+    starts = {b.episodes.start for b in plan_batches(len(networks), num_episodes, MAX_ENVS)}
+    return [UnitKey(network.name, first) for network in networks for first in sorted(starts)]
 
 
 def require_backend(sim_backend: str) -> None:
@@ -156,6 +191,8 @@ def _run_batch(
     success = []
     with torch.no_grad(), quiet_simulator():
         observations = torch.empty(0)
+        if num_envs > 1:
+            environment.reset(seed=everywhere, options={"reconfigure": True})
         for own in torch.arange(num_envs, device=environment.device).split(each):
             options = {"env_idx": own, "reconfigure": num_envs == 1}
             observations, _ = environment.reset(seed=everywhere, options=options)

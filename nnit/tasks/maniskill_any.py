@@ -95,6 +95,8 @@ def maniskill_any(task_id: str) -> Task:
     spaces = environment.single_observation_space, environment.single_action_space
     if any(type(space).__name__ != "Box" or len(space.shape) != 1 for space in spaces):
         raise UsageError(f"--task {task_id}: expected flat Boxes, found {spaces}")
+    if "success" not in environment.get_info():
+        raise UsageError(f"--task {task_id}: says nothing of success, which is what is counted")
     horizon = _spec_of(task_id.partition(SEPARATOR)[0]).max_episode_steps
     if not horizon:
         raise UsageError(f"--task {task_id}: has no max_episode_steps, expected an end to episodes")

@@ -28,16 +28,18 @@ from nnit.tasks.vulkan import (
 
 @contextmanager
 def quiet_simulator() -> Iterator[None]:
-    """Silence three warnings that concern neither the user nor nnit.
+    """Silence four warnings that concern neither the user nor nnit.
 
     sapien reports on import that the system has no libvulkan, but nothing is rendered;
     ManiSkill's official ``step`` calls numpy on a torch tensor in a way that numpy 2 deprecates,
-    and it logs through a method that Python deprecates.
+    and it logs through a method that Python deprecates; bounds of actions of some tasks are given
+    in float64, and kept in float32.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Failed to find system libvulkan", UserWarning)
         warnings.filterwarnings("ignore", "__array_wrap__ must accept", DeprecationWarning)
         warnings.filterwarnings("ignore", "The 'warn' method", DeprecationWarning)
+        warnings.filterwarnings("ignore", ".*Box (low|high)'s precision lowered", UserWarning)
         yield
 
 

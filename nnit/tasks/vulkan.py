@@ -9,6 +9,7 @@ trajectories are the same to the bit with and without it.
 """
 
 import functools
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -95,14 +96,10 @@ def genuine_materials() -> Iterator[None]:
 
 
 def _build_with(material: type) -> None:
-    """Put a class where materials are looked up.
+    """Put a class where materials are looked up: several modules have a name of their own for it.
 
-    Tasks find it in ``sapien.render``, actor builders in ``sapien.pysapien.render``, and the
-    reader of robot files holds its own name.
+    That of a module that is imported later is what it is by then.
     """
-    import sapien.pysapien.render
-    import sapien.render
-    import sapien.wrapper.urdf_loader
-
-    for module in (sapien.render, sapien.pysapien.render, sapien.wrapper.urdf_loader):
-        module.RenderMaterial = material  # pyright: ignore[reportAttributeAccessIssue]
+    for name, module in list(sys.modules.items()):
+        if name.startswith(("sapien.", "mani_skill.")) and "RenderMaterial" in vars(module):
+            module.RenderMaterial = material  # pyright: ignore[reportAttributeAccessIssue]

@@ -184,6 +184,14 @@ def test_any_evaluations_come_back(found, tmp_path):
     assert_same(read_rollouts(tmp_path / "rollouts")[0], value)
 
 
+def test_a_film_of_a_shape_has_a_name_that_files_may_have(tmp_path):
+    """A hypernetwork's networks are called by their widths."""
+    value = Rollouts(tuple(evaluations()), INTERFACE)
+    write_rollouts(tmp_path / "out", value, provenance(), films={"ghn-64,64": b"film"})
+    assert (tmp_path / "out/videos/ghn-64-64.mp4").read_bytes() == b"film"
+    assert "videos/ghn-64-64.mp4" in open_artifact(tmp_path / "out").manifest.files
+
+
 def test_eval_json_sums_by_source_and_kind():
     """Worked by hand: 6 of 8 episodes over two networks, the worse with 2 of 4."""
     summary = eval_json(evaluations())

@@ -66,6 +66,11 @@ def test_layers_beyond_the_deepest_have_the_places_of_it(token_set):
         for name, batch, layers in (("deep", deep, (0, 2, 4, 6)), ("three", three, (0, 1, 2, 3)))
     }
     assert places["deep"] == places["three"]
+    seen = find_places(deep, GRID).own[0, deep.layer[0] == 1].max()
+    assert seen == find_places(three, GRID).own[0, three.layer[0] == 1].max()  # not of the first
+    shallow = PlaceGrid(1, GRID.rows, GRID.columns)  # has no layer between
+    between = (deep.layer > 0) & (deep.layer < 6)
+    assert torch.equal(find_places(deep, shallow).inside, ~between)
     wide = collate([filled(token_set, (28, 28))])
     assert torch.equal(find_places(wide, GRID).inside, (wide.cell < 6).all(dim=-1))
 

@@ -7,6 +7,7 @@ from nnit.errors import InterruptedRunError, ResourceError, UsageError
 from nnit.progress import SilentProgress
 from nnit.rollout.batched import Batch, evaluate_batched, pad_seeds, plan_batches
 from nnit.rollout.episodes import evaluate_networks
+from nnit.tasks.task import TaskRef
 
 pytestmark = pytest.mark.sim
 
@@ -56,15 +57,43 @@ def test_the_cpu_has_one_environment(cloned, interface):
         evaluate_batched([cloned], interface, 5, sim_backend="physx_cpu")
 
 
-def test_a_request_to_stop_interrupts(cloned, interface):
-    """The signal is heeded between batches."""
+class Stopping(SilentProgress):
+    """Asks to stop after some episodes; counts all."""
 
-    class Stopping(SilentProgress):
-        def stop_signal(self):
-            return 15
+    def __init__(self, after):
+        """Count from 0."""
+        self.after, self.done, self.advanced = after, 0, 0
 
-    with pytest.raises(InterruptedRunError) as caught:
+    def start(self, label, total, done=0):
+        """Take note of what was done before."""
+        self.done = done
+
+    def advance(self, units=1, **figures):
+        """Count."""
+        self.advanced += units
+
+    def stop_signal(self):
+        """Return SIGTERM once there are enough."""
+        return 15 * (self.done + self.advanced >= self.after)
+
+
+def test_a_request_to_stop_interrupts_and_what_was_run_is_kept(cloned, idle, interface):
+    """The signal is heeded between batches; later the others are run, and all is the same."""
+    networks, kept = [cloned, idle], {}
+    on_cpu = {"sim_backend": "physx_cpu", "num_envs": 1}
+    with pytest.raises(InterruptedRunError, match="after 3 of 6 episodes") as caught:
         evaluate_batched(
-            [cloned], interface, 5, progress=Stopping(), sim_backend="physx_cpu", num_envs=1
+            networks, interface, 3, progress=Stopping(3), on_unit=kept.__setitem__, **on_cpu
         )
     assert caught.value.exit_code == 143
+    rest = Stopping(100)
+    resumed = evaluate_batched(networks, interface, 3, progress=rest, done_units=kept, **on_cpu)
+    assert (rest.done, rest.advanced) == (3, 3)
+    assert resumed == evaluate_batched(networks, interface, 3, **on_cpu)
+
+
+def test_the_task_that_was_asked_for_is_refused_by_its_name(cloned, interface):
+    """Whatever the networks say."""
+    task = TaskRef("gym:CartPole-v1")
+    with pytest.raises(UsageError, match="gym:CartPole-v1 has no simulation there"):
+        evaluate_batched([cloned], interface, 3, sim_backend="physx_cpu", num_envs=1, task=task)

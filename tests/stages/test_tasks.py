@@ -1,6 +1,7 @@
 """One generator for several tasks: several zoos, a task to sample, a task that is added."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,16 +39,19 @@ from stages.params import DiffuseTrainParams, RunOptions
 PUSH, PICK = INTERFACE.task, OTHER.task
 SHAPES = [(8,), (20, 8), (24, 24), (8, 16), (16,), (8, 8)]
 FURTHER_SHAPES = [(8,), (16,)]  # neither as wide nor as deep
+WIDER_SHAPES = [(8,), (28, 16)]  # with a width that no other zoo has
+WIDE = with_section(PARAMS, "architectures", widths_max=28)
+WIDE_ORIGIN = replace(ORIGIN, params={"architectures": WIDE.architectures.model_dump(mode="json")})
 OPTIONS = RunOptions(device="cpu", workers=1)
 
 pytestmark = pytest.mark.seconds
 
 
-def cut(folder: Path, out: str, *zoos: str):
+def cut(folder: Path, out: str, *zoos: str, params=PARAMS):
     """Tokenize zoos of a folder."""
     first, *further = (folder / name for name in zoos)
     inputs = tokenize.Inputs(first, tuple(further))
-    return tokenize.run(PARAMS, inputs, tokenize.Outputs(folder / out), options=OPTIONS)
+    return tokenize.run(params, inputs, tokenize.Outputs(folder / out), options=OPTIONS)
 
 
 def train(
@@ -355,9 +359,9 @@ def test_going_on_begins_with_what_was_learnt(several, tmp_path):
     assert tree(tmp_path / "fresh") != tree(tmp_path / "out")
 
 
-def with_rank(rank):
+def with_rank(rank, params=PARAMS):
     """Return parameters of a training beside a generator, or of all of it."""
-    return with_section(PARAMS, "diffuse-train", adapter_rank=rank, steps=4)
+    return with_section(params, "diffuse-train", adapter_rank=rank, steps=4)
 
 
 def drawn(generator, task):
@@ -365,6 +369,15 @@ def drawn(generator, task):
     out = generator.parent / f"samples-{generator.name}-{task}"
     samples, _ = read_samples(out) if out.exists() else draw(generator, out, task)
     return [one.network for one in samples.samples]
+
+
+def extrapolated(generator, task):
+    """Return the weights of a network that is wider than any, generated as a whole."""
+    out = generator.parent / f"beyond-{generator.name}-{task}"
+    params = with_section(PARAMS, "sample", beyond="extrapolate")
+    inputs = sample.Inputs(generator, ((40, 8),), ArchitectureBounds(), None, task)
+    sample.run(params, inputs, sample.Outputs(out), options=replace(OPTIONS, force=True))
+    return read_samples(out)[0].samples[0].network.weights
 
 
 def test_what_will_be_forgotten_is_said(several, tmp_path):
@@ -389,22 +402,27 @@ def test_a_further_task_is_added_and_the_others_are_left_alone(several, tmp_path
     parent = tmp_path / first
     shutil.copytree(several / first, parent)
     known = [task.interface.task for task in read_generator(parent).tasks]
-    for number, task in enumerate(("third", "fourth")):
-        zoo = make_zoo(FURTHER_SHAPES, seed=number, interface=OTHER._replace(task=task))
-        write_zoo(tmp_path / task, zoo, ORIGIN)
-        cut(tmp_path, f"tokens-{task}", task)
+    more = (("third", FURTHER_SHAPES, PARAMS, ORIGIN), ("fourth", WIDER_SHAPES, WIDE, WIDE_ORIGIN))
+    for number, (task, shapes, params, origin) in enumerate(more):
+        zoo = make_zoo(shapes, seed=number, interface=OTHER._replace(task=task))
+        write_zoo(tmp_path / task, zoo, origin)
+        cut(tmp_path, f"tokens-{task}", task, params=params)
         out, progress = tmp_path / f"with-{task}", Recorder()
-        train(tmp_path / f"tokens-{task}", out, parent, with_rank(3), progress=progress)
+        train(tmp_path / f"tokens-{task}", out, parent, with_rank(3, params), progress=progress)
         assert progress.notes == []
         before, after = read_generator(parent), read_generator(out)
         assert after.tasks[:-1] == before.tasks
         assert (after.tasks[-1].interface.task, after.tasks[-1].adapter) == (task, number)
         assert all(factor.any() for factor in after.adapters[-1].values())
         for name in known:
+            np.testing.assert_array_equal(extrapolated(out, name), extrapolated(parent, name))
             for ours, theirs in zip(drawn(out, name), drawn(parent, name), strict=True):
                 assert ours.hidden_dims == theirs.hidden_dims
                 np.testing.assert_array_equal(ours.weights, theirs.weights)
         assert (16, 8) in {one.hidden_dims for one in drawn(out, task)}
+        assert load_generator(out, "cpu", task).values[1] == tuple(
+            sorted({width for shape in shapes for width in shape})
+        )
         parent, known = out, [*known, task]
 
 

@@ -74,7 +74,11 @@ def test_a_task_in_another_control_mode():
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("PushCube-v1@no_such_mode", "ManiSkill says"), ("NoSuch-v1@pd_joint_pos", "no such task")],
+    [
+        ("PushCube-v1@no_such_mode", "ManiSkill says"),
+        ("NoSuch-v1@pd_joint_pos", "no such task"),
+        ("MS-CartpoleBalance-v1@pd_joint_delta_pos", "says nothing of success"),
+    ],
 )
 def test_unknown_tasks_and_modes_are_one_line(name, said):
     """Without a traceback, and without a prompt."""
