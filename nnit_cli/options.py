@@ -53,7 +53,7 @@ LogOption = Annotated[
     run_option(
         "--log",
         help="Show a tracker the figures of each step, which the log beside the output has anyway; "
-        "an extra, as in nnit[wandb]. May be repeated.",
+        "an extra, as in nnit\\[wandb]. May be repeated.",
     ),
 ]
 ArchOption = Annotated[

@@ -2,7 +2,7 @@
 
 Reads:   generator   kind "generator", schema 1, 2 or 3
          demos       kind "demos",     schema 1 (to keep off their reset seeds)
-Writes:  frontier    kind "frontier",  schema 1
+Writes:  frontier    kind "frontier",  schema 2
 """
 
 import time

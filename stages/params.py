@@ -201,7 +201,8 @@ class GhnTrainParams(Section):
     batch_size: Count = Field(default=512, description="transitions for each architecture")
     learning_rate: Rate = Field(
         default=3e-3,
-        description="peak of the learning rate, in one cycle; 1e-3 suits other decoders",
+        description="peak of the learning rate, in one cycle; 1e-3 suits other decoders, and "
+        "with --objective ppo 1e-4 is the default",
     )
     decoder: Literal["carrier", "cnn", "pointwise"] = Field(
         default="carrier",

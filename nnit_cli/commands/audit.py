@@ -19,7 +19,8 @@ def audit_command(
     *,
     samples: Annotated[Path, typer.Argument(help="Samples.")] = Path("artifacts/samples"),
     zoo: Annotated[
-        Path | None, typer.Option("--zoo", help="What was learned from; default: beside them.")
+        Path | None,
+        typer.Option("--zoo", help="What the generator learned from; default: zoo, beside."),
     ] = None,
     demos: Annotated[
         Path | None,
@@ -33,7 +34,7 @@ def audit_command(
     ] = None,
     out: Annotated[Path | None, out_option("audit, beside the samples")] = None,
 ) -> None:
-    """Say whether samples are novel, diverse and sound, and whether they lose less."""
+    """Say whether samples are novel, diverse and sound, and compare their loss with the zoo's."""
     session = open_session("audit", run, given["audit"])
 
     zoo, demos = zoo or beside(samples, "zoo"), demos or beside(samples, "demos")

@@ -54,9 +54,9 @@ def baseline_command(
             "asked or tuned, of a GHN and --demos.",
         ),
     ],
-    source: Annotated[Path, typer.Argument(help="The zoo, demonstrations or GHN.")] = Path(
-        "artifacts/zoo"
-    ),
+    source: Annotated[
+        Path, typer.Argument(help="The zoo; for others demonstrations or a GHN.")
+    ] = Path("artifacts/zoo"),
     demos: Annotated[
         Path | None, typer.Option("--demos", help="What the GHN was trained on.")
     ] = None,
@@ -69,7 +69,7 @@ def baseline_command(
     resume: ResumeOption = False,
     device: DeviceOption = "cpu",
 ) -> None:
-    """Make networks without a generator: of a zoo, cloned, cut out of one, or asked of a GHN."""
+    """Make networks without a generator: from a zoo, by cloning, or from a hypernetwork."""
     if method not in tuple(Method):
         raise UsageError(f"METHOD {method}: is none of {', '.join(Method)}")
     session = open_session(

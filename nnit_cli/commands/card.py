@@ -20,7 +20,7 @@ def card_command(
     ],
     model: ModelOption = None,
     name: Annotated[
-        str | None, typer.Option("--name", help="What the model is called; its folder's name.")
+        str | None, typer.Option("--name", help="The model's name; default: its folder's.")
     ] = None,
     out: Annotated[
         Path | None,

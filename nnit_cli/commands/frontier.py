@@ -39,7 +39,9 @@ def frontier_command(
     max_macs: Annotated[
         int | None, typer.Option("--max-macs", min=1, help="Most multiplications a forward pass.")
     ] = None,
-    depth: Annotated[int | None, typer.Option("--depth", min=1, help="Hidden layers.")] = None,
+    depth: Annotated[
+        int | None, typer.Option("--depth", min=1, help="Number of hidden layers.")
+    ] = None,
     demos: Annotated[
         Path | None, typer.Option("--demos", help="Refuse to evaluate on seeds of these.")
     ] = None,

@@ -19,7 +19,8 @@ EXAMPLE = "nnit report artifacts"
 def report_command(
     *,
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Artifacts, or folders of artifacts.")
+        list[Path] | None,
+        typer.Argument(help=r"Artifacts, or folders of them. \[default: artifacts]"),
     ] = None,
     curve: Annotated[
         list[Path] | None,

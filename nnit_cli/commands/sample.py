@@ -31,7 +31,7 @@ def sample_command(
     arch: ArchOption = None,
     held_out: HeldOutOption = False,
     repeated: Annotated[
-        bool, typer.Option("--repeated", help="Those that the zoo has several networks of.")
+        bool, typer.Option("--repeated", help="Every shape of zoo_export.repeated.")
     ] = False,
     max_params: Annotated[
         int | None, typer.Option("--max-params", min=1, help="Most weights and biases.")
@@ -50,7 +50,7 @@ def sample_command(
     ] = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Generate networks: of the architectures asked for, in part (128,*,128), or of any."""
+    """Generate networks of given shapes, of partly given ones (128,*,128), or of any."""
     session = open_session("sample", run, given["sample"], device=device)
     wanted = wanted_patterns(session.params, arch, held_out=held_out, repeated=repeated)
 
