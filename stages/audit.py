@@ -108,6 +108,8 @@ def run(
     }
     if zoo_artifact.manifest.parents.get("demos") == demos_artifact.digest:
         progress.note(f"audit: {inputs.demos}: the zoo was trained on these; others say more")
+    if samples_artifact.manifest.parents.get("demos") == demos_artifact.digest:
+        progress.note(f"audit: {inputs.demos}: the samples were chosen by these; others say more")
     evaluations, constant = {}, None
     if inputs.rollouts is not None:
         evaluations, constant, parents["rollouts"] = read_evaluations(

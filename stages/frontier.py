@@ -2,7 +2,7 @@
 
 Reads:   generator   kind "generator", schema 1, 2 or 3
          demos       kind "demos",     schema 1 (to keep off their reset seeds)
-Writes:  frontier    kind "frontier",  schema 2
+Writes:  frontier    kind "frontier",  schema 3
 """
 
 import time
@@ -44,6 +44,7 @@ from stages.task_source import named_id, source_digests, task_of
 
 UNBOUNDED = ArchitectureBounds()
 SAMPLE_INDEX = 0  # the network is the one that ``nnit sample --arch`` gives first
+TRIES = 10  # larger shapes where the smallest is not confirmed
 SHAPES_TOGETHER = 20  # of a unit of sampling, whatever the number of workers
 GENERATED_TRIES = 20  # draws for each architecture that is wanted
 
@@ -100,9 +101,10 @@ def run(
 
     Held-out architectures may be among the shapes: this is evaluation. All networks face the same
     initial states, and an episode ends at its first success. Those of the front then run in further
-    states: the best of many look better in the episodes that they were chosen by. Finished networks
-    and episodes are kept beside the output until it is whole, so that an interrupted run goes on
-    with ``--resume``.
+    states: the best of many look better in the episodes that they were chosen by. Where the
+    smallest is not confirmed so, larger ones are tried in their order, ``TRIES`` at most. Finished
+    networks and episodes are kept beside the output until it is whole, so that an interrupted run
+    goes on with ``--resume``.
 
     Raises:
         UsageError: bounds that nothing meets, a task that is unknown or not said where the
@@ -145,8 +147,7 @@ def run(
             generator.interface,
         )
         if section.confirm_episodes:
-            outcomes = confirm(frontier, networks, task, section, store, options, progress)
-            frontier = frontier.confirmed(outcomes)
+            frontier = confirm(frontier, networks, task, section, store, options, progress)
     evaluated = time.perf_counter()
     front = tuple(Sample(networks[k], options.seed, SAMPLE_INDEX) for k in frontier.front)
     write_frontier(
@@ -337,18 +338,36 @@ def confirm(
     store: UnitStore,
     options: RunOptions,
     progress: Progress,
-) -> dict[int, tuple[bool, ...]]:
-    """Run the networks of the front in the states after those of the race.
+) -> Frontier:
+    """Run the networks of the front in the states after those of the race, larger ones if need be.
 
     Raises:
         InterruptedRunError: asked to stop; finished episodes are kept.
     """
     requests, front = requests_of(networks), frontier.front
-    ranges = [EpisodeRange(requests[k], section.episodes, section.confirm_episodes) for k in front]
-    progress.note(f"frontier: confirming {len(front)} shapes in fresh episodes")
-    interface = frontier.interface
-    with open_evaluator(interface, section.first_seed, options.engine, task) as evaluator:
-        return dict(zip(front, run_ranges(evaluator, ranges, store, progress), strict=True))
+    episodes, further = section.episodes, section.confirm_episodes
+    with open_evaluator(frontier.interface, section.first_seed, options.engine, task) as evaluator:
+
+        def outcomes_of(chosen: Sequence[int], first: int, count: int) -> list[tuple[bool, ...]]:
+            ranges = [EpisodeRange(requests[k], first, count) for k in chosen]
+            return run_ranges(evaluator, ranges, store, progress)
+
+        progress.note(f"frontier: confirming {len(front)} shapes in fresh episodes")
+        found = dict(zip(front, outcomes_of(front, episodes, further), strict=True))
+        frontier = frontier.confirmed(found)
+        for _ in range(TRIES):
+            k = frontier.next_to_try
+            if k is None:
+                break
+            shape = format_architecture(frontier.candidates[k].hidden_dims)
+            progress.note(f"frontier: the smallest is not confirmed; trying {shape}")
+            done = len(frontier.candidates[k].standing.outcomes)
+            if done < episodes:
+                rest = outcomes_of([k], done, episodes - done)[0]
+                frontier = frontier.run_to_the_end(k, rest)
+            if frontier.seems_enough(k):
+                frontier = frontier.confirmed({k: outcomes_of([k], episodes, further)[0]})
+    return frontier
 
 
 def run_ranges(

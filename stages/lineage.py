@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from nnit.architectures import refuse_held_out
 from nnit.demos import Demos
-from nnit.errors import DamagedArtifactError, LeakError, WrongKindError
+from nnit.errors import DamagedArtifactError, LeakError, WrongKindError, shorten
 from nnit.mlp import Architecture, PolicyInterface, format_architecture
 from nnit.progress import Progress
 from nnit.zoo.members import ModelZoo, most_of_one_shape
@@ -68,8 +68,8 @@ def require_unseen(path: Path, interface: PolicyInterface, demos_path: Path, dem
     """
     if demos.interface == interface:
         raise LeakError(
-            f"{demos_path}: {path} was trained on these demonstrations; give episodes that were "
-            "kept apart, as `nnit demos --recording FILE --take START:END` does"
+            f"{demos_path}: {path} was trained on these demonstrations; give others: `nnit demos "
+            "--first-seed`, or `--recording FILE --take START:END` of a recording"
         )
 
 
@@ -97,6 +97,8 @@ def refuse_trained_on_held_out(
 ) -> None:
     """Make sure that what is held out now was held out in every training that led to an artifact.
 
+    Held out are listed architectures, and all that have one of ``held_out_widths``.
+
     Args:
         path: The artifact, for messages.
         trained: The parameters in its manifest.
@@ -119,12 +121,14 @@ def refuse_trained_on_held_out(
             f"`{command}`"
         ) from None
     leaks = [
-        dims
+        format_architecture(dims)
         for dims in architectures.held_out.listed()
         if any(training_range.is_trainable(dims) for training_range in then)
     ]
+    widths = {width for training_range in then for width in training_range.trainable_widths()}
+    leaks += [f"width {width}" for width in architectures.held_out_widths if width in widths]
     if leaks:
-        named = "; ".join(map(format_architecture, leaks))
+        named = shorten("; ".join(leaks))
         raise LeakError(
             f"{path}: was trained on architectures that are held out now: {named}; train it "
             f"again with `{command}`, or use the parameters that it was trained with"

@@ -19,12 +19,13 @@ from nnit.artifacts.demos import read_demos
 from nnit.artifacts.interface import stored_interfaces
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
+from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.rollouts import Rollouts, eval_json, write_rollouts
 from nnit.artifacts.state import UnitStore, clear_state
 from nnit.artifacts.trajectories import Trajectory
 from nnit.cloning import LossUnit, measure_losses
 from nnit.demos import Demos
-from nnit.errors import UsageError
+from nnit.errors import LeakError, UsageError
 from nnit.figures.film import mp4_bytes
 from nnit.mlp import Architecture, Network, PolicyInterface, format_architecture
 from nnit.parallel import map_units
@@ -49,7 +50,7 @@ from stages.contenders import (
     require_setting,
 )
 from stages.episode_store import load_units, saver
-from stages.lineage import on_other_demonstrations, require_same_task
+from stages.lineage import on_other_demonstrations, require_same_task, require_unseen
 from stages.params import Params, RolloutParams, RunOptions
 from stages.task_source import rollout_episodes, source_digests, task_of
 
@@ -184,6 +185,7 @@ def read_comparison(params: Params, inputs: Inputs, asked: Contenders, seeds: ra
     Raises:
         UsageError: a GHN beside one, or reset seeds of the demonstrations.
         WrongKindError: inputs of different tasks.
+        LeakError: losses on demonstrations that networks were trained on, or chosen by.
         NnitError: a missing or damaged input.
     """
     training_range = params.architectures.training_range()
@@ -212,6 +214,7 @@ def read_comparison(params: Params, inputs: Inputs, asked: Contenders, seeds: ra
     if inputs.loss_demos is not None:
         loss_demos, artifact = read_demos(inputs.loss_demos)
         loss_demos = check_loss_demos(inputs, asked.interface, loss_demos, demos, seeds)
+        refuse_chosen_by(inputs.networks, inputs.loss_demos, artifact.digest)
         parents["loss_demos"] = artifact.digest
     return Comparison(tuple(requests), tuple(also), parents, demos, loss_demos)
 
@@ -300,6 +303,7 @@ def check_loss_demos(
     Raises:
         WrongKindError: of another task, or other actions or observations.
         UsageError: reset seeds that are evaluated too, or that are those of ``--demos``.
+        LeakError: the networks were trained on them.
     """
     assert inputs.loss_demos is not None
     scaled = on_other_demonstrations(inputs.networks, interface, inputs.loss_demos, loss_demos)
@@ -313,7 +317,21 @@ def check_loss_demos(
                 f"--loss-demos {inputs.loss_demos}: reset seed {both} is one of {owner} too; "
                 "collect others with `nnit demos --first-seed`"
             )
+    require_unseen(inputs.networks, interface, inputs.loss_demos, loss_demos)
     return scaled
+
+
+def refuse_chosen_by(networks: Path, demos: Path, digest: str) -> None:
+    """Refuse losses on what the best of several candidates were chosen by.
+
+    Raises:
+        LeakError: these are those demonstrations.
+    """
+    if open_artifact(networks, check="sizes").manifest.parents.get("demos") == digest:
+        raise LeakError(
+            f"--loss-demos {demos}: {networks} was chosen by its loss on these, or trained on "
+            "them; collect others with `nnit demos --first-seed`"
+        )
 
 
 def with_losses(

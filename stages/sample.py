@@ -16,6 +16,7 @@ import numpy as np
 from nnit.artifacts.demos import read_demos
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
+from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.samples import MAX_NETWORKS, Sample, SampleSet, write_samples
 from nnit.cloning import CloningData, cloning_data, network_loss
 from nnit.errors import UsageError
@@ -27,7 +28,7 @@ from nnit.mlp import Architecture, PolicyInterface, format_architecture
 from nnit.patterns import ArchitectureBounds, PartialArchitecture, format_pattern
 from nnit.progress import Progress, silent
 from nnit.training import prepare_torch
-from stages.lineage import on_other_demonstrations
+from stages.lineage import on_other_demonstrations, refuse_trained_on_held_out
 from stages.params import Params, RunOptions, SampleParams
 
 SHOWN_NOTES = 5  # of shapes outside the trained range
@@ -43,6 +44,7 @@ class Inputs:
     bounds: ArchitectureBounds = UNBOUNDED  # on what is generated
     demos: Path | None = None  # what the best of several candidates is chosen by
     task: str | None = None  # the id of one that the generator knows
+    held_out: bool = False  # asked for as shapes that no training saw
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ def run(
         UsageError: bounds that nothing meets, a pattern deeper than what may be generated,
             candidates without demonstrations to choose by, a task that the generator does not
             know or that is not said where it knows several, or more networks than samples hold.
+        LeakError: held-out shapes are asked for, and the generator may have been trained on some.
         WrongKindError: demonstrations of another task.
         ResourceError: a network, or all of them, do not fit into memory.
         NnitError: a missing or damaged input, an output that can't be written, or the run was
@@ -98,6 +101,10 @@ def run(
     section = params.sample
     refuse_too_many(len(inputs.architectures) * section.samples * section.best_of)
     generator = load_generator(inputs.generator, options.device, inputs.task)
+    if inputs.held_out:
+        trained = open_artifact(inputs.generator, "generator").manifest.params
+        command = "nnit diffuse-train"
+        refuse_trained_on_held_out(inputs.generator, trained, params.architectures, command)
     judge, parents = read_judge(inputs, generator, section), {"generator": generator.digest}
     if judge is not None:
         parents["demos"] = judge.digest

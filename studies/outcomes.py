@@ -222,11 +222,11 @@ def outcomes_from(kept: Sequence[Mapping[str, Any]]) -> tuple[Outcome, ...]:
 
 
 def cells_of(networks: Sequence[Outcome]) -> np.ndarray:
-    """Return ``(S, R)``, the share of the networks of a shape that succeed from a state."""
+    """Return ``(S, R)``, by shape: the share of its networks that succeed from a state."""
     shapes: dict[Architecture, list[np.ndarray]] = {}
     for one in networks:
         shapes.setdefault(one.hidden_dims, []).append(one.successes)
-    return np.stack([np.mean(same, axis=0) for same in shapes.values()])
+    return np.stack([np.mean(shapes[dims], axis=0) for dims in sorted(shapes)])
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from command_server import CommandServer, command_server
 from dask_processes import Cluster, dask_cluster
+from hypothesis import settings
 
 from nnit.processes import start_server
 
@@ -18,6 +19,8 @@ COMMANDS, ROOMS = (
 )  # fixtures, folders
 LONG = ("slow", "seconds", "sim", "commands")  # markers
 REPOSITORY = Path(__file__).parents[1]
+settings.register_profile("nnit", deadline=None, derandomize=True)  # a machine may be busy
+settings.load_profile("nnit")
 Nnit = Callable[..., subprocess.CompletedProcess[str]]
 
 

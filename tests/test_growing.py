@@ -116,9 +116,9 @@ def test_no_way_to_split_has_a_larger_core(wanted, widest, deepest):
 def test_the_deepest_network_is_planned_in_seconds(deepest):
     """Of the most hidden layers that a network may have, one of them narrow."""
     wanted = (*(8,) * 500, 2, *(8,) * (MAX_DEPTH - 501))
-    started = time.monotonic()
+    started = time.process_time()
     growth = plan_growth(wanted, widest=16, deepest=deepest)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
     assert sorted(growth.core) == [2, *(8,) * (deepest - 1)]
     assert sum(growth.lengths) == MAX_DEPTH
 

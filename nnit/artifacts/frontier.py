@@ -31,6 +31,9 @@ from nnit.mlp import PolicyInterface
 
 FRONTIER_NAME = "frontier.json"
 SCHEMA = KINDS["frontier"].schema
+GOES_ON = (
+    3  # the schema from which on larger candidates are tried where the smallest is not confirmed
+)
 FIGURE_NAME = "frontier.png"
 MAX_EPISODES = 10**9
 
@@ -142,11 +145,13 @@ def read_frontier(path: Path, *, check: Check = "small") -> tuple[StoredFrontier
             )
             for one in content.candidates
         )
-        frontier = Frontier(candidates, content.rules, content.min_success, interface)
+        schema = artifact.manifest.schema
+        goes_on = schema >= GOES_ON
+        frontier = Frontier(candidates, content.rules, content.min_success, interface, goes_on)
         networks = tuple(read_network(artifact, k, interface) for k in range(count))
         stored = StoredFrontier(frontier, networks)
         _check(stored)
-        if canonical_file(frontier_json(frontier, artifact.manifest.schema)) != data:
+        if canonical_file(frontier_json(frontier, schema)) != data:
             raise DamagedArtifactError(f"{where}: the figures do not follow from the episodes")
     return stored, artifact
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from nnit.frontier.race import RaceRules, Standing, find_front
+from nnit.frontier.race import OUTRUN, RaceRules, Standing, find_front
 from nnit.intervals import Interval, Level, wilson_interval
 from nnit.mlp import Architecture, PolicyInterface, format_architecture
 
@@ -44,6 +44,7 @@ class Frontier:
     rules: RaceRules
     min_success: float  # what the smallest network is wanted for
     interface: PolicyInterface
+    goes_on: bool = True  # to larger ones, where the smallest is not confirmed
 
     def parameters(self, k: int) -> int:
         """Weights and biases of a candidate."""
@@ -55,33 +56,80 @@ class Frontier:
 
     @property
     def front(self) -> list[int]:
-        """The candidates of the front, from small to large."""
+        """The candidates of the front, from small to large, and the smallest that does the job."""
+        return sorted({*self._of_race, *self._confirmed[:1]})
+
+    @property
+    def smallest(self) -> int | None:
+        """The smallest candidate that does the job: its lower bound is at least ``min_success``.
+
+        That is in the race and, where it ran any, in states that it was not chosen by: the best of
+        many looks better in the episodes that it was chosen by than it is. Where none is confirmed,
+        the smallest of the race.
+        """
+        return next(iter([*self._confirmed, *filter(self.seems_enough, self._of_race)]), None)
+
+    @property
+    def is_met(self) -> bool:
+        """Whether there is one, and it is confirmed if it ran in further states."""
+        if self.smallest is None:
+            return False
+        return not self.candidates[self.smallest].confirmation or bool(self._confirmed)
+
+    @property
+    def next_to_try(self) -> int | None:
+        """The next larger candidate, where what seemed to do the job is not confirmed.
+
+        One that did as well in the race, or was not run to its end for no other reason than that a
+        smaller one had as many successes, which may have been luck.
+        """
+        if self.smallest is None or self.is_met:
+            return None
+        for k in range(self.smallest + 1, len(self.candidates)):
+            one = self.candidates[k]
+            if one.standing.left_as == OUTRUN or (self.seems_enough(k) and not one.confirmation):
+                return k
+        return None
+
+    def seems_enough(self, k: int) -> bool:
+        """Whether a candidate does the job in the race, run to its end."""
+        one = self.candidates[k]
+        return not one.standing.round_left and one.interval.low >= self.min_success
+
+    @property
+    def _of_race(self) -> list[int]:
         sizes = [self.parameters(k) for k in range(len(self.candidates))]
         return find_front(sizes, [one.standing for one in self.candidates], self.rules)
 
     @property
-    def smallest(self) -> int | None:
-        """The smallest candidate whose lower bound in the race is at least ``min_success``."""
-        enough = (k for k in self.front if self.candidates[k].interval.low >= self.min_success)
-        return next(enough, None)
+    def _confirmed(self) -> list[int]:
+        tried = range(len(self.candidates)) if self.goes_on else self._of_race
+        enough = [k for k in tried if self.seems_enough(k)]
+        if not self.goes_on:
+            enough = enough[:1]
+        return [k for k in enough if self._is_confirmed(self.candidates[k].confirmed)]
 
-    @property
-    def is_met(self) -> bool:
-        """Whether the smallest one does the job in states that it was not chosen by, if it ran any.
-
-        The best of many looks better in the episodes that it was chosen by than it is.
-        """
-        if self.smallest is None:
-            return False
-        confirmed = self.candidates[self.smallest].confirmed
-        return confirmed is None or confirmed.interval.low >= self.min_success
+    def _is_confirmed(self, level: Level | None) -> bool:
+        return level is not None and level.interval.low >= self.min_success
 
     def confirmed(self, outcomes: Mapping[int, tuple[bool, ...]]) -> "Frontier":
         """Return it with outcomes of candidates in further states."""
         candidates = (
-            one._replace(confirmation=outcomes.get(k, ())) for k, one in enumerate(self.candidates)
+            one._replace(confirmation=outcomes.get(k, one.confirmation))
+            for k, one in enumerate(self.candidates)
         )
         return replace(self, candidates=tuple(candidates))
+
+    def run_to_the_end(self, k: int, outcomes: tuple[bool, ...]) -> "Frontier":
+        """Return it with the rest of the race's outcomes of a candidate that had left."""
+        one = self.candidates[k]
+        standing = Standing((*one.standing.outcomes, *outcomes))
+        candidates = (
+            *self.candidates[:k],
+            one._replace(standing=standing),
+            *self.candidates[k + 1 :],
+        )
+        return replace(self, candidates=candidates)
 
     def answer(self) -> str:
         """Say in one line which is the smallest network that does the job."""
@@ -94,7 +142,10 @@ class Frontier:
         if chosen.confirmed is None:
             return found
         said = f"{chosen.confirmed} in {len(chosen.confirmation)} fresh episodes"
-        return f"{found}, {said}" if self.is_met else f"{found}, not confirmed: {said}"
+        if not self.is_met:
+            return f"{found}, not confirmed: {said}"
+        lucky = sum(map(self.seems_enough, range(self.smallest)))
+        return f"{found}, {said}" + f" ({lucky} smaller not confirmed)" * (lucky > 0)
 
 
 def episodes_run(candidates: Sequence[Candidate]) -> int:

@@ -65,6 +65,6 @@ def sample_command(
     from stages import sample
 
     bounds = ArchitectureBounds(max_params, max_macs, depth)
-    inputs = sample.Inputs(found.path, wanted, bounds, demos, task_id)
+    inputs = sample.Inputs(found.path, wanted, bounds, demos, task_id, held_out)
     place = session.place(out, beside_model(found, "samples"))
     session.run(sample, inputs, sample.Outputs(place))

@@ -1,9 +1,11 @@
 """What a frontier answers."""
 
+from dataclasses import replace
+
 import pytest
 
 from nnit.frontier.front import Candidate, Frontier
-from nnit.frontier.race import RaceRules, Standing
+from nnit.frontier.race import BELOW_FLOOR, OUTRUN, RaceRules, Standing
 from nnit.intervals import wilson_interval
 from nnit.mlp import PolicyInterface
 
@@ -35,3 +37,23 @@ def test_it_has_to_do_as_well_in_further_episodes(successes, met):
     said = f"{successes / 100:.3f} [{low:.3f}, {high:.3f}] in 100 fresh episodes"
     between = ", " if met else ", not confirmed: "
     assert found.answer().endswith(f"parameters{between}{said}")
+
+
+def test_a_larger_one_does_the_job_where_the_smallest_was_lucky():
+    """One that the race did not run to its end for the luck of a smaller one; not a worse one."""
+    lucky, worse, outrun = (
+        Candidate((8,), "train", Standing(ALWAYS), (True,) * 90 + (False,) * 10),
+        Candidate((12,), "train", Standing((False,) * 20, 2, BELOW_FLOOR)),
+        Candidate((16,), "train", Standing((True,) * 40, 5, OUTRUN)),
+    )
+    found = Frontier((lucky, worse, outrun), RULES, 0.95, INTERFACE)
+    assert (found.smallest, found.is_met, found.front, found.next_to_try) == (0, False, [0], 2)
+    tried = found.run_to_the_end(2, (True,) * 60).confirmed({2: ALWAYS})
+    assert tried.candidates[2].standing.outcomes == ALWAYS
+    assert (tried.smallest, tried.is_met, tried.front, tried.next_to_try) == (2, True, [0, 2], None)
+    assert ": 16 with 98 parameters, 1.000 [" in tried.answer()
+    assert tried.answer().endswith("in 100 fresh episodes (1 smaller not confirmed)")
+    before = replace(tried, goes_on=False)
+    assert (before.smallest, before.is_met, before.front) == (0, False, [0])
+    failed = found.run_to_the_end(2, (False,) * 60)
+    assert (failed.smallest, failed.next_to_try) == (0, None)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nnit.rollout.alarms import ALPHA, Watched, disagreement, fit_band, judge
+from nnit.rollout.alarms import ALPHA, Band, Watched, disagreement, fit_band, judge
 
 STEPS = 30
 
@@ -36,6 +36,16 @@ def test_loud_failures_are_told_and_quiet_ones_are_not():
     assert loud["true_alarms"] > 0.9
     quiet = judge(band, watched(chance, 600, failing=0.2))
     assert quiet["auroc_95"][0] < 0.5 < quiet["auroc_95"][1]
+
+
+def test_lead_is_what_is_left_of_the_horizon_at_the_first_alarm():
+    """By hand: failed episodes raise one at the 6th and the 21st of 30 steps; the median."""
+    band = Band(np.zeros(STEPS), np.ones(STEPS), 1.0)
+    scores = np.zeros((4, STEPS))
+    scores[0, 5:], scores[1, 20], scores[2, 1] = 2, 2, 2
+    said = judge(band, Watched(scores, np.array([True, True, False, True]), np.arange(4)))
+    assert said["lead"] == pytest.approx(((1 - 5 / 30) + (1 - 20 / 30)) / 2)
+    assert (said["true_alarms"], said["false_alarms"]) == (pytest.approx(2 / 3), 1)
 
 
 def test_without_failures_there_is_nothing_to_tell():

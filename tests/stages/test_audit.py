@@ -21,6 +21,8 @@ from nnit.alignment.smoothness import shuffle_units
 from nnit.artifacts.alignment import read_alignment
 from nnit.artifacts.audit import read_audit
 from nnit.artifacts.demos import read_demos, write_demos
+from nnit.artifacts.manifest import Provenance
+from nnit.artifacts.rollouts import read_rollouts, write_rollouts
 from nnit.artifacts.samples import Sample, SampleSet, read_samples, write_samples
 from nnit.artifacts.zoo import read_zoo, write_zoo
 from nnit.mlp import join_layers
@@ -97,7 +99,34 @@ def test_success_comes_from_the_rollouts_of_the_same_samples(pipeline, tmp_path)
     """Each sample has the success that its rollouts say."""
     run_audit(pipeline, pipeline / "samples", tmp_path / "audit", rollouts=pipeline / "rollouts")
     stored, _ = read_audit(tmp_path / "audit")
-    assert all(sample.success is not None for sample in stored.audit.samples)
+    evaluations = read_rollouts(pipeline / "rollouts")[0].evaluations
+    said = {one.name: one.success_once for one in evaluations if one.source == "sample"}
+    found = {f"sample-{s.sample_index:04d}": s.success for s in stored.audit.samples}
+    assert found == said
+
+
+def test_each_sample_has_its_own_success(pipeline, tmp_path):
+    """Whatever the order of the rollouts, and others beside them."""
+    samples, artifact = read_samples(pipeline / "samples")
+    rollouts, _ = read_rollouts(pipeline / "rollouts")
+    mine = [one for one in rollouts.evaluations if one.source == "sample"]
+    changed = tuple(
+        one._replace(
+            episodes=tuple(
+                episode._replace(success_once=k % 2 == 0, success_at_end=False)
+                for episode in one.episodes
+            )
+        )
+        for k, one in enumerate(mine)
+    )[::-1]
+    origin = Provenance("rollout", {}, 0, {"networks": artifact.digest})
+    write_rollouts(tmp_path / "rollouts", replace(rollouts, evaluations=changed), origin)
+    inputs = audit.Inputs(
+        pipeline / "samples", pipeline / "zoo", pipeline / "demos", tmp_path / "rollouts"
+    )
+    found, _, _ = audit.read_evaluations(inputs, samples, artifact.digest)
+    assert len(found) == len(mine) > 1
+    assert all(found[k].success_once == (k % 2 == 0) for k in found)
 
 
 def test_both_give_the_same_bytes_again(pipeline, copies, tmp_path):

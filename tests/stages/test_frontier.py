@@ -83,6 +83,33 @@ def test_the_front_is_confirmed_in_other_states(found, pipeline, tmp_path):
     assert not any(one.confirmation for one in stored.frontier.candidates)
 
 
+def test_larger_shapes_are_tried_where_the_smallest_was_lucky(pipeline, tmp_path, monkeypatch):
+    """In states after those of the race, until one does as well there; each network's own."""
+    ran = []
+
+    def as_told(evaluator, ranges, store, progress):
+        """All succeed in the race; afterwards only from the third candidate on."""
+        ran.extend((one.key.name, one.first_episode, one.num_episodes) for one in ranges)
+        return [
+            tuple(
+                k < 3 or int(one.key.name.removeprefix("candidate-")) >= 2
+                for k in range(one.first_episode, one.first_episode + one.num_episodes)
+            )
+            for one in ranges
+        ]
+
+    monkeypatch.setattr(frontier, "run_ranges", as_told)
+    params = with_section(SMALL, "frontier", min_success=0.3)  # two of two, or three of three
+    progress = Recorder()
+    summary = run(pipeline, tmp_path / "out", params, progress=progress)
+    found = read_frontier(tmp_path / "out")[0].frontier
+    assert (summary.met, found.smallest, found.front) == (True, 2, [0, 2])
+    assert [len(one.confirmation) for one in found.candidates] == [2, 2, 2]
+    assert [one for one in ran if one[1] >= 3] == [(f"candidate-000{k}", 3, 2) for k in range(3)]
+    assert "not confirmed; trying " in "".join(progress.notes)
+    assert summary.answer.endswith("(2 smaller not confirmed)")
+
+
 def test_another_seed_gives_another_frontier(found, pipeline, tmp_path):
     """It reaches the networks, not the manifest alone."""
     out, _ = found

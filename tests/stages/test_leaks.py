@@ -15,7 +15,7 @@ from nnit.mlp import Architecture, format_architecture
 from nnit.tokens.tokenizer import tokenize_zoo
 from nnit.zoo import export
 from nnit.zoo.members import ModelZoo, build_zoo
-from stages import baseline, diffuse_train
+from stages import baseline, diffuse_train, sample
 from stages.lineage import trained_on
 from stages.params import Params, RunOptions
 
@@ -118,6 +118,15 @@ def test_hypernetwork_that_saw_an_architecture_writes_no_zoo(changes, leaked, pi
     assert names(tmp_path) == []
 
 
+def test_a_width_that_is_held_out_need_not_be_listed_with_others(pipeline, tmp_path):
+    """It was in networks of the training, so that none that has it is unseen."""
+    params = with_section(PARAMS, "architectures", held_out_widths=[12, 20])
+    with pytest.raises(LeakError, match="are held out now: width 20; train it again") as caught:
+        run("zoo-export", pipeline, tmp_path / "zoo", params=params)
+    assert caught.value.exit_code == 3
+    assert names(tmp_path) == []
+
+
 @pytest.mark.parametrize(
     ("name", "read"), [("tokenize", "zoo"), ("flat-train", "zoo"), ("diffuse-train", "tokens")]
 )
@@ -129,6 +138,20 @@ def test_what_a_hypernetwork_that_saw_it_wrote_is_not_used(name, read, pipeline,
         run(name, pipeline, tmp_path / "out", params=holding_out(UNUSED))
     assert_names(caught, UNUSED, pipeline / read)
     assert names(tmp_path) == []
+
+
+def test_a_generator_that_may_have_seen_them_does_not_write_held_out_shapes(pipeline, tmp_path):
+    """Its networks would be reported as of shapes that no training saw; by name it writes them."""
+    for held_out in (True, False):
+        inputs = sample.Inputs(pipeline / "generator", (UNUSED,), held_out=held_out)
+        outputs, params = sample.Outputs(tmp_path / "samples"), holding_out(UNUSED)
+        if not held_out:
+            sample.run(params, inputs, outputs, options=RunOptions(device="cpu"))
+            continue
+        with pytest.raises(LeakError) as caught:
+            sample.run(params, inputs, outputs, options=RunOptions(device="cpu"))
+        assert_names(caught, UNUSED, pipeline / "generator")
+        assert names(tmp_path) == []
 
 
 def test_no_baseline_is_made_of_networks_whose_hypernetwork_saw_it(pipeline, tmp_path):

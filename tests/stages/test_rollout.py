@@ -21,11 +21,11 @@ from nnit.artifacts.rollouts import read_rollouts
 from nnit.artifacts.samples import read_samples
 from nnit.artifacts.zoo import read_zoo, write_zoo
 from nnit.cloning import cloning_data, evaluate_loss, layers_from_flat
-from nnit.errors import UsageError, WrongKindError
+from nnit.errors import LeakError, UsageError, WrongKindError
 from nnit.mlp import forward, split_layers
 from nnit.progress import silent
 from nnit_cli.main import main
-from stages import rollout
+from stages import rollout, sample
 from stages.contenders import ask_ghn, ask_ghn_and_grow
 from stages.inspection import describe, success_table
 from stages.params import RunOptions
@@ -104,11 +104,11 @@ def test_losses_are_those_of_the_networks_own_scaling(pipeline, fresh, tmp_path)
     demos, _ = read_demos(fresh)
     assert demos.interface.obs_mean != samples.interface.obs_mean
     data = cloning_data(replace(demos, interface=samples.interface))
-    for sample, evaluation in zip(
+    for one, evaluation in zip(
         samples.samples, read_rollouts(tmp_path / "out")[0].evaluations, strict=True
     ):
-        spec = samples.interface.spec(sample.network.hidden_dims)
-        layers = layers_from_flat(spec, torch.from_numpy(sample.network.weights))
+        spec = samples.interface.spec(one.network.hidden_dims)
+        layers = layers_from_flat(spec, torch.from_numpy(one.network.weights))
         assert evaluation.loss == pytest.approx(evaluate_loss(layers, data), rel=1e-5)
 
 
@@ -187,6 +187,21 @@ def test_losses_on_the_training_demonstrations_are_refused(pipeline, tmp_path):
         f"--loss-demos {demos}: reset seed 10000 is one of --demos {demos} too; collect others "
         "with `nnit demos --first-seed`",
     )
+
+
+def test_losses_on_what_networks_learned_from_or_were_chosen_by_are_refused(
+    pipeline, fresh, tmp_path
+):
+    """Whether or not the training demonstrations are named beside them."""
+    with pytest.raises(LeakError, match="was trained on these demonstrations; give others"):
+        compare(pipeline, tmp_path / "out", loss_demos=pipeline / "demos")
+    params = with_section(PARAMS, "sample", best_of=2)
+    inputs = sample.Inputs(pipeline / "generator", ((8, 8),), demos=fresh)
+    sample.run(params, inputs, sample.Outputs(tmp_path / "best"), options=RunOptions(device="cpu"))
+    with pytest.raises(LeakError, match="was chosen by its loss on these") as caught:
+        compare(pipeline, tmp_path / "out", networks=tmp_path / "best", loss_demos=fresh)
+    assert caught.value.exit_code == 3
+    assert not (tmp_path / "out").exists()
 
 
 def test_losses_on_evaluated_states_are_refused(pipeline, fresh, tmp_path):

@@ -20,6 +20,9 @@ def test_cells_are_shares_of_the_networks_of_a_shape():
     """By hand."""
     networks = outcomes({(8,): ["1100", "1000"], (16,): ["1111", "0111"]})
     assert cells_of(networks).tolist() == [[1, 0.5, 0, 0], [0.5, 1, 1, 1]]
+    assert np.array_equal(
+        cells_of(networks[::-1]), cells_of(networks)
+    )  # pairs do not hang on order
 
 
 def test_the_lowest_is_a_single_network():
