@@ -1,5 +1,6 @@
 """Demonstrations: what an expert saw and did."""
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,3 +29,9 @@ class Demos:
     def reset_seeds(self) -> frozenset[int]:
         """The reset seeds of the episodes."""
         return frozenset(self.seeds.tolist())
+
+    def seeds_by_content(self) -> dict[bytes, int]:
+        """Return the reset seed of each episode, by a digest of what was observed in it."""
+        episodes = np.split(self.observations, self.episode_ends[:-1])
+        digests = [hashlib.sha256(one.tobytes()).digest() for one in episodes]
+        return dict(zip(digests, self.seeds.tolist(), strict=True))

@@ -11,7 +11,10 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from io import StringIO
+from typing import Any, TextIO
 
 from nnit.errors import (
     InterruptedRunError,
@@ -36,11 +39,57 @@ def run(words: Sequence[str]) -> int:
     """Run the command line with the words behind ``nnit`` and return its exit code."""
 
     def command() -> object:
-        accept_any_text()
         with stop_request.listening():
             return build_app()(list(words), prog_name="nnit", standalone_mode=False)
 
+    accept_any_text()
     return guarded(command, debug="--debug" in words)
+
+
+class Stream:
+    """Stdout or stderr, of a command that goes on when whoever reads it, ``head`` say, has left.
+
+    What is written then is lost, and nothing else: the command is judged, and has its exit code.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write text, if anybody reads it."""
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            self.discard()
+            return len(text)
+
+    def flush(self) -> None:
+        """Write what is left, if anybody reads it."""
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self.discard()
+
+    def discard(self) -> None:
+        """Have all that is written from now on go nowhere."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a stream has
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def readers_may_leave() -> Iterator[Stream]:
+    """Put up with readers of stdout and stderr that leave, and yield stdout."""
+    given = sys.stdout, sys.stderr
+    out, err = (Stream(one or StringIO()) for one in given)  # None: was closed from the start
+    sys.stdout, sys.stderr = out, err  # type: ignore[assignment]
+    try:
+        yield out
+    finally:
+        sys.stdout, sys.stderr = given
 
 
 def guarded(action: Callable[[], object], *, debug: bool) -> int:
@@ -50,16 +99,25 @@ def guarded(action: Callable[[], object], *, debug: bool) -> int:
         action: What to do; an integer that it returns is its exit code.
         debug: Print the traceback of an error too.
     """
+    with readers_may_leave() as out:
+        code = _code_of(action, out, debug=debug)
+        try:
+            out.flush()
+        except OSError:  # a full disk: said already, or less than the error that came first
+            out.discard()
+        return code
+
+
+def _code_of(action: Callable[[], object], out: Stream, *, debug: bool) -> int:
+    """Run ``action``, print its error, and return its exit code."""
     try:
         code = action()
-        sys.stdout.flush()
+        out.flush()
     except KeyboardInterrupt:
         return _interrupted()
-    except BrokenPipeError:
-        return _reader_has_left()
     except SystemExit as leaving:
         if isinstance(leaving.__context__, BrokenPipeError):
-            return _reader_has_left()
+            return _report(leaving.__context__)  # Typer takes every pipe for stdout
         return leaving.code if isinstance(leaving.code, int) else 1
     except Exception as error:  # noqa: BLE001 - the boundary
         if debug:
@@ -131,12 +189,6 @@ def _interrupted() -> int:
     if stop_request.is_first:
         print_error("interrupted")
     return 128 + (stop_request.signal_number or signal.SIGINT)
-
-
-def _reader_has_left() -> int:
-    """End quietly: whoever read our output, ``head`` say, has had enough."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -8,7 +8,7 @@ version was last raised. ``report`` and what only draws has none: nothing is mad
 VERSIONS: dict[str, int] = {
     "demos": 1,
     "ghn-train": 1,
-    "ghn-ppo": 1,
+    "ghn-ppo": 2,
     "zoo-export": 1,
     "zoo-refine": 1,
     "zoo-alone": 1,

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from shlex import quote
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -19,11 +20,12 @@ from nnit.artifacts.manifest import Manifest
 from nnit.artifacts.reading import open_artifact
 from nnit.artifacts.rollouts import read_rollouts
 from nnit.errors import OutputExistsError, UsageError, WrongKindError
+from nnit.export.card import is_untouched, with_digest
 from nnit.generators.trained import TrainedGenerator, read_generator
 from nnit.mlp import format_architecture
-from nnit.rollout.metrics import Evaluation, success_level
+from nnit.rollout.metrics import Evaluation
 from stages.audit_tables import kind_name
-from stages.inspection import source_name
+from stages.inspection import level_of, source_name
 from stages.params import ArchitecturesParams, DiffuseTrainParams
 from stages.report import find_artifacts
 
@@ -54,6 +56,7 @@ class Result(NamedTuple):
     """How networks of one task did."""
 
     task: str
+    networks: str  # digest of the samples
     evaluations: tuple[Evaluation, ...]
     commands: tuple[str, ...]  # that made them
 
@@ -74,15 +77,16 @@ def write_card(inputs: Inputs, out: Path, *, force: bool = False) -> Summary:
     trained = read_generator(inputs.generator)
     results = read_results(inputs, trained)
     manifest = open_artifact(inputs.generator, "generator", check="sizes").manifest
-    data = card_text(inputs.name, trained, manifest, results).encode()
+    text = card_text(inputs.name, trained, manifest, results)
+    data = with_digest(text, MARK).encode()
     write_loose(out, data, is_card)
     generated = [e for result in results for e in result.evaluations if e.source == GENERATED]
     return Summary(len({result.task for result in results}), len(generated), len(data))
 
 
 def is_card(data: bytes) -> bool:
-    """Whether a file is one that ``write_card`` wrote."""
-    return MARK.encode() in data
+    """Whether a file is one that ``write_card`` wrote, and nobody has edited."""
+    return is_untouched(data, MARK)
 
 
 def read_results(inputs: Inputs, trained: TrainedGenerator) -> list[Result]:
@@ -107,23 +111,48 @@ def read_results(inputs: Inputs, trained: TrainedGenerator) -> list[Result]:
             )
         rollouts, _ = read_rollouts(path)
         commands = command_of(asked), command_of(manifest)
-        found.append(Result(rollouts.interface.task, tuple(rollouts.evaluations), commands))
+        found.append(
+            Result(rollouts.interface.task, asked.digest, tuple(rollouts.evaluations), commands)
+        )
     if not found:
         raise UsageError(f"{inputs.generator}: give rollouts of networks that it generated")
-    return found
+    return each_once(found)
+
+
+def each_once(results: Sequence[Result]) -> list[Result]:
+    """Leave out what networks did in further rollouts: the most episodes of each count."""
+    longest: dict[tuple[str, str], Evaluation] = {}
+    for result in results:
+        for one in result.evaluations:
+            known = longest.setdefault((result.networks, one.name), one)
+            if len(one.episodes) > len(known.episodes):
+                longest[result.networks, one.name] = one
+    kept = [
+        result._replace(
+            evaluations=tuple(
+                one for one in result.evaluations if longest[result.networks, one.name] is one
+            )
+        )
+        for result in results
+    ]
+    return [result for result in kept if result.evaluations]
 
 
 def command_of(manifest: Manifest) -> str:
     """Write the command that made samples or rollouts, by what decides them."""
     params, words = manifest.params, [f"nnit {manifest.stage}"]
     if manifest.stage == "sample":
-        words += [f"--arch {text}" for text in params["architectures"]]
-        words += [f"--task {params['task']}"] if "task" in params else []
-        names = ("samples", "steps", "beyond")
+        words += [f"--arch {quote(text)}" for text in params["architectures"] if text]
+        params = {**params, **params.get("bounds", {})}
+        names = ["task", "max_params", "max_macs", "depth", "samples", "steps", "beyond"]
+        if "demos" in manifest.parents:  # which the best candidates were chosen by
+            words.append("--demos demos")
+            names.append("best_of")
     else:
         words.append("samples")
-        names = ("episodes", "first_seed")
-    words += [f"--{name.replace('_', '-')} {params[name]}" for name in names if name in params]
+        names = ["episodes", "first_seed"]
+    given = {name: params[name] for name in names if params.get(name) is not None}
+    words += [f"--{name.replace('_', '-')} {quote(str(one))}" for name, one in given.items()]
     return " ".join([*words, f"--seed {manifest.seed}"])
 
 
@@ -218,8 +247,8 @@ def success_table(results: Sequence[Result]) -> str:
             task,
             source_name(source),
             kind_name(kind),
-            f"{len(group)} x {len(group[0].episodes)}",
-            str(success_level(group)),
+            f"{len(group)} x {episodes_of(group)}",
+            str(level_of(group)),
             f"{min(one.success_once for one in group):.2f}",
         ]
         lines.append("| " + " | ".join(cells) + " |")
@@ -272,6 +301,12 @@ def groups_of(
             grouped.setdefault((result.task, one.source, one.kind), []).append(one)
     for (task, source, kind), group in grouped.items():
         yield task, source, kind, group
+
+
+def episodes_of(group: Sequence[Evaluation]) -> str:
+    """Say how many episodes each network had."""
+    numbers = sorted(len(one.episodes) for one in group)
+    return str(numbers[0]) if numbers[0] == numbers[-1] else f"{numbers[0]} to {numbers[-1]}"
 
 
 def mean_success(group: Sequence[Evaluation]) -> float:

@@ -31,4 +31,4 @@ def write_curve(path: Path | None, curve: Sequence[tuple[int, float]], name: str
 def is_curve(data: bytes) -> bool:
     """Whether a file is one that ``write_curve`` wrote."""
     head, *rows = data.split(b"\n")
-    return head in _HEADS and all(map(_ROW.fullmatch, rows[:-1])) and not rows[-1:][0]
+    return head in _HEADS and all(map(_ROW.fullmatch, rows[:-1])) and rows[-1:] == [b""]

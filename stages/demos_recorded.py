@@ -117,8 +117,9 @@ def taken(text: str, total: int) -> range:
     match = _RANGE.fullmatch(text)
     start, end = (int(match[1] or 0), int(match[2] or total)) if match else (0, 0)
     if not start < end <= total:
+        first = max(total - 1, 1)  # all but the last, or the one that there is
         raise UsageError(
-            f"--take {text}: expected START:END within the {total} episodes, as in :{total - 1} "
+            f"--take {text}: expected START:END within the {total} episodes, as in :{first} "
             f"or {total - 1}:"
         )
     return range(start, end)

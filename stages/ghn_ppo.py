@@ -25,7 +25,7 @@ from nnit.parallel import open_pool
 from nnit.ppo.batched import BatchedExplorer
 from nnit.ppo.best import Best, load_best
 from nnit.ppo.calibration import calibrate_outputs
-from nnit.ppo.collect import explore
+from nnit.ppo.collect import explore, exploring_seeds
 from nnit.ppo.statistics import Statistics
 from nnit.ppo.training import (
     Explorer,
@@ -73,7 +73,7 @@ class Summary:
     """The numbers for the terminal."""
 
     iterations: int
-    mean_return: float | None  # of exploring episodes, where it was best: of what is written
+    mean_return: float | None  # of exploring policies, where it was best: of what is written
     transitions: int
     parameters: int
 
@@ -91,7 +91,8 @@ def run(
     What is written is the hypernetwork whose policies did best while they explored.
 
     Raises:
-        UsageError: an unknown task, or steps that are no whole episodes where those are needed.
+        UsageError: an unknown task, one without reset seeds to explore, or steps that are no whole
+            episodes where those are needed.
         NnitError: an output that can't be written, or the run was stopped (its state is saved).
     """
     del inputs
@@ -99,6 +100,7 @@ def run(
     section, ref = params.ppo, task_ref(params)
     task, training_range = get_task(ref), params.architectures.training_range()
     steps = steps_of(section, task)
+    exploring_seeds(task)
     if options.ranks.size > section.architectures:
         raise UsageError(
             f"ppo.architectures {section.architectures}: leave some of {options.ranks.size} ranks "
@@ -109,6 +111,7 @@ def run(
         "task": task.task_id,
         **section.model_dump(mode="json", exclude={"checkpoint_every", "min_steps"}),
         "steps": steps,
+        "policies": section.architectures,  # of an iteration; "architectures" is their section
         "decoder": params.ghn_train.decoder,
         "architectures": params.architectures.model_dump(mode="json"),
     }
@@ -201,7 +204,9 @@ def run(
 def check_task(params: Params, inputs: Inputs) -> None:
     """Make sure of the task before anything is run; errors are those of ``run``."""
     del inputs
-    steps_of(params.ppo, get_task(task_ref(params)))
+    task = get_task(task_ref(params))
+    steps_of(params.ppo, task)
+    exploring_seeds(task)
 
 
 def steps_of(section: PpoParams, task: Task) -> int:

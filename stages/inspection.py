@@ -23,7 +23,7 @@ from nnit.artifacts.rollouts import VIDEOS, read_rollouts
 from nnit.artifacts.samples import CONFIG_NAME, network_folder
 from nnit.errors import NnitError
 from nnit.frontier.front import Frontier
-from nnit.intervals import Level
+from nnit.intervals import Level, wilson_interval
 from nnit.mlp import format_architecture
 from nnit.rollout.metrics import Evaluation, success_level
 from stages.audit_tables import alignment_table, audit_table, kind_name
@@ -205,6 +205,19 @@ def success_line(evaluations: Sequence[Evaluation]) -> str:
     return f"success {_pooled(mine)} of {networks} in {episodes} episodes"
 
 
+def level_of(evaluations: Sequence[Evaluation]) -> Level:
+    """Return mean success and its interval over shapes and states.
+
+    Where networks faced different states, the interval is that of as many trials as the one with
+    the fewest episodes had.
+    """
+    if len({tuple(episode.seed for episode in one.episodes) for one in evaluations}) == 1:
+        return success_level(evaluations)
+    mean = statistics.fmean(one.success_once for one in evaluations)
+    fewest = min(len(one.episodes) for one in evaluations)
+    return Level(mean, wilson_interval(mean, fewest))
+
+
 def shape_table(architectures: dict[str, int], distinct: int) -> list[Row]:
     """Return how many networks there are of each shape, the most frequent ones first."""
     rows: list[Row] = [("architecture", "networks")]
@@ -326,7 +339,7 @@ def _row_for_each_source(
 def _pooled(evaluations: Sequence[Evaluation]) -> str:
     if not evaluations:
         return "-"
-    return str(success_level(evaluations))
+    return str(level_of(evaluations))
 
 
 def _lowest(evaluations: Sequence[Evaluation]) -> str:

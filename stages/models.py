@@ -4,6 +4,7 @@ Reads:   generator   kind "generator", schema 1, 2 or 3
 Writes:  nothing
 """
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -120,7 +121,7 @@ def read_card(model: Model) -> str:
 def stated_success(card: str) -> dict[str, float]:
     """Return the success that the front matter of a card says of each task, the mean of its kinds.
 
-    What is not as ``nnit card`` writes it says nothing.
+    What is not as ``nnit card`` writes it says nothing, nor does what is no number.
     """
     parts = card.split("---\n", maxsplit=2)
     if len(parts) != 3 or parts[0]:
@@ -130,8 +131,9 @@ def stated_success(card: str) -> dict[str, float]:
         (model,) = YAML(typ="safe", pure=True).load(parts[1])["model-index"]
         for result in islice(model["results"], MAX_RESULTS):
             values = [float(one["value"]) for one in islice(result["metrics"], MAX_RESULTS)]
-            found[str(result["task"]["name"])] = fmean(values)
-    except (YAMLError, ArithmeticError, KeyError, RecursionError, TypeError, ValueError):
+            if finite := [value for value in values if math.isfinite(value)]:
+                found[str(result["task"]["name"])] = fmean(finite)
+    except (YAMLError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
         return {}
     return found
 

@@ -36,11 +36,10 @@ from nnit.figures.charts import (
 )
 from nnit.figures.page import Chart, Film, Headline, Picture, Row, Standing, Table, WeightImage
 from nnit.figures.weights import weight_bound, weight_png
-from nnit.intervals import wilson_interval
 from nnit.mlp import Architecture, Network, PolicyInterface, format_architecture, split_layers
-from nnit.rollout.metrics import Evaluation, success_level
+from nnit.rollout.metrics import Evaluation
 from stages.audit_tables import kind_name
-from stages.inspection import source_name
+from stages.inspection import level_of, source_name
 from stages.params import ArchitecturesParams
 
 SHOWN_LAYERS = 3  # weight images of so many networks
@@ -113,8 +112,8 @@ def headline_of(found: Success) -> Headline:
     ]
     return Headline(
         found.interface.task,
-        f"{level.success:.3f}",
-        f"[{level.low:.3f}, {level.high:.3f}], 95 % interval",
+        f"{level.mean:.3f}",
+        f"[{level.interval.low:.3f}, {level.interval.high:.3f}], 95 % interval",
         f"Share of successful episodes (success_once) of {networks} {whose}".rstrip()
         + f", each in {_number(about[0].episodes, 'episode')}",
         facts,
@@ -173,37 +172,15 @@ def reached_by(found: Success, limit: int) -> list[Reached]:
             max(hidden_dims),
             found.interface.spec(hidden_dims).num_parameters,
             len(same),
-            *level_of(same),
+            level.mean,
+            *level.interval,
         )
         for method in drawn
         for kind, hidden_dims in in_order
         for same in [groups.get((method, kind, hidden_dims), [])]
         if same
+        for level in [level_of(same)]
     ]
-
-
-class Reach(NamedTuple):
-    """A share of successes and its 95 % interval."""
-
-    success: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.success:.3f} [{self.low:.3f}, {self.high:.3f}]"
-
-
-def level_of(evaluations: Sequence[Evaluation]) -> Reach:
-    """Return mean success and its interval over shapes and states.
-
-    Where networks of several kinds faced different states, the interval is that of as many trials
-    as the one with the fewest episodes had.
-    """
-    if len({tuple(episode.seed for episode in one.episodes) for one in evaluations}) == 1:
-        level = success_level(evaluations)
-        return Reach(level.mean, *level.interval)
-    mean = fmean(one.success_once for one in evaluations)
-    return Reach(mean, *wilson_interval(mean, min(len(one.episodes) for one in evaluations)))
 
 
 def network_table(found: Success, limit: int) -> Table:
@@ -280,16 +257,28 @@ def curve_of(artifact: Artifact) -> Chart | None:
     Raises:
         DamagedArtifactError: what is there is no curve.
     """
+    points: Points = []
+    if "loss_curve" in artifact.manifest.attributes:
+        stored = artifact.attribute("loss_curve", Items[Pair])
+        points = [(int(step), loss) for step, loss in stored]
     log = log_file(artifact.path)
-    if log.is_file():
-        series = series_of(read_log(log))
-    elif "loss_curve" in artifact.manifest.attributes:
-        points = artifact.attribute("loss_curve", Items[Pair])
-        series = {"loss": [(int(step), loss) for step, loss in points]}
-    else:
-        return None
+    records = read_log(log) if log.is_file() else []
+    series = series_of(records) if end_together(records, points) else {"loss": points}
     kind, name = artifact.manifest.kind, artifact.path.name
     return curve_chart(name if name == kind else f"{kind}: {name}", series)
+
+
+def end_together(records: Sequence[Mapping[str, Any]], points: Points) -> bool:
+    """Whether a log may be of the training that made an artifact with these points of its curve.
+
+    A later training that was to replace the artifact, and was interrupted, has replaced the log.
+    The curve has a point every few steps, so that its training may end a few steps behind the last.
+    """
+    if not (records and points):
+        return bool(records)
+    steps = [step for step, _ in points]
+    every = min(after - before for before, after in pairwise([0, *steps]))
+    return steps[-1] <= records[-1][STEP] < steps[-1] + every
 
 
 def series_of(records: Sequence[Mapping[str, Any]]) -> dict[str, Points]:

@@ -1,5 +1,6 @@
 """Groups of networks as units of work, so that they can be trained in any process."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -8,9 +9,10 @@ import numpy as np
 
 from nnit.cloning import cloning_data, evaluate_loss, layers_from_flat
 from nnit.demos import Demos
+from nnit.errors import ParamsError
 from nnit.groups.plan import NETWORKS_PER_UNIT, deal_out, group_costs, plan_groups
 from nnit.groups.training import CloningSettings, Pupil, train_groups
-from nnit.mlp import Architecture
+from nnit.mlp import Architecture, format_architecture
 from nnit.seeding import derive_seed
 from nnit.training import prepare_torch
 
@@ -66,7 +68,11 @@ def plan_units(
 
 
 def train_unit(unit: GroupUnit) -> list[TrainedNetwork]:
-    """Train the networks of a unit, in the order of its indices."""
+    """Train the networks of a unit, in the order of its indices.
+
+    Raises:
+        ParamsError: the loss of one is no number any more.
+    """
     prepare_torch()
     data, interface = cloning_data(unit.demos, unit.device), unit.demos.interface
     specs = [interface.spec(pupil.hidden_dims) for group in unit.groups for pupil in group]
@@ -75,6 +81,11 @@ def train_unit(unit: GroupUnit) -> list[TrainedNetwork]:
         specs, train_groups(unit.groups, data, interface, unit.settings), strict=True
     ):
         loss = evaluate_loss(layers_from_flat(spec, flat), data)
+        if not math.isfinite(loss):
+            raise ParamsError(
+                f"a network of {format_architecture(spec.hidden_dims)}: the loss is {loss} after "
+                f"{unit.settings.steps} steps; start over with a lower learning rate and --force"
+            )
         trained.append(TrainedNetwork(flat.cpu().numpy(), loss))
     return trained
 

@@ -15,10 +15,9 @@ from torch import Tensor
 from nnit.cloning import TorchMlp
 from nnit.errors import UsageError
 from nnit.ppo.advantages import Fragment
-from nnit.ppo.collect import FragmentUnit
+from nnit.ppo.collect import FragmentUnit, exploring_seeds
 from nnit.seeding import torch_generator
 from nnit.tasks.registry import get_task
-from nnit.tasks.seeds import MAX_SEED
 from nnit.tasks.simulation import make_environment, quiet_simulator
 from nnit.tasks.task import TaskRef
 
@@ -49,8 +48,12 @@ class BatchedExplorer:
     def explore(self, units: Sequence[FragmentUnit]) -> list[Fragment]:
         """Run every unit in its share of the environments, an episode in each.
 
+        Each draws its reset seeds and its noise from a generator of its own: how many units there
+        are beside it depends on the number of ranks.
+
         Raises:
-            UsageError: units that do not fill the environments with whole episodes.
+            UsageError: units that do not fill the environments with whole episodes, or as
+                ``exploring_seeds``.
         """
         horizon = self._task.horizon
         each = self._num_envs // len(units)
@@ -64,21 +67,20 @@ class BatchedExplorer:
             TorchMlp(unit.interface, unit.hidden_dims, unit.weights, device) for unit in units
         ]
         deviations = [torch.tensor(unit.log_std, device=device).exp() for unit in units]
-        generator = torch_generator(units[0].seed, "explore", *units[0].path)
-        lowest, beyond = self._task.demo_first_seed, min(MAX_SEED, self._task.max_seed + 1)
-        seeds = torch.randint(lowest, beyond, (self._num_envs,), generator=generator).tolist()
+        generators = [torch_generator(unit.seed, "explore", *unit.path) for unit in units]
+        known = exploring_seeds(self._task)
+        drawn = [torch.randint(known.start, known.stop, (each,), generator=g) for g in generators]
+        seeds = torch.cat(drawn).tolist()
         rows: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
         with torch.no_grad(), quiet_simulator():
             observation, _ = self._environment.reset(seed=seeds)
             for _ in range(horizon):
                 shares = observation.split(each)
-                noise = torch.randn((self._num_envs, self._task.act_dim), generator=generator).to(
-                    device
-                )
+                noise = torch.cat(
+                    [torch.randn((each, self._task.act_dim), generator=g) for g in generators]
+                ).to(device)
                 parts = zip(policies, shares, deviations, noise.split(each), strict=True)
-                actions = torch.cat(
-                    [act(seen) + width * drawn for act, seen, width, drawn in parts]
-                )
+                actions = torch.cat([act(seen) + width * row for act, seen, width, row in parts])
                 following, reward, *_ = self._environment.step(actions.clamp(-1, 1))
                 rows.append((observation.clone(), actions, reward.clone(), following.clone()))
                 observation = following

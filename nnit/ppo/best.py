@@ -28,7 +28,7 @@ class Best:
         of fewer counts only until there is one of five. Of equals the latest is kept.
 
         Args:
-            mean_return: Of the episodes that this iteration finished; NaN where it finished none.
+            mean_return: Of the policies of this iteration; NaN where none finished an episode.
             arrays: What the policies of this iteration were made of.
         """
         if np.isnan(mean_return):

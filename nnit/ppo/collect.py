@@ -4,12 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nnit.errors import UsageError
 from nnit.mlp import ACTION, Architecture, PolicyInterface, forward, split_layers
 from nnit.ppo.advantages import Fragment
 from nnit.seeding import numpy_generator
 from nnit.tasks.registry import get_task, process_simulation
 from nnit.tasks.seeds import MAX_SEED
-from nnit.tasks.task import TaskRef
+from nnit.tasks.task import Task, TaskRef
 
 
 class FragmentUnit(NamedTuple):
@@ -25,21 +26,39 @@ class FragmentUnit(NamedTuple):
     path: tuple[int, ...]  # which of the units of this seed it is
 
 
+def exploring_seeds(task: Task) -> range:
+    """Return the reset seeds that episodes begin from, above those evaluated by default.
+
+    Raises:
+        UsageError: the task has none there.
+    """
+    seeds = range(task.demo_first_seed, min(MAX_SEED, task.max_seed + 1))
+    if not seeds:
+        raise UsageError(
+            f"--task {task.task_id}: has no reset seed to explore: max_seed is {task.max_seed}, "
+            f"expected at least demo_first_seed, {task.demo_first_seed}"
+        )
+    return seeds
+
+
 def explore(unit: FragmentUnit) -> Fragment:
     """Run a policy for a number of steps, one episode after the other.
 
-    Actions are drawn from the policy's distribution; reset seeds are drawn too, above those that
-    evaluations use by default. The result follows from the unit alone.
+    Actions are drawn from the policy's distribution, and reset seeds too. The result follows from
+    the unit alone.
+
+    Raises:
+        UsageError: as ``exploring_seeds``.
     """
     task = get_task(unit.task)
+    seeds = exploring_seeds(task)
     simulation = process_simulation(unit.task, shaped=True)
     rng = numpy_generator(unit.seed, "explore", *unit.path)
     layers = split_layers(unit.interface.spec(unit.hidden_dims), unit.weights)
     rows: list[tuple[np.ndarray, np.ndarray, float, np.ndarray, bool, bool]] = []
     returns: list[float] = []
-    beyond = min(MAX_SEED, task.max_seed + 1)
     while len(rows) < unit.num_steps:
-        observation = simulation.reset(int(rng.integers(task.demo_first_seed, beyond)))
+        observation = simulation.reset(int(rng.integers(seeds.start, seeds.stop)))
         total = 0.0
         for step in range(1, task.horizon + 1):
             outputs = forward(layers, unit.interface.standardise(observation))

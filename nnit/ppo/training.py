@@ -68,7 +68,7 @@ class PpoStep(NamedTuple):
     """What one iteration tells its caller."""
 
     step: int  # iterations done, 1 after the first
-    mean_return: float  # of the episodes that it finished, exploring, before it learnt
+    mean_return: float  # of its policies, exploring, before it learnt: see ``mean_of_policies``
     scaling: Scaling  # what the next iteration begins with
     acting: PolicyInterface  # the scaling that the policies of now belong to
     learning_rate: float = 0.0  # of the hypernetwork
@@ -213,8 +213,7 @@ def train_ppo(
                 optimizer.zero_grad(set_to_none=True)
                 descend(ranks, step_loss, len(specs), specs, batches, rows)
                 take_step(optimizer, *rates)
-        returns = [value for fragment in fragments for value in fragment.returns]
-        mean_return = float(np.mean(returns)) if returns else float("nan")
+        mean_return = mean_of_policies(fragments)
         transitions = sum(len(fragment.rewards) for fragment in fragments)
         yield PpoStep(iteration + 1, mean_return, scaling, acting, rates[0], transitions)
 
@@ -225,6 +224,16 @@ def of_all(parts: Sequence[Sequence[Fragment]]) -> list[Fragment]:
     for k, part in enumerate(parts):
         fragments[k :: len(parts)] = part
     return fragments
+
+
+def mean_of_policies(fragments: Sequence[Fragment]) -> float:
+    """Return the mean, over policies, of the mean return of a policy's finished episodes.
+
+    All policies act for as many steps, so that one that fails early finishes more episodes than the
+    others; it counts no more than they do. NaN where none finished an episode.
+    """
+    means = [np.mean(fragment.returns) for fragment in fragments if fragment.returns]
+    return float(np.mean(means)) if means else float("nan")
 
 
 def _discounted(fragments: Sequence[Fragment], discount: float) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 from nnit.errors import DamagedArtifactError, MissingArtifactError, UsageError
 from nnit.mlp import CLASS
 from nnit.opening import open_regular
+from nnit.tasks.checked import checked_examples
 from nnit.tasks.npz import names_of, open_npz, read_member
 from nnit.tasks.task import Examples, Observed, Simulation, Task
 
@@ -54,9 +55,13 @@ class ExampleSimulation:
 
 
 def simulate(task: Task) -> Simulation:
-    """Return the examples of a task as episodes."""
+    """Return the examples of a task as episodes.
+
+    Raises:
+        UsageError: as ``checked_examples``.
+    """
     assert task.examples is not None
-    return ExampleSimulation(task.examples())
+    return ExampleSimulation(checked_examples(task, task.examples()))
 
 
 def classification_task(
@@ -213,7 +218,7 @@ def read_idx_folder(folder: Path) -> list[tuple[np.ndarray, np.ndarray]]:
     """Read MNIST's own files: images and labels of the test set, then of the training set.
 
     Raises:
-        MissingArtifactError: no training set.
+        MissingArtifactError: no training set, or images without their labels, or labels alone.
         DamagedArtifactError: a file that is not what its name says.
     """
     found = []
@@ -222,11 +227,12 @@ def read_idx_folder(folder: Path) -> list[tuple[np.ndarray, np.ndarray]]:
             next((p for p in (folder / name, folder / f"{name}.gz") if p.is_file()), None)
             for name in names
         ]
-        if None not in files:
+        missing = [name for name, path in zip(names, files, strict=True) if path is None]
+        if not missing:
             images, labels = (path for path in files if path is not None)
             found.append((read_idx(images, IDX_IMAGES), read_idx(labels, IDX_LABELS)))
-        elif names == IDX_FILES["train"]:
-            raise MissingArtifactError(f"--data {folder}: expected {' and '.join(names)} in it")
+        elif len(missing) == 1 or names == IDX_FILES["train"]:
+            raise MissingArtifactError(f"--data {folder}: expected {' and '.join(missing)} in it")
     return found
 
 

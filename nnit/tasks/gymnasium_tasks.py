@@ -33,7 +33,7 @@ class GymSimulation:
     def __init__(self, task: Task, **options: Any) -> None:  # noqa: ANN401 - as make takes them
         self._environment = _make(task.task_id, **options)
         self._threshold = _threshold(self._environment)
-        self._classes = task.output == CLASS
+        self._classes, self._horizon = task.output == CLASS, task.horizon
         if not self._classes:
             space = self._environment.action_space
             self._middle, self._half = (space.high + space.low) / 2, (space.high - space.low) / 2
@@ -41,17 +41,23 @@ class GymSimulation:
     def reset(self, seed: int) -> np.ndarray:
         """Begin the episode of a seed."""
         observation, _ = self._environment.reset(seed=seed)
-        self._return = 0.0
-        return np.asarray(observation, np.float32)
+        self._return, self._steps = 0.0, 0
+        return np.array(observation, np.float32)  # an environment may go on with its own
 
     def step(self, action: np.ndarray) -> Observed:
-        """Act; success is known when the episode is over."""
+        """Act; success is known when the episode is over.
+
+        It is over where the environment ends or truncates it; at the horizon, where nobody goes on,
+        a truncated one is not ``done``: there learning estimates what would have come.
+        """
         chosen = int(action.argmax()) if self._classes else self._middle + self._half * action
         observation, reward, ended, truncated, _ = self._environment.step(chosen)
         self._return += float(reward)
-        over = ended or truncated  # the latter at the horizon, where nobody goes on
+        self._steps += 1
+        over = ended or truncated
+        done = ended or (truncated and self._steps < self._horizon)
         success = over and self._threshold is not None and self._return >= self._threshold
-        return Observed(np.asarray(observation, np.float32), success, float(reward), ended)
+        return Observed(np.array(observation, np.float32), success, float(reward), done)
 
 
 class FilmedGym(GymSimulation):

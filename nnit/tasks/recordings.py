@@ -127,7 +127,8 @@ def demos_of_recording(recording: Recording, task: Task, episodes: Sequence[int]
 
     Actions are scaled to [-1, 1] by the lowest and the highest number of each in these episodes,
     which the interface keeps. Every episode counts as a success. Episode ``k`` has reset seed
-    ``DEMOS_FIRST_SEED + k``, which tells episodes apart, and is none that is evaluated by default.
+    ``DEMOS_FIRST_SEED + k``, which tells episodes of one recording apart, and is none that is
+    evaluated by default.
 
     Args:
         recording: All of it.

@@ -82,6 +82,8 @@ def baseline_command(
         shard=shard,
         resume=resume,
     )
+    if method not in (Method.ASKED, Method.TUNED):
+        refuse_flags({"demos": demos}, (), "asked and tuned")
     wanted = wanted_architectures(session.params, arch, held_out=held_out)
     place = session.place(out, beside(source, method))
     if method in (Method.NEAREST, Method.AVERAGE, Method.NOISE):

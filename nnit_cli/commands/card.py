@@ -8,7 +8,7 @@ import typer
 
 from nnit_cli.console import print_ending, print_facts, print_json
 from nnit_cli.options import DebugOption, JsonOption, ModelOption, out_option
-from nnit_cli.places import beside
+from nnit_cli.places import beside_model
 
 EXAMPLE = "nnit card arm-results --model arm/generator"
 
@@ -35,11 +35,11 @@ def card_command(
     from stages.card import Inputs, write_card
 
     found = choose_model(model)
-    card = out or beside(found.path, CARD)
+    card = out or beside_model(found, CARD)
     inputs = Inputs(found.path, tuple(results), name or found.name)
     summary = asdict(write_card(inputs, card, force=force))
     if json:
         print_json({"command": "card", "outputs": {"card": str(card)}, "summary": summary})
     else:
         print_facts({"card": card, **summary})
-        print_ending("", f"nnit inspect {found.path.parent}")
+        print_ending("", f"nnit inspect {found.path.parent}" if card == found.card else "")

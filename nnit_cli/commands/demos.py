@@ -74,7 +74,8 @@ def demos_command(
     """Collect observations and actions of a scripted expert, of a robot, or labelled examples."""
     of_recordings = {"take": take, "control_freq": control_freq}
     others = {"teacher": teacher, "dagger_from": dagger_from, "add_to": add_to, "arch": arch}
-    collecting = {**others, **given["demos"], "data": data, "executor": executor, "shard": shard}
+    fetched, split = {"download": download or None}, {"executor": executor, "shard": shard}
+    collecting = {**others, **given["demos"], **fetched, "data": data, **split}
     if recording:
         owner = "a run without --recording"
         refuse_flags({**collecting, "trajectories": trajectories}, ("input_dropout",), owner)
@@ -83,6 +84,11 @@ def demos_command(
     if trajectories:
         owner = "a run without --trajectories"
         refuse_flags({**collecting, "task": task}, ("input_dropout",), owner)
+    if teacher or dagger_from or add_to:
+        owner = "a run without --teacher, --dagger-from and --add-to"
+        refuse_flags(fetched, (), owner)
+    if not teacher and not dagger_from:
+        refuse_flags({"arch": arch}, (), "--teacher and --dagger-from")
     session = open_session(
         "demos",
         run,

@@ -10,7 +10,7 @@ import typer
 from nnit.errors import OutputExistsError
 from nnit_cli.console import print_ending, print_json, print_table
 from nnit_cli.options import DebugOption, JsonOption, out_option
-from nnit_cli.places import beside, free_output
+from nnit_cli.places import beside_of, free_output
 from nnit_cli.session import require_kind
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ def export_command(
     ] = False,
     c: Annotated[bool, typer.Option("--c", help="NAME.h, C99 for microcontrollers.")] = False,
     hf: Annotated[bool, typer.Option("--hf", help="A folder NAME, for `nnit push`.")] = False,
-    out: Annotated[Path | None, out_option("exports, beside the networks")] = None,
+    out: Annotated[
+        Path | None, out_option("exports, of NAME exports-NAME, beside the networks")
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Compare each with torch; take the time of compiled C.")
     ] = False,
@@ -57,7 +59,7 @@ def export_command(
     chosen = {"onnx": onnx, "pt2": pt2, "c": c, "hf": hf}
     formats = tuple(name for name, asked in chosen.items() if asked)
     inputs = Inputs(networks, tuple(network or ()))
-    place = out or beside(networks, "exports")
+    place = out or beside_of(networks, "exports", usual="samples")
     try:
         written = run(inputs, Outputs(place, formats), check=check, force=force)
     except OutputExistsError:

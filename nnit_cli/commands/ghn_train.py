@@ -77,7 +77,7 @@ def ghn_train_command(
         learnt = ghn_ppo.Outputs(ghn=session.place(out, beside(demos, "ghn")), curve=curve)
         session.run(ghn_ppo, ghn_ppo.Inputs(), learnt)
         return
-    refuse_flags({**ppo, "task": task}, (), "--objective ppo")
+    refuse_flags({**ppo, "task": task, "workers": workers or None}, (), "--objective ppo")
     session = open_session(
         "ghn-train", run, cloning, device=device, resume=resume, accumulate=accumulate, log=log
     )

@@ -1,10 +1,12 @@
 """``nnit rollout``."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from nnit_cli.console import LineProgress
 from nnit_cli.flags import parse_architectures, parse_labels
 from nnit_cli.options import (
     ArchOption,
@@ -19,10 +21,12 @@ from nnit_cli.options import (
     out_option,
     with_flags,
 )
-from nnit_cli.places import beside
+from nnit_cli.places import HOME, beside, newer_sibling
 from nnit_cli.session import open_session, require_success
+from nnit_cli.signals import stop_request
 
 EXAMPLE = "nnit rollout artifacts/samples --episodes 20"
+USUAL = HOME / "samples"
 
 
 @with_flags("rollout")
@@ -32,7 +36,7 @@ def rollout_command(
     *,
     networks: Annotated[
         Path, typer.Argument(help="Samples, a zoo, or a graph hypernetwork with --arch.")
-    ] = Path("artifacts/samples"),
+    ] = USUAL,
     arch: ArchOption = None,
     ghn: Annotated[
         Path | None, typer.Option("--ghn", help="Compare with this GHN, asked for each shape.")
@@ -77,6 +81,8 @@ def rollout_command(
 
     labelled, shapes = parse_labels(also, "--also"), parse_architectures(arch)
     session.require(networks=networks, ghn=ghn, demos=demos, loss_demos=loss_demos)
+    if networks == USUAL and not run.quiet:
+        note_newer(networks)
 
     from stages import rollout
 
@@ -84,3 +90,10 @@ def rollout_command(
     outputs = rollout.Outputs(session.place(out, beside(networks, "rollouts")), video)
     summary = session.run(rollout, inputs, outputs)
     require_success(summary, min_success)
+
+
+def note_newer(networks: Path) -> None:
+    """Say that ``nnit sample`` has made others since, which nobody named."""
+    if newer := newer_sibling(networks):
+        line = f"rollout: {networks}: {newer} is newer; name it to run those networks"
+        LineProgress(stop_request, sys.stderr).note(line)

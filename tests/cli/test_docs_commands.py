@@ -73,6 +73,15 @@ def test_commands_and_flags_in_the_text_are_there(page):
             assert flags <= flags_of(COMMANDS[words[1]]), code
 
 
+def test_what_ci_judges_is_what_it_has_just_made():
+    """Each command of the page that makes something replaces what a cache has brought."""
+    lines = (REPOSITORY / "docs/ci.md").read_text().splitlines()
+    shown = [line.partition("run: ")[2] or line.removeprefix("$ ") for line in lines]
+    makers = [line for line in shown if line.startswith(("nnit sample ", "nnit rollout "))]
+    assert len(makers) == 4
+    assert all("--force" in line.split() for line in makers)
+
+
 def test_what_is_no_command_is_found():
     """The reader that pages are held to is as strict as the terminal."""
     assert [*calls("$(nnit demos) && torchrun -m nnit tokenize zoo | jq .x  # nnit no")] == [

@@ -1,6 +1,7 @@
 """What a mistake looks like: one line a fault on stderr, its exit code, no traceback."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -297,6 +298,35 @@ def test_quality_gate(capsys):
     assert capsys.readouterr().err == expected
 
 
+@pytest.mark.parametrize("lines", [1, 10_000])  # within what Python buffers, and beyond it
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_who_stops_reading_changes_no_exit_code(stream, lines):
+    """The gate is judged all the same; the other stream says that it was missed, and no more."""
+    code = (
+        "import sys\n"
+        "from nnit_cli.outcome import guarded\n"
+        "from nnit_cli.session import require_success\n"
+        "def action():\n"
+        f"    print('0123456789\\n' * {lines}, file=sys.{stream})\n"
+        "    require_success({'success_once': 0.5}, 0.9)\n"
+        "sys.exit(guarded(action, debug=False))\n"
+    )
+    reader, writer = os.pipe()
+    os.close(reader)
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: writer}
+    done = subprocess.run([sys.executable, "-c", code], **streams, text=True, check=False)
+    os.close(writer)
+    assert done.returncode == 7
+    expected = "nnit: --min-success 0.9: not met, success_once is 0.500\n"
+    assert (done.stdout or "", done.stderr or "") == ("", expected if stream == "stdout" else "")
+
+
+def test_a_pipe_that_breaks_elsewhere_is_no_reader_that_left(capsys):
+    """An encoder that has died, say: what was asked for was not done."""
+    assert guarded(raising(BrokenPipeError(32, "Broken pipe")), debug=False) == 1
+    assert "internal error: BrokenPipeError" in capsys.readouterr().err
+
+
 def test_unwritable_place_is_refused_before_computing(nnit, tmp_path):
     """A file in the place of the output's folder is a mistake that a dry run finds."""
     (tmp_path / "taken").write_text("")
@@ -370,6 +400,32 @@ def test_verify_looks_at_all_of_them(nnit, demos, tmp_path):
     assert done.returncode == 4
     assert done.stderr.splitlines()[0].startswith("nnit: demos/episodes.bin: its bytes changed")
     assert done.stderr.splitlines()[1] == "nnit: none: no such artifact; check the path"
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("baseline cloned a --demos b", "--demos: is of asked and tuned"),
+        ("baseline slimmable a --demos b", "--demos: is of asked and tuned"),
+        ("baseline nearest zoo --demos b", "--demos: is of asked and tuned"),
+        (
+            "demos --recording a.npz --task arm --download",
+            "--download: is of a run without --recording",
+        ),
+        ("demos --trajectories a.h5 --download", "--download: is of a run without --trajectories"),
+        (
+            "demos --teacher a --download",
+            "--download: is of a run without --teacher, --dagger-from and --add-to",
+        ),
+        ("demos --task PickCube-v1 --arch 64,64", "--arch: is of --teacher and --dagger-from"),
+        ("demos --add-to a --arch 64,64", "--arch: is of --teacher and --dagger-from"),
+        ("ghn-train a --workers 8", "--workers: is of --objective ppo"),
+    ],
+)
+def test_no_flag_is_left_aside_in_silence(nnit, words, line):
+    """One line, before any input is looked at."""
+    done = nnit(*words.split())
+    assert (done.returncode, done.stderr) == (2, f"nnit: {line}\n")
 
 
 def test_trajectories_refuse_what_they_do_not_use(nnit):

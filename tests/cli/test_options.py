@@ -7,7 +7,7 @@ import pytest
 from nnit_cli.app import PANELS, load
 from nnit_cli.flags import wanted_patterns
 from nnit_cli.options import RunFlags
-from nnit_cli.places import HOME, beside
+from nnit_cli.places import HOME, beside, beside_of
 from nnit_cli.session import open_session
 
 
@@ -31,6 +31,15 @@ def test_output_beside_the_current_folder(tmp_path):
     (tmp_path / "deep").mkdir()
     assert beside(Path(), "tokens") == tmp_path.parent / "tokens"
     assert beside(Path("deep/.."), "tokens") == tmp_path.parent / "tokens"
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("samples", "exports"), ("a/samples/", "a/exports"), ("a/zoo", "a/exports-zoo")],
+)
+def test_inputs_beside_each_other_have_an_output_each(path, expected):
+    """The usual one the short name, others their own behind it."""
+    assert beside_of(Path(path), "exports", usual="samples") == Path(expected)
 
 
 def test_outputs_have_one_home():

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from nnit.progress import Progress
 from nnit_cli.console import LineProgress, QuietProgress, fit_table, print_table
+from nnit_cli.main import main
 from nnit_cli.options import RunFlags
 from nnit_cli.session import open_session
 from nnit_cli.signals import StopRequest
@@ -137,6 +138,24 @@ def test_metrics_file_holds_the_summary(capsys):
         summary = run_stage(metrics=Path("metrics/tokenize.json"), quiet=True, seed=seed)
         assert json.loads(Path("metrics/tokenize.json").read_text()) == summary
     assert [path.name for path in Path("metrics").iterdir()] == ["tokenize.json"]
+
+
+def test_an_older_input_by_default_is_noted(capsys):
+    """On stderr, where a numbered sibling is newer; not with --quiet, nor once the first one is."""
+    for name in ("samples", "samples-2", "samples-of-old"):
+        shutil.copytree(ARCHIVE.with_name("samples"), Path("artifacts", name))
+        made = {"samples": 1, "samples-2": 2, "samples-of-old": 3}[name]
+        os.utime(Path("artifacts", name, "manifest.json"), (made, made))
+    words = ["rollout", "--dry-run"]  # which then refuses the networks, of a task in little
+    note = "rollout: artifacts/samples: artifacts/samples-2 is newer; name it to run those networks"
+    assert main(words) == 4
+    assert note in capsys.readouterr().err.splitlines()
+    for more in (["--quiet"], ["artifacts/samples-2"]):
+        assert main([*words, *more]) == 4
+        assert "newer" not in capsys.readouterr().err
+    os.utime("artifacts/samples/manifest.json", (3, 3))
+    assert main(words) == 4
+    assert "newer" not in capsys.readouterr().err
 
 
 def test_dry_run_prints_the_plan_and_writes_nothing(capsys, tmp_path):

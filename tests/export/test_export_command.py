@@ -88,6 +88,22 @@ def test_an_earlier_export_is_replaced_by_force_alone(samples, tmp_path, capsys)
     assert tree(tmp_path / "exports") == tree(tmp_path / "exports-2") == before
 
 
+def test_networks_of_two_inputs_do_not_mix(samples, tmp_path, capsys):
+    """Their names are the same; each input has a folder, and a sibling where that is taken."""
+    for name in ("samples-2", "zoo"):
+        write_networks(tmp_path / name, "action", count=1)
+    for name in ("samples", "samples-2", "zoo", "zoo"):
+        assert main(["export", name, "--c"]) == 0
+    folders = {path.name: sorted(tree(path)) for path in tmp_path.glob("exports*")}
+    one = ["network-0000.h"]
+    assert folders == {
+        "exports": [*one, "network-0001.h"],
+        "exports-samples-2": one,
+        "exports-zoo": one,
+        "exports-zoo-2": one,
+    }
+
+
 @pytest.mark.parametrize("part", FILES)
 def test_what_is_somebody_elses_stays(part, samples, tmp_path, capsys):
     """Whatever --force says, and nothing is written beside it."""
@@ -97,6 +113,16 @@ def test_what_is_somebody_elses_stays(part, samples, tmp_path, capsys):
     line = fault_of(capsys, ["export", samples, *FORMATS, "--force"], 2)
     assert line.startswith(f"{theirs}: is not what this command wrote before")
     assert tree(tmp_path / "exports") == {f"network-0001{part}": b"theirs"}
+
+
+def test_a_card_that_was_edited_stays(samples, capsys):
+    """It is somebody's own by then."""
+    assert main(["export", samples, "--hf"]) == 0
+    card = Path("exports/network-0001/README.md")
+    card.write_text(f"{card.read_text()}\nBy me.\n")
+    capsys.readouterr()
+    line = fault_of(capsys, ["export", samples, "--hf", "--force"], 2)
+    assert line.startswith(f"{card}: is not what this command wrote before")
 
 
 MISTAKES = {

@@ -1,5 +1,7 @@
 """Groups as units of work: the same in every process, each network once, in its place."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from learning_examples import INTERFACE, make_demos, worker_settings
 
 from nnit.cloning import cloning_data, cloning_loss, evaluate_loss, layers_from_flat
 from nnit.engine import ONE_WORKER
+from nnit.errors import ParamsError
 from nnit.groups.plan import NETWORKS_PER_UNIT
 from nnit.groups.training import CloningSettings, Pupil
 from nnit.groups.units import TrainedNetwork, in_order, plan_clones, plan_units, train_unit
@@ -83,3 +86,14 @@ def test_cloning_is_deterministic_learns_and_gives_a_unit_to_each_group():
     assert one.weights.dtype == np.float32
     actions = cloning_data(demos).actions
     assert one.loss < float(cloning_loss(actions.mean(0).expand_as(actions), actions)) / 2
+
+
+@pytest.mark.parametrize("rate", [1e30, float("nan")])
+def test_a_network_that_diverges_is_one_line_and_not_kept(rate):
+    """It names the shape, and what to do."""
+    (unit,) = plan_units([Pupil((8, 7), 0)], make_demos(), SETTINGS, "cpu")
+    settings = replace(SETTINGS, learning_rate=rate)
+    said = "a network of 8,7: the loss is (nan|inf) after 15 steps; start over with a lower"
+    with pytest.raises(ParamsError, match=said) as caught:
+        train_unit(unit._replace(settings=settings))
+    assert "\n" not in str(caught.value)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from nnit.errors import UsageError
 from nnit.ppo.batched import BatchedExplorer
@@ -46,6 +47,41 @@ def test_it_acts_as_the_policy_does_elsewhere():
     for found in (batched, single):
         expected = forward(layers, INTERFACE.standardise(found.observations))
         np.testing.assert_allclose(found.actions, expected, atol=1e-4)
+
+
+class Adding:
+    """Environments whose observations begin with their seed and add up what was done."""
+
+    device = torch.device("cpu")
+
+    def reset(self, seed):
+        """Begin."""
+        self.state = torch.zeros(len(seed), TASK.obs_dim)
+        self.state[:, 0] = torch.tensor(seed) / 2**31
+        return self.state.clone(), {}
+
+    def step(self, actions):
+        """Go on."""
+        self.state[:, 1:5] += actions
+        return self.state.clone(), self.state[:, 1], None, None, {}
+
+
+def explored_beside(*units, num_envs):
+    """Explore in made-up environments; returns the fragment of each unit."""
+    explorer = object.__new__(BatchedExplorer)
+    explorer._task, explorer._num_envs, explorer._environment = TASK, num_envs, Adding()
+    return explorer.explore(units)
+
+
+def test_what_a_policy_explores_does_not_depend_on_those_beside_it():
+    """Seeds, noise and so all else, whatever rank has which units."""
+    one, other = (unit(100, (0, k))._replace(log_std=np.zeros(4, np.float32)) for k in range(2))
+    together = explored_beside(one, other, num_envs=4)
+    alone = [explored_beside(each, num_envs=2)[0] for each in (one, other)]
+    assert not np.array_equal(together[0].actions, together[1].actions)
+    for found, expected in zip(together, alone, strict=True):
+        assert np.array_equal(found.observations, expected.observations)
+        np.testing.assert_array_equal(found.actions, expected.actions)
 
 
 def test_episodes_must_fill_the_environments():

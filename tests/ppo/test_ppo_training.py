@@ -8,12 +8,14 @@ import torch
 
 from nnit.cloning import flat_from_layers, run_mlp
 from nnit.ghn.model import GhnConfig, build_ghn
+from nnit.ppo.advantages import Fragment
 from nnit.ppo.collect import FragmentUnit, explore
 from nnit.ppo.distributions import log_probability
 from nnit.ppo.training import (
     PpoSettings,
     build_learner,
     build_ppo_optimizer,
+    mean_of_policies,
     minibatches,
     no_scaling,
     ppo_loss,
@@ -193,6 +195,40 @@ def test_exploring_follows_from_the_unit():
         one.next_observations[:-1][~one.cut[:-1]], one.observations[1:][~one.cut[:-1]]
     )
     assert sum(one.returns) == one.rewards[: int(np.flatnonzero(one.ended)[-1]) + 1].sum()
+
+
+def test_a_policy_that_ends_many_episodes_counts_no_more_than_another():
+    """The mean is over policies; one that finished no episode is left out."""
+    empty = np.zeros((0, 1))
+    falls, stands, goes_on = (
+        Fragment(*[empty] * 6, returns=returns) for returns in ((1.0,) * 90, (90.0,), ())
+    )
+    assert mean_of_policies([falls, stands, goes_on]) == (1 + 90) / 2
+    assert np.isnan(mean_of_policies([goes_on]))
+
+
+def test_training_reports_the_mean_over_policies():
+    """A fall at once, thirty times over, and a whole episode of thirty steps."""
+    some = learner()
+
+    def explore_all(units):
+        found = [explore(unit) for unit in units]
+        returns = [(1.0,) * 30, *[(30.0,)] * (len(found) - 1)]
+        return [f._replace(returns=r) for f, r in zip(found, returns, strict=True)]
+
+    step = next(
+        train_ppo(
+            some,
+            build_ppo_optimizer(some),
+            CART_POLE,
+            INTERFACE,
+            no_scaling(TASK.obs_dim),
+            lambda _: SHAPES[0],
+            explore_all,
+            SETTINGS,
+        )
+    )
+    assert step.mean_return == pytest.approx((1 + 30 + 30) / 3)
 
 
 def test_resumed_equals_uninterrupted():

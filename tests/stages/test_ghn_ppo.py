@@ -41,7 +41,9 @@ def test_the_command_writes_a_hypernetwork_and_resumed_the_same(tmp_path, monkey
     model, artifact = read_model(tmp_path / "one", "ghn")
     (interface,) = model.interfaces
     assert (interface.obs_dim, interface.act_dim, interface.output) == (4, 2, "class")
-    assert artifact.manifest.params["objective"] == "ppo"
+    params = artifact.manifest.params
+    assert (params["objective"], params["policies"]) == ("ppo", 2)
+    assert params["architectures"]["held_out"]  # their section, not the number of policies
     head, *rows = (tmp_path / "curve.csv").read_text().split()
     first, last = (float(row.split(",")[1]) for row in rows)
     assert head == "step,return"
@@ -85,6 +87,24 @@ def test_iterations_without_the_end_of_an_episode(tmp_path, monkeypatch, capsys)
     words = ["ghn-train", "--objective", "ppo", "--workers", "1", "--out", "short", "--json"]
     assert main(words) == 0
     assert json.loads(capsys.readouterr().out)["summary"]["mean_return"] is None
+
+
+FEW = """
+from nnit.tasks.task import Task
+TASK = Task("Few", obs_dim=1, act_dim=1, horizon=1, simulate=None, max_seed=9)
+"""
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_a_task_without_seeds_to_explore_is_one_line(more, tmp_path, monkeypatch, capsys):
+    """Those that it has are all evaluated; it is refused before anything runs."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "few.py").write_text(FEW)
+    assert main(["ghn-train", "--objective", "ppo", "--task", "./few.py", "-q", *more]) == 2
+    said = capsys.readouterr().err
+    assert "--task Few: has no reset seed to explore: max_seed is 9" in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "artifacts").exists()
 
 
 @pytest.mark.sim

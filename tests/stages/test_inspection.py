@@ -8,9 +8,11 @@ import pytest
 from tiny_pipeline import COMMANDS
 
 from nnit.artifacts.manifest import KINDS
+from nnit.intervals import Level, wilson_interval
+from nnit.rollout.metrics import Episode, Evaluation
 from nnit_cli.app import load
 from nnit_cli.main import main
-from stages.inspection import describe, headline
+from stages.inspection import describe, headline, success_line, success_table
 
 ARCHIVES = Path(__file__).parents[1] / "data/archives"
 
@@ -76,6 +78,21 @@ def test_a_folder_lists_its_artifacts(pipeline, tmp_path, capsys):
     assert main(["inspect", str(pipeline)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert {line.split()[1] for line in lines[4:]} == {one.kind for one in COMMANDS.values()}
+
+
+def test_networks_that_faced_different_states_are_pooled():
+    """As rollouts before schema 3 may hold them: with the interval of the shortest one's trials."""
+    states = [
+        Episode(0, seed, seed != 1, success_at_end=True, episode_return=1.0, episode_len=1)
+        for seed in range(4)
+    ]
+    networks = [
+        Evaluation("a", "sample", (8,), "wider", tuple(states)),
+        Evaluation("b", "sample", (8,), "wider", tuple(states[:2])),
+    ]
+    level = str(Level(0.625, wilson_interval(0.625, 2)))
+    assert success_line(networks) == f"success {level} of 2 networks in 6 episodes"
+    assert success_table(networks)[1][-1] == level
 
 
 def test_a_command_ends_with_what_it_made_and_what_is_next(pipeline, tmp_path, capsys):

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ import nnit as library
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.model import read_model, write_model
 from nnit.artifacts.reading import open_artifact
-from nnit.artifacts.rollouts import read_rollouts
+from nnit.artifacts.rollouts import read_rollouts, write_rollouts
 from nnit.artifacts.samples import read_samples
 from nnit.errors import NnitError, UsageError, WrongKindError
 from nnit.generators import names
@@ -27,11 +28,13 @@ from nnit.generators.choice import choose_task
 from nnit.generators.policy import MlpPolicy
 from nnit.mlp import CLASS, Network, split_layers
 from nnit.policy import NumpyPolicy
+from nnit_cli.main import main
 from stages import card, diffuse_train, sample
 from stages.models import list_models, stated_success, validate
 from stages.params import RunOptions
 
 REPOSITORY = Path(__file__).parents[2]
+ARCHIVES = REPOSITORY / "tests/data/archives"
 TASK = "PushCube-v1"
 SHAPE = (16, 8)
 
@@ -271,8 +274,84 @@ def test_models_are_listed_with_the_success_that_their_cards_say(model_folder, n
         "---\n- [\n---\n",
         text.replace("value:", "worth:"),
         "---\n1\n---\n",
+        '---\nx: !!int ""\n---\n',
     ):
         assert stated_success(other) == {}
+
+
+def test_what_is_no_number_is_no_success(pipeline, tmp_path, bare, capsys):
+    """JSON has no word for it."""
+    folder = tmp_path / "tiny"
+    shutil.copytree(pipeline / "generator", folder / "generator")
+    some = "{task: {name: a}, metrics: [{value: .nan}, {value: 0.5}, {value: .inf}]}"
+    none = "{task: {name: b}, metrics: [{value: .nan}]}"
+    front = f"model-index: [{{results: [{some}, {none}]}}]"
+    (folder / "card.md").write_text(f"---\n{front}\n---\n")
+    assert main(["models", "--folder", str(folder), "--json"]) == 0
+    (one,) = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert one["success"] == {"a": 0.5}
+
+
+def shorter(pipeline, out, networks):
+    """Write rollouts of fewer episodes than the pipeline's, of the samples with a digest."""
+    rollouts, artifact = read_rollouts(pipeline / "rollouts")
+    cut = [one._replace(episodes=one.episodes[:1]) for one in rollouts.evaluations]
+    origin = Provenance("rollout", artifact.manifest.params, 0, {"networks": networks})
+    write_rollouts(out, replace(rollouts, evaluations=tuple(cut)), origin)
+
+
+def test_a_card_counts_each_network_once(pipeline, model_folder, tmp_path):
+    """In the rollouts with the most of its episodes."""
+    shorter(pipeline, tmp_path / "short", open_artifact(pipeline / "samples").digest)
+    inputs = card.Inputs(model_folder / "generator", (tmp_path / "short", pipeline), "tiny")
+    card.write_card(inputs, tmp_path / "again.md")
+    assert (tmp_path / "again.md").read_text() == (model_folder / "card.md").read_text()
+
+
+def test_a_card_pools_rollouts_of_different_lengths(pipeline, model_folder, tmp_path):
+    """Of different networks; the table says how many episodes there were."""
+    origin = sample.Inputs(pipeline / "generator", (SHAPE, (12, 8)))
+    options = RunOptions(device="cpu", seed=1)
+    sample.run(PARAMS, origin, sample.Outputs(tmp_path / "more/samples"), options=options)
+    networks = open_artifact(tmp_path / "more/samples").digest
+    shorter(pipeline, tmp_path / "more/rollouts", networks)
+    inputs = card.Inputs(model_folder / "generator", (pipeline, tmp_path / "more"), "tiny")
+    summary = card.write_card(inputs, tmp_path / "card.md")
+    assert summary.networks == 4
+    row = f"| {TASK} | generated | unseen_combo | 2 x 1 to 2 |"
+    assert row in (tmp_path / "card.md").read_text()
+
+
+def test_a_card_has_the_words_that_made_the_networks():
+    """Bounds, candidates and what chose among them; what was generated is not an empty word."""
+    manifest = open_artifact(ARCHIVES / "schema-2/samples").manifest
+    params = {
+        "architectures": ["", "128,*,128", "8,8"],
+        "bounds": {"max_params": 5000, "max_macs": None, "depth": 2},
+        "task": TASK,
+        "samples": 3,
+        "steps": 10,
+        "beyond": "grow",
+        "best_of": 8,
+    }
+    asked = replace(manifest, stage="sample", seed=1, params=params, parents={"demos": "0"})
+    assert card.command_of(asked) == (
+        "nnit sample --arch '128,*,128' --arch 8,8 --demos demos --task PushCube-v1 "
+        "--max-params 5000 --depth 2 --samples 3 --steps 10 --beyond grow --best-of 8 --seed 1"
+    )
+    plain = replace(asked, params={**params, "bounds": {}, "best_of": 1}, parents={})
+    assert "--best-of" not in card.command_of(plain)
+    assert "--demos" not in card.command_of(plain)
+
+
+def test_what_is_installed_gets_no_card(pipeline, tmp_path, monkeypatch, bare, capsys):
+    """The card of the generator that comes with nnit goes to artifacts."""
+    shutil.copytree(pipeline / "generator", tmp_path / "nnit/generator")
+    monkeypatch.setattr(names, "BUNDLED", tmp_path / "nnit")
+    assert main(["card", str(pipeline)]) == 0
+    assert [path.name for path in (tmp_path / "nnit").iterdir()] == ["generator"]
+    assert Path("artifacts/card.md").is_file()
+    assert "next:" not in capsys.readouterr().out  # nnit inspect shows a model's own card
 
 
 def test_a_card_is_of_the_generators_own_networks(pipeline, model_folder, tmp_path):
@@ -297,6 +376,22 @@ def test_a_card_is_of_the_generators_own_networks(pipeline, model_folder, tmp_pa
     whole = card.Inputs(pipeline / "generator", (pipeline,), "tiny")
     with pytest.raises(UsageError, match="is not what this command wrote before"):
         card.write_card(whole, tmp_path / "notes.md", force=True)
+
+
+def test_a_card_that_was_edited_stays(pipeline, model_folder):
+    """Whatever --force says; one of before there were digests is replaced, as ever."""
+    inputs, path = (
+        card.Inputs(pipeline / "generator", (pipeline,), "tiny"),
+        model_folder / "card.md",
+    )
+    written = path.read_text()
+    path.write_text(written.replace("## Limits\n", "## Limits\n\nDon't.\n"))
+    with pytest.raises(UsageError, match="is not what this command wrote before"):
+        card.write_card(inputs, path, force=True)
+    path.write_text(f"{card.MARK}\n")
+    card.write_card(inputs, path, force=True)
+    assert path.read_text() == written
+    card.write_card(inputs, path, force=True)
 
 
 def test_inspect_shows_the_card_of_a_model(model_folder, nnit, pipeline):

@@ -25,6 +25,7 @@ from nnit.figures.palette import styles_of
 from nnit_cli.main import main
 from stages import report_sections
 from stages.audit_tables import NOT_HELD_OUT
+from stages.curves import is_curve
 from stages.inspection import SOURCES
 from stages.report import Inputs, write_report
 from stages.report_sections import ALL_ROWS, SHOWN_METHODS, SHOWN_STEPS
@@ -44,6 +45,13 @@ def page_of(paths, out, curves=(), **options) -> str:
     """Write a report and read it."""
     write_report(Inputs(tuple(paths), tuple(curves)), out, **options)
     return out.read_text()
+
+
+def with_curve(path, points) -> None:
+    """Give an artifact another loss curve."""
+    manifest = open_artifact(path).manifest
+    changed = replace(manifest, attributes={**manifest.attributes, "loss_curve": points})
+    (path / "manifest.json").write_bytes(changed.to_bytes())
 
 
 def specs_of(page: str) -> list[dict]:
@@ -150,6 +158,7 @@ def test_the_log_of_a_training_beside_its_artifact_is_drawn(pipeline, tmp_path):
         for k in range(1, 1001)
     ]
     log_file(tmp_path / "generator").write_text("".join(f"{json.dumps(one)}\n" for one in records))
+    with_curve(tmp_path / "generator", [[500, 0.1], [1000, 0.2]])
     (spec,) = specs_of(page_of([tmp_path / "generator"], tmp_path / "two.html"))
     values = spec["data"]["values"]
     assert {one["name"] for one in values} == {"loss", "cloning_loss"}
@@ -157,18 +166,30 @@ def test_the_log_of_a_training_beside_its_artifact_is_drawn(pipeline, tmp_path):
     assert max(one["step"] for one in values) == 1000
 
 
+@pytest.mark.parametrize(("ends", "is_its"), [(7, False), (8, True), (9, True), (10, False)])
+def test_the_log_of_another_training_is_left_aside(ends, is_its, pipeline, tmp_path):
+    """One that was to replace the artifact, and was interrupted; points are two steps apart."""
+    generator = tmp_path / "generator"
+    shutil.copytree(pipeline / "generator", generator)
+    with_curve(generator, [[step, 0.25] for step in (2, 4, 6, 8)])
+    lines = [f'{{"step": {k}, "loss": 0.5}}\n' for k in range(1, ends + 1)]
+    log_file(generator).write_text("".join(lines))
+    (spec,) = specs_of(page_of([generator], tmp_path / "one.html"))
+    values = [0.5] * ends if is_its else [0.25] * 4
+    assert [one["value"] for one in spec["data"]["values"]] == values
+
+
 def test_what_no_curve_can_show_is_left_out(pipeline, tmp_path):
     """Of a log, numbers beyond all bounds and what is none; a manifest's curve has to be one."""
     generator = tmp_path / "generator"
     shutil.copytree(pipeline / "generator", generator)
+    with_curve(generator, [])
     odd = f'{{"step": 1, "loss": 0.5, "a": {10**400}, "b": true, "c": "x"}}\n'
     log_file(generator).write_text(odd + f'{{"step": {10**400}, "loss": 0.5}}\n')
     (spec,) = specs_of(page_of([generator], tmp_path / "one.html"))
     assert spec["data"]["values"] == [{"name": "loss", "step": 1, "value": 0.5}]
     log_file(generator).unlink()
-    manifest = open_artifact(generator).manifest
-    odd = replace(manifest, attributes={**manifest.attributes, "loss_curve": [[1, 2, 3]]})
-    (generator / "manifest.json").write_bytes(odd.to_bytes())
+    with_curve(generator, [[1, 2, 3]])
     with pytest.raises(DamagedArtifactError, match=r"loss_curve: .*must have at most 2 items"):
         page_of([generator], tmp_path / "two.html")
 
@@ -213,6 +234,14 @@ def test_a_file_that_is_no_curve_is_one_line(some, tmp_path, text, reason):
     with pytest.raises(DamagedArtifactError, match=rf"curve\.csv:{reason}"):
         page_of(some, tmp_path / "report.html", [curve])
     assert [entry.name for entry in tmp_path.iterdir()] == ["curve.csv"]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_its"), [(CURVE, True), ("step,loss", False), ("step,loss\n", True), ("", False)]
+)
+def test_a_curve_is_told_from_other_files(text, is_its):
+    """By its head and its rows, each with an end."""
+    assert is_curve(text.encode()) == is_its
 
 
 def test_outputs_and_inputs_that_cannot_be(some, tmp_path):

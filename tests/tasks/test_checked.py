@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from nnit.errors import UsageError
+from nnit.rollout.episodes import run_trajectory
 from nnit.seeding import numpy_generator
 from nnit.tasks.checked import CheckedSimulation, checked_examples
+from nnit.tasks.classification import simulate
 from nnit.tasks.collect import collect_episode
 from nnit.tasks.registry import get_task
 from nnit.tasks.task import Examples, Observed, Task, TaskRef
@@ -40,6 +42,33 @@ def test_numbers_become_float32_and_the_rest_stays():
     assert seen[1:] == (False, 0.5, True)
 
 
+class Moving:
+    """Counts the steps in one array, which it hands over each time."""
+
+    def __init__(self) -> None:
+        self.state = np.zeros(3, np.float32)
+
+    def reset(self, seed):
+        """Begin."""
+        self.state[:] = 0
+        return self.state
+
+    def step(self, action):
+        """Go on."""
+        self.state += 1
+        return Observed(self.state, success=False)
+
+
+def test_a_task_that_goes_on_with_its_own_array():
+    """Each row of an episode is what was seen then, of demonstrations as of rollouts."""
+    simulation = CheckedSimulation("./own.py", TASK, Moving())
+    rng = numpy_generator(0, "test")
+    rows = collect_episode(simulation, lambda _: np.zeros(2), 0, 0.0, rng, TASK).observations
+    assert rows[:, 0].tolist() == [0, 1, 2, 3]
+    found = run_trajectory(simulation, lambda _: np.zeros(2), 0, TASK.horizon)
+    assert found.observations[:, 0].tolist() == [0, 1, 2, 3, 4]
+
+
 @pytest.mark.parametrize(
     ("observation", "said"),
     [
@@ -66,7 +95,7 @@ def test_actions_of_another_size():
 
 def test_examples_and_labels():
     """Whole ones pass; a label that is no class, a number that is none, another size do not."""
-    task = replace(TASK, output="class")
+    task = replace(TASK, output="class", max_seed=3)
     inputs, labels = np.zeros((4, 3)), np.array([0, 1, 1, 0])
     assert checked_examples(task, Examples(inputs, labels)).inputs.dtype == np.float32
     for wrong, said in ((np.array([0, 1, 2, 0]), "label 2: found 2"), (labels - 1, "label 0")):
@@ -77,6 +106,41 @@ def test_examples_and_labels():
         checked_examples(task, Examples(holed, labels))
     with pytest.raises(UsageError, match=r"expected \(4, 3\)"):
         checked_examples(task, Examples(inputs[:, :2], labels))
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (
+            np.array([0, 1, 0.5, 0]),
+            r"labels: found float64 of shape \(4,\), expected a row",
+        ),
+        (np.array([0, 1, np.nan, 0]), "labels: found float64"),
+        (np.array([0, 1, 1e300, 0]), "label 2: found"),
+        (np.array([False, True, True, False]), "labels: found bool"),
+        (np.array(["0", "1", "1", "0"]), "labels: found <U1"),
+        (np.zeros((4, 1), int), r"labels: found int64 of shape \(4, 1\)"),
+        (np.array(0), r"labels: found int64 of shape \(\)"),
+        (np.array([0, 1, 1]), r"labels: found 3, expected 4: max_seed \+ 1"),
+    ],
+)
+def test_labels_that_are_none(labels, said):
+    """They are refused where they come in, not where one is looked up."""
+    task = replace(TASK, output="class", max_seed=3)
+    examples = Examples(np.zeros((labels.size, 3)), labels)
+    with pytest.raises(UsageError, match=f"^--task Own: {said}") as caught:
+        checked_examples(task, examples)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(UsageError, match=said):  # an evaluation sees them without demonstrations
+        simulate(replace(task, examples=lambda: examples))
+
+
+def test_labels_may_be_floats():
+    """Of whole numbers, as many files have them."""
+    task = replace(TASK, output="class", max_seed=3)
+    found = checked_examples(task, Examples(np.zeros((4, 3)), np.array([0.0, 1.0, 1.0, 0.0])))
+    assert found.labels.dtype == np.int64
+    assert found.labels.tolist() == [0, 1, 1, 0]
 
 
 def test_a_name_that_no_artifact_can_have(tmp_path):

@@ -159,6 +159,20 @@ def test_other_files_are_one_line(tmp_path):
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("part", ["test", "train"])
+@pytest.mark.parametrize("absent", [0, 1])
+def test_half_of_a_set_is_missed(tmp_path, part, absent):
+    """Images without labels, or labels alone: the line has the name of the other file."""
+    for names in classification.IDX_FILES.values():
+        arrays = np.zeros((10, 28, 28), np.uint8), np.arange(10, dtype=np.uint8)
+        for name, array in zip(names, arrays, strict=True):
+            (tmp_path / name).write_bytes(idx(array))
+    name = classification.IDX_FILES[part][absent]
+    (tmp_path / name).unlink()
+    with pytest.raises(MissingArtifactError, match=f"expected {name} in it"):
+        get_task(TaskRef("mnist", str(tmp_path)))
+
+
 def test_a_download_becomes_a_file_of_digits(tmp_path, monkeypatch):
     """What OpenML gives, rows of floats and text labels, is read back as images and numbers."""
     rows = np.arange(20 * 784, dtype=float).reshape(20, 784) % 256

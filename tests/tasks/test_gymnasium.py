@@ -84,6 +84,38 @@ def test_what_an_mlp_has_no_use_for_is_one_line(spaces, steps, said):
     assert "\n" not in str(caught.value)
 
 
+class Cut(Odd):
+    """Counts steps in one array, and is over of itself where it was told to be."""
+
+    def __init__(self, at) -> None:
+        super().__init__(gymnasium.spaces.Box(-np.inf, np.inf, (1,)), BOX)
+        self.at, self.state = at, np.zeros(1, np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        """Begin."""
+        self.state[:] = 0
+        return self.state, {}
+
+    def step(self, action):
+        """Go on."""
+        self.state += 1
+        return self.state, 1.0, False, self.state[0] >= self.at, {}
+
+
+@pytest.mark.parametrize("at", [3, 5, 6])
+def test_an_episode_ends_where_the_environment_truncates_it(at):
+    """Before the horizon it is done; at the horizon it goes on, but for nobody to see."""
+    name = f"Cut{at}-v0"
+    gymnasium.register(name, lambda: Cut(at), max_episode_steps=5, disable_env_checker=True)
+    task = get_task(f"gym:{name}")
+    found = run_trajectory(task.simulate(task), lambda _: np.zeros(3), 0, 5)
+    assert found.observations[:, 0].tolist() == list(range(min(at, 5) + 1))
+    simulation = task.simulate(task)
+    simulation.reset(0)
+    done = [simulation.step(np.zeros(3)).done for _ in range(min(at, 5))]
+    assert done == [False] * (len(done) - 1) + [at < 5]
+
+
 class Unseen(Odd):
     """An environment that cannot be drawn."""
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import sys
 import zipfile
@@ -14,11 +15,12 @@ from pyarrow import parquet
 from recording_examples import FPS, VERSIONS, record, write_lerobot, write_npz
 
 from nnit.artifacts.demos import read_demos
-from nnit.errors import NnitError
+from nnit.errors import NnitError, UsageError
 from nnit.tasks import lerobot
 from nnit.tasks.lerobot import parse_lerobot, read_lerobot
 from nnit.tasks.recordings import read_npz_recording
 from nnit_cli.main import main
+from stages.demos_recorded import taken
 
 RECORDING = record(episodes=7)
 TASK = ["--task", "my-arm"]
@@ -266,6 +268,16 @@ def test_wrong_words_are_one_line(name, tmp_path, capsys, monkeypatch):
     said = capsys.readouterr().err
     assert expected in said
     assert not (tmp_path / "artifacts/demos").exists()
+
+
+@pytest.mark.parametrize("episodes", [1, 2, 7])
+def test_what_a_wrong_take_is_told_to_be_is_right(episodes):
+    """Of a single episode, too."""
+    with pytest.raises(UsageError) as caught:
+        taken("9:", episodes)
+    one, other = re.findall(r"as in (\S+) or (\S+)$", str(caught.value))[0]
+    assert taken(one, episodes).start == 0
+    assert taken(other, episodes) == range(episodes - 1, episodes)
 
 
 def test_episodes_are_taken_of_recordings_alone(capsys):
