@@ -1,6 +1,6 @@
 """One colour and one marker for each method, the same in every figure.
 
-Eight markers in three colours; of more methods, some need a further marker. Colours are told apart
+Nine markers in three colours; of more methods, some need a further marker. Colours are told apart
 with protanopia and deuteranopia too, and stand out from a white page and from a dark one; methods
 of one colour differ in their marker. Blue is what a generator wrote, orange what was trained or
 asked of a hypernetwork, green the rest.
@@ -13,6 +13,10 @@ from typing import NamedTuple
 BLUE, ORANGE, GREEN = "#2d6fe0", "#c9680a", "#3f8f7f"
 GREY = "#7f8791"  # of what is no method
 COLOURS = (BLUE, ORANGE, GREEN)
+STAR = (  # Vega has none of its own, and takes a path
+    "M0,-1L0.22,-0.31L0.95,-0.31L0.36,0.12L0.59,0.81L0,0.38L-0.59,0.81L-0.36,0.12L-0.95,-0.31"
+    "L-0.22,-0.31Z"
+)
 MATPLOTLIB_MARKERS = {  # Vega's name of a shape -> matplotlib's
     "circle": "o",
     "square": "s",
@@ -22,6 +26,7 @@ MATPLOTLIB_MARKERS = {  # Vega's name of a shape -> matplotlib's
     "triangle-down": "v",
     "triangle-left": "<",
     "triangle-right": ">",
+    STAR: "*",
 }
 
 
@@ -62,6 +67,8 @@ METHODS: dict[str, Style] = {  # sources of rollouts, and methods of the study
     "best": Style(BLUE, "triangle-right"),
     "flat": Style(ORANGE, "triangle-right"),
     "unaligned": Style(GREEN, "triangle-right"),
+    "shuffled": Style(BLUE, STAR),
+    "cloned-short": Style(ORANGE, STAR),
 }
 SAME_AS = {  # sources of rollouts, and what people call them -> what they are
     "sample": "generated",
