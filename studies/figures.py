@@ -1,6 +1,7 @@
 """The pictures of the results page."""
 
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,16 @@ def draw_differences(tasks: Mapping[str, Mapping[str, Row]], path: Path) -> None
     """Draw by how much generated networks are ahead of every method, on each task."""
     figure = new_figure(3.6 * len(tasks), 4.6)
     axes = figure.subplots(1, len(tasks), sharey=True, squeeze=False)
+    others = [name for name in dict.fromkeys(chain(*tasks.values())) if name != OURS]
+    styles, places = styles_of(others), {name: -k for k, name in enumerate(others)}
     for axis, (task, rows) in zip(axes[0], tasks.items(), strict=True):
-        others = [row for row in rows.values() if row.method != OURS][::-1]
-        styles = styles_of(row.method for row in others)
         axis.axvline(0, color="#cccccc", linewidth=1)
-        for place, row in enumerate(others):
-            low, high = row.ahead.interval
+        for row in (rows[name] for name in others if name in rows):
+            place, (low, high) = places[row.method], row.ahead.interval
             colour = COLOURS[row.ahead.verdict]
             axis.plot([low, high], [place, place], color=colour, linewidth=2)
-            marker = styles[row.method].marker
-            axis.plot(row.ahead.mean, place, marker, color=colour, markersize=5)
-        axis.set_yticks(range(len(others)), [row.method for row in others])
+            axis.plot(row.ahead.mean, place, styles[row.method].marker, color=colour, markersize=5)
+        axis.set_yticks(list(places.values()), others)
         axis.set_title(task, fontsize=10)
         axis.set_xscale("symlog", linthresh=0.1)
         axis.set_xlabel("success ahead of the method", fontsize=8)
@@ -60,7 +60,7 @@ def draw_break_even(tasks: Mapping[str, Mapping[str, Mapping[int, float]]], path
 def draw_alarms(tasks: Mapping[str, Mapping[str, Mapping[str, Any]]], path: Path) -> None:
     """Draw how well each method's alarm tells failures, with 95 % intervals, on each task."""
     figure = new_figure(4.2 * len(tasks), 3.2)
-    axes = figure.subplots(1, len(tasks), sharey=True, squeeze=False)
+    axes = figure.subplots(1, len(tasks), squeeze=False)
     for axis, (task, methods) in zip(axes[0], tasks.items(), strict=True):
         axis.axvline(0.5, color="#cccccc", linewidth=1)  # chance
         for shift, mark, condition in zip(

@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from studies import figures
+from studies.compare import OURS, rows_of
 from studies.page import read_studies, write_pages
 
 METHODS = ("generated", "asked", "packaged", "cloned", "slimmable", "tuned", "nearest")
@@ -87,6 +89,31 @@ def test_page_has_every_task_and_method_and_is_the_same_again(tmp_path):
     write_pages(studies, tmp_path, readme)
     assert (tmp_path / "results.md").read_text() == page
     assert readme.read_text() == first
+
+
+def test_every_difference_stands_at_the_name_of_its_method(tmp_path, monkeypatch):
+    """Also where one task has fewer methods than another beside it."""
+    drawn = []
+    monkeypatch.setattr(figures, "save", lambda figure, _: drawn.append(figure))
+    for number, (task, methods) in enumerate(
+        {"a": METHODS, "b": (METHODS[0], METHODS[1], METHODS[3])}.items()
+    ):
+        kept = json.dumps(crafted(task, number, methods))
+        (tmp_path / f"{task}-seed-0.json").write_text(kept)
+    tasks = {one.task: rows_of(one) for one in read_studies(tmp_path)}
+    figures.draw_differences(tasks, tmp_path / "x.png")
+    for axis, rows in zip(drawn[0].axes, tasks.values(), strict=True):
+        names = {
+            place: label.get_text()
+            for place, label in zip(
+                axis.get_yticks(), drawn[0].axes[0].get_yticklabels(), strict=True
+            )
+        }
+        points = [line for line in axis.lines if len(line.get_xdata()) == 1]
+        found = {names[line.get_ydata()[0]]: line.get_xdata()[0] for line in points}
+        assert found == {
+            name: pytest.approx(row.ahead.mean) for name, row in rows.items() if name != OURS
+        }
 
 
 def test_a_readme_without_its_block_is_refused(tmp_path):
