@@ -24,7 +24,7 @@ def _square(unit):
 
 
 def _slower_first(unit):
-    time.sleep(1.5 if unit == 0 else 0.0)  # the other worker begins and ends one meanwhile
+    time.sleep(0.8 if unit == 0 else 0.0)  # the other worker begins and ends one meanwhile
     return unit
 
 

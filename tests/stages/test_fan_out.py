@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 
 from nnit.artifacts.state import UnitStore
 from nnit.groups.units import TrainedNetwork
@@ -22,6 +23,7 @@ def numbered(unit: Some) -> list[TrainedNetwork]:
     return [TrainedNetwork(np.full(2, k, np.float32), 0.5) for k in unit.indices]
 
 
+@pytest.mark.seconds
 def test_what_a_cpu_left_is_not_taken_for_units_of_a_gpu(tmp_path):
     """These are larger: the first of one is not the first of the other."""
     store = UnitStore(tmp_path / "zoo", "key")

@@ -80,6 +80,7 @@ def test_a_task_of_ones_own_has_every_method_that_all_tasks_have():
     assert parts_of(PLAN, job)["demos"].words == ("demos", "--task", "./my_task.py")
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)
 def test_what_is_committed_would_be_made_in_the_same_way_today(path):
     """Words, parameters, seeds and versions of algorithms are those of this code."""
