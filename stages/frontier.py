@@ -44,7 +44,7 @@ from stages.task_source import named_id, source_digests, task_of
 
 UNBOUNDED = ArchitectureBounds()
 SAMPLE_INDEX = 0  # the network is the one that ``nnit sample --arch`` gives first
-TRIES = 10  # larger shapes where the smallest is not confirmed
+TRIES = 10  # larger shapes where the smallest is not confirmed; each may be by luck, one in forty
 SHAPES_TOGETHER = 20  # of a unit of sampling, whatever the number of workers
 GENERATED_TRIES = 20  # draws for each architecture that is wanted
 

@@ -3,7 +3,7 @@
 With ``render_backend="none"`` ManiSkill attaches no render component to anything, yet the code
 of its tasks still builds ``RenderMaterial`` objects for the colours of cubes and goals. Their
 constructor fails with "failed to find a rendering device" where there is no Vulkan device, and
-where there is one they take more of an episode than its physics. Nothing reads such a material
+where there is one they take much of an episode's time. Nothing reads such a material
 unless it is drawn, so one that remembers nothing does as well. Physics is untouched:
 trajectories are the same to the bit with and without it.
 """

@@ -125,7 +125,7 @@ def test_null_material_takes_any_setter_and_nothing_else():
 
 
 def test_only_what_is_drawn_is_built_with_sapiens_own_materials():
-    """They take more of an episode than its physics where there is a Vulkan device."""
+    """They take much of an episode's time where there is a Vulkan device."""
     process_simulation("PushCube-v1")
     render = sys.modules["sapien.render"]
     assert render.RenderMaterial is vulkan.NullMaterial
