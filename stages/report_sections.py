@@ -134,7 +134,7 @@ def success_charts(found: Success, trained: TrainedShapes | None, limit: int) ->
     levels = [one.success for one in reached if one.method == reached[0].method]
     said = (
         f"{reached[0].method}: mean success {fmean(levels):.3f} over {_number(levels, 'shape')}, "
-        f"lowest {min(levels):.3f}."
+        f"lowest shape {min(levels):.3f}."
     )
     shade = " The shaded area has been trained on." if trained else ""
     return [
@@ -403,8 +403,8 @@ def _frontier_charts(artifact: Artifact) -> list[Chart]:
         if k in front or k < SHOWN_NETWORKS
     ]
     summary = (
-        f"{len(candidates):,} candidates, {len(front):,} of them on the front; the dotted line is "
-        f"the success that is wanted, {found.min_success:g}."
+        f"{len(candidates):,} candidates, {len(front):,} of them on the front, as they raced; the "
+        f"dotted line is the success that is wanted, {found.min_success:g}. {found.answer()}."
     )
     return [Chart("Success by size", summary, frontier(candidates, found.min_success))]
 

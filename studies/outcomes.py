@@ -21,11 +21,13 @@ from nnit.artifacts.reading import open_artifact
 from nnit.audit.report import EVERY
 from nnit.cloning import LossUnit, measure_losses
 from nnit.engine import Engine
+from nnit.machine import resolve_device
 from nnit.mlp import Architecture, Network, format_architecture
 from nnit.progress import silent
 from nnit.rollout.episodes import evaluate_networks
 from nnit.tasks.registry import get_task
 from nnit.tasks.seeds import EVALUATION_FIRST_SEED
+from nnit.training import precision_of
 from stages.contenders import read_contenders, require_setting
 from stages.lineage import on_other_demonstrations
 from stages.params_file import load_params, override
@@ -71,11 +73,7 @@ def evaluate(
     episodes: int | None = None,
     first_seed: int = EVALUATION_FIRST_SEED,
 ) -> None:
-    """Run networks until they first succeed, from the states of ``nnit rollout``, and keep it.
-
-    Raises:
-        NnitError: as ``nnit rollout``.
-    """
+    """Run networks until they first succeed, from the states of ``nnit rollout``, and keep it."""
     read = override(load_params(params), task=task, data=data)
     read = read.model_copy(update={"rollout": override(read.rollout, episodes=episodes)})
     found = read_contenders(networks, (), read.architectures.training_range())
@@ -119,17 +117,30 @@ def collect(job: Job, parts: Mapping[str, Part]) -> dict[str, Any]:
                 "seconds": made["seconds"]["processor"],
                 **said_by(name, part.out),
             }
-    return {"task": job.task, "seed": job.seed, "parts": {k: kept[k] for k in parts if k in kept}}
+    return {**setting_of(job), "parts": {k: kept[k] for k in parts if k in kept}}
 
 
 def read_kept(job: Job, parts: Mapping[str, Part]) -> dict[str, Any]:
-    """Return what was kept of parts that would be made in the same way today, if it was timed."""
+    """Return what was kept of parts that would be made in the same way today, if it was timed.
+
+    Raises:
+        ValueError: they are of another task of that name, or of another machine's precision.
+    """
     path = file_of(job)
     if not path.exists():
         return {}
-    recipes, found = planned(parts), json.loads(path.read_text())["parts"]
-    timed = {name: one for name, one in found.items() if one["seconds"] is not None}
+    recipes, kept = planned(parts), json.loads(path.read_text())
+    for field, ours in setting_of(job).items():
+        if kept[field] != ours:
+            raise ValueError(f"{path}: {field}: {kept[field]}, where it would be {ours} now")
+    timed = {name: one for name, one in kept["parts"].items() if one["seconds"] is not None}
     return {name: one for name, one in timed.items() if recipes.get(name) == one["recipe"]}
+
+
+def setting_of(job: Job) -> dict[str, Any]:
+    """Return what a file is of, and the precision of products where parameters leave it open."""
+    precision = precision_of("auto", resolve_device("auto"))
+    return {"task": job.task, "seed": job.seed, "precision": precision}
 
 
 def wanted(parts: Mapping[str, Part], kept: Collection[str]) -> list[Part]:

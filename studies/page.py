@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-from studies.compare import OURS, WITHIN, Difference, Row, over_seeds, rows_of
+from studies.compare import OURS, WITHIN, Difference, Row, difference, over_seeds, rows_of
 from studies.figures import draw_alarms, draw_break_even, draw_differences
 from studies.outcomes import RESULTS, Study, outcomes_from, read_study
 from studies.plan import jobs_of, methods_of, read_plan
@@ -20,11 +20,10 @@ DOCS, README = Path("docs"), Path("README.md")
 
 def read_studies(folder: Path = RESULTS) -> list[Study]:
     """Return all studies that have begun, in the order of the plan, tasks that it lacks last."""
-    order = list(read_plan()["tasks"])
+    rank = {task: place for place, task in enumerate(read_plan()["tasks"])}
     found = [read_study(path) for path in sorted(folder.glob("*-seed-*.json"))]
     studies = [study for study in found if OURS in study.methods]
-    rank = {task: place for place, task in enumerate(order)}
-    return sorted(studies, key=lambda one: (rank.get(one.task, len(order)), one.task, one.seed))
+    return sorted(studies, key=lambda one: (rank.get(one.task, len(rank)), one.task, one.seed))
 
 
 def write_pages(studies: Sequence[Study], docs: Path = DOCS, readme: Path = README) -> None:
@@ -66,6 +65,7 @@ def facts_of(studies: Sequence[Study]) -> dict[str, Any]:
         "missing": missing_of(plan, studies),
         "methods": plan["methods"],
         "verdicts": {name: verdicts_on(name, tasks) for name in plan["methods"]},
+        "unordered": {task: against_untold(study) for task, study in first.items()},
         "tasks": tasks,
         "within": {task: rows_of(study, WITHIN) for task, study in first.items()},
         "headline": {task: tasks[task] for task in tasks if tasks[task][OURS].beyond},
@@ -75,7 +75,7 @@ def facts_of(studies: Sequence[Study]) -> dict[str, Any]:
                 for method in (OURS, "asked")
             }
             for task, found in seeds.items()
-            if len(found) > 1
+            if len(found) > 1 and all("asked" in one.methods for one in found)
         },
         "reports": {task: study.reports for task, study in first.items()},
         "alarms": {t: one.reports["alarms"] for t, one in first.items() if "alarms" in one.reports},
@@ -90,6 +90,13 @@ def facts_of(studies: Sequence[Study]) -> dict[str, Any]:
         "sizes": {task: study.sizes for task, study in first.items()},
         "many": {task: many_of(study) for task, study in first.items() if many_of(study)},
     }
+
+
+def against_untold(study: Study) -> dict[str, Difference]:
+    """Hold generators of unordered networks against that of ordered ones, none told a branch."""
+    kept = study.methods
+    names = ("shuffled", "unaligned") if "untold" in kept else ()
+    return {name: difference(kept["untold"], kept[name]) for name in names if name in kept}
 
 
 def missing_of(plan: Mapping[str, Any], studies: Sequence[Study]) -> dict[str, list[str]]:

@@ -77,14 +77,9 @@ def read_plan() -> dict[str, Any]:
 
 
 def jobs_of(plan: Mapping[str, Any], tasks: list[str], params: Path | None = None) -> list[Job]:
-    """Return every task with each of its training seeds, first seeds first.
+    """Return tasks, all of the plan by default, with each training seed, first seeds first.
 
-    A task that the plan does not know has one seed.
-
-    Args:
-        plan: The plan.
-        tasks: Some tasks; none means all that are in it.
-        params: The parameter file of tasks that are not in it, where it isn't ``params.yaml``.
+    A task that the plan does not know has one seed, and the parameter file that is given for it.
     """
     own = {"without": ["packaged"], **({"params": str(params)} if params else {})}
     about = {task: plan["tasks"].get(task, own) for task in tasks or plan["tasks"]}
@@ -194,8 +189,7 @@ def constants_of(plan: Mapping[str, Any], job: Job) -> dict[str, str]:
 def within_range(params: Params) -> str:
     """Ask for the held-out shapes within the trained range."""
     held_out = params.architectures.held_out
-    shapes = (*held_out.unseen_combo, *held_out.unseen_width)
-    return arch_flags(shapes)
+    return arch_flags((*held_out.unseen_combo, *held_out.unseen_width))
 
 
 def arch_flags(shapes: Iterable[Architecture]) -> str:

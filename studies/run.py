@@ -45,15 +45,9 @@ class Running(NamedTuple):
 def make_all(parts: Iterable[Part], then: Callable[[Part], None] | None = None) -> list[str]:
     """Make parts that are missing, each after what it is made of, else in their order.
 
-    Where a command fails, all goes on that needs nothing of it. An interrupt is passed on to the
-    commands, which keep what they have.
-
-    Args:
-        parts: What is made.
-        then: Called with each part that was made.
-
-    Returns:
-        A line for each command that failed.
+    Where a command fails, all goes on that needs nothing of it; a line about each is returned. An
+    interrupt is passed on to the commands, which keep what they have. ``then`` is called with each
+    part that was made.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -75,11 +69,7 @@ def make_all(parts: Iterable[Part], then: Callable[[Part], None] | None = None) 
 
 
 class Workshop:
-    """Commands at work, one on each core.
-
-    Args:
-        parts: What is made, those first that come first.
-    """
+    """Commands at work, one on each core; parts that come first are made first."""
 
     def __init__(self, parts: Iterable[Part]) -> None:
         self.parts = {part.out: part for part in parts}
@@ -206,9 +196,6 @@ def planned(parts: Mapping[str, Part]) -> dict[str, str]:
     """Return the digest of all that decides each part, of inputs how they are made.
 
     It can be had where nothing was made, so that a result without its artifacts can be known again.
-
-    Args:
-        parts: Each after what it is made of.
     """
     found: dict[Path, str] = {}
     for part in parts.values():

@@ -104,6 +104,17 @@ def test_intervals_cover_what_they_are_of(case, shapes):
     assert pooled / RUNS < 0.7
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_intervals_of_six_shapes_cover_nearly_as_much(case):
+    """Of a kind of shapes there are six; where those differ much, they may all be good ones."""
+    rng, covered = np.random.default_rng(0), 0
+    for _ in range(RUNS):
+        outcomes, truth = CASES[case](rng, 6)
+        low, high = success_interval(outcomes.mean(axis=1))
+        covered += low <= truth <= high
+    assert 0.86 <= covered / RUNS <= 0.99
+
+
 @pytest.mark.parametrize("rare", [0.005, 0.01])
 def test_states_that_were_not_met_are_allowed_for(rare):
     """Where none or one of the states is hard, most draws do not show that there are such."""

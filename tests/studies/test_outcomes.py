@@ -153,6 +153,16 @@ def test_what_was_not_timed_is_made_again(kept):
     ]
 
 
+@pytest.mark.parametrize(("field", "other"), [("precision", "float16"), ("task", "b/t.py")])
+def test_results_of_two_kinds_are_not_mixed(kept, field, other):
+    """Of machines that multiply in another precision, or of tasks whose files have one name."""
+    job, parts, path = kept({"a": ["0101"]})
+    found = json.loads(path.read_text())
+    path.write_text(json.dumps({**found, field: other}))
+    with pytest.raises(ValueError, match=f"{field}: {other}, where it would be "):
+        read_kept(job, parts)
+
+
 def test_what_is_kept_of_another_recipe_counts_no_more(kept):
     """Other words, and all that is made of it."""
     job, parts, _ = kept({"a": ["0101"], "b": ["1111"]})
