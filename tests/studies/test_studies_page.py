@@ -78,7 +78,7 @@ def test_page_has_every_task_and_method_and_is_the_same_again(tmp_path):
     assert "Of PickCube-v1, seed 0, cloned-short, average, noise, best" in page
     assert "No networks are evaluated yet of StackCube-v1, seed 0; " in page
     assert first.index("PickCube-v1") < first.index("./own.py")
-    assert "Of 4 random shapes of PickCube-v1 within range," in page
+    assert "Of 4 [random shapes](#many-shapes) of PickCube-v1 4 never fail." in page
     assert "| PickCube-v1 | generated | 1.000 | 4 | 0 | 1.00 |" in page
     assert "| packaged | 0." in page
     assert page.partition("| packaged | 0.")[2].partition("\n")[0].endswith("| - | 0.5 |")
