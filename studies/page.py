@@ -11,7 +11,7 @@ import jinja2
 
 from studies.compare import OURS, WITHIN, Difference, Row, difference, over_seeds, rows_of
 from studies.figures import draw_alarms, draw_break_even, draw_differences
-from studies.outcomes import RESULTS, Study, outcomes_from, read_study
+from studies.outcomes import RESULTS, Study, outcomes_from, read_study, said_by
 from studies.plan import jobs_of, methods_of, read_plan
 
 PAGES = Path(__file__).with_name("pages")
@@ -87,6 +87,7 @@ def facts_of(studies: Sequence[Study]) -> dict[str, Any]:
             for task, study in first.items()
         },
         "costs": {task: study.costs for task, study in first.items()},
+        "packaged": said_by("", Path(plan["artifacts"]["common"]["at"]))["bytes"],
         "sizes": {task: study.sizes for task, study in first.items()},
         "many": {task: many_of(study) for task, study in first.items() if many_of(study)},
     }
