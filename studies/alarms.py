@@ -17,6 +17,7 @@ from nnit.tasks.registry import get_task
 from nnit.tasks.simulation import DirectSimulation, prepare_process
 from nnit.tasks.task import Observed
 
+Ensembles = Sequence[Sequence[NumpyPolicy]]
 CALIBRATION_FIRST_SEED = 800_000  # of resets; neither of demonstrations nor of any evaluation
 EPISODES = 100  # of each shape, calibration and every case alike
 LIFTED = {"StackCube-v1": "cubeA", "PlaceSphere-v1": "obj"}  # what the robot picks up
@@ -56,12 +57,7 @@ class Disturbed:
         return self._simulation.step(self._waiting.pop(0) if late else np.zeros_like(action))
 
 
-def watch(
-    simulation: Disturbed,
-    ensembles: Sequence[Sequence[NumpyPolicy]],
-    horizon: int,
-    first_seed: int,
-) -> Watched:
+def watch(simulation: Disturbed, ensembles: Ensembles, horizon: int, first_seed: int) -> Watched:
     """Run the first network of each ensemble, watched by the whole of it."""
     found = []
     for policies in ensembles:
@@ -73,9 +69,7 @@ def watch(
     return Watched(np.stack(scores), np.array(failed), np.array(state))
 
 
-def ensembles_of(
-    networks: Path, shapes: Sequence[str]
-) -> tuple[PolicyInterface, list[list[NumpyPolicy]]]:
+def ensembles_of(networks: Path, shapes: Sequence[str]) -> tuple[PolicyInterface, Ensembles]:
     """Return the interface, and the networks of each shape."""
     samples, _ = read_samples(networks)
     by_shape: dict[Architecture, list[NumpyPolicy]] = {}

@@ -1,7 +1,7 @@
 """Levels and paired differences of the methods of a task and a training seed."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from nnit.intervals import Interval, Level, difference_interval, success_interval
@@ -79,6 +79,14 @@ def difference(ours: Networks, theirs: Networks) -> Difference:
         for networks in (ours, theirs)
     )
     return Difference(float((one - other).mean()), difference_interval(one, other))
+
+
+def apart(
+    found: Mapping[str, Networks], ours: str, others: Iterable[str] | None = None
+) -> dict[str, Difference]:
+    """Hold a method against others, by default all that there are."""
+    there = [name for name in others or found if ours in found and name in found and name != ours]
+    return {name: difference(found[ours], found[name]) for name in there}
 
 
 def rows_of(study: Study, kinds: Sequence[str] = (*WITHIN, *BEYOND)) -> dict[str, Row]:

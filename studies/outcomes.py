@@ -62,6 +62,10 @@ class Study(NamedTuple):
     costs: dict[str, dict[str, float | None]]  # networks -> processor seconds, before and for them
     sizes: dict[str, int]  # bytes of each artifact
 
+    def asked(self, report: str) -> dict[str, tuple[Outcome, ...]]:
+        """Return the networks that a report is about, by method."""
+        return {name: outcomes_from(kept) for name, kept in self.reports.get(report, {}).items()}
+
 
 def evaluate(
     networks: Path,

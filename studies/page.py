@@ -9,12 +9,13 @@ from typing import Any
 
 import jinja2
 
-from studies.compare import OURS, WITHIN, Difference, Row, difference, over_seeds, rows_of
+from studies.compare import OURS, WITHIN, Difference, Row, apart, over_seeds, rows_of
 from studies.figures import draw_alarms, draw_break_even, draw_differences
-from studies.outcomes import RESULTS, Study, outcomes_from, read_study, said_by
+from studies.outcomes import RESULTS, Study, read_study, said_by
 from studies.plan import jobs_of, methods_of, read_plan
 
 PAGES = Path(__file__).with_name("pages")
+UNORDERED = ("shuffled", "unaligned")  # as untold, of networks whose units have no common order
 DOCS, README = Path("docs"), Path("README.md")
 
 
@@ -56,8 +57,7 @@ def write_pages(studies: Sequence[Study], docs: Path = DOCS, readme: Path = READ
 
 def facts_of(studies: Sequence[Study]) -> dict[str, Any]:
     """Return what the templates may ask for."""
-    first = {study.task: study for study in reversed(studies)}  # its first seed
-    first = dict(reversed(first.items()))  # in the order of the plan
+    first = dict(reversed({one.task: one for one in reversed(studies)}.items()))  # seeds of tasks
     seeds = {task: [one for one in studies if one.task == task] for task in first}
     tasks = {task: rows_of(study) for task, study in first.items()}
     plan = read_plan()
@@ -65,7 +65,8 @@ def facts_of(studies: Sequence[Study]) -> dict[str, Any]:
         "missing": missing_of(plan, studies),
         "methods": plan["methods"],
         "verdicts": {name: verdicts_on(name, tasks) for name in plan["methods"]},
-        "unordered": {task: against_untold(study) for task, study in first.items()},
+        "unordered": {task: apart(one.methods, "untold", UNORDERED) for task, one in first.items()},
+        "breadth": {task: apart(one.asked("breadth"), OURS) for task, one in first.items()},
         "tasks": tasks,
         "within": {task: rows_of(study, WITHIN) for task, study in first.items()},
         "headline": {task: tasks[task] for task in tasks if tasks[task][OURS].beyond},
@@ -81,8 +82,8 @@ def facts_of(studies: Sequence[Study]) -> dict[str, Any]:
         "alarms": {t: one.reports["alarms"] for t, one in first.items() if "alarms" in one.reports},
         "second_look": {
             task: {
-                method: rows_of(study._replace(methods={OURS: outcomes_from(kept)}))[OURS]
-                for method, kept in study.reports.get("second-look", {}).items()
+                method: rows_of(study._replace(methods={OURS: networks}))[OURS]
+                for method, networks in study.asked("second-look").items()
             }
             for task, study in first.items()
         },
@@ -91,13 +92,6 @@ def facts_of(studies: Sequence[Study]) -> dict[str, Any]:
         "sizes": {task: study.sizes for task, study in first.items()},
         "many": {task: many_of(study) for task, study in first.items() if many_of(study)},
     }
-
-
-def against_untold(study: Study) -> dict[str, Difference]:
-    """Hold generators of unordered networks against that of ordered ones, none told a branch."""
-    kept = study.methods
-    names = ("shuffled", "unaligned") if "untold" in kept else ()
-    return {name: difference(kept["untold"], kept[name]) for name in names if name in kept}
 
 
 def missing_of(plan: Mapping[str, Any], studies: Sequence[Study]) -> dict[str, list[str]]:
