@@ -13,7 +13,7 @@ VERSIONS: dict[str, int] = {
     "zoo-refine": 1,
     "zoo-alone": 1,
     "tokenize": 1,
-    "diffuse-train": 1,
+    "diffuse-train": 2,
     "sample": 1,
     "rollout": 1,
     "baseline": 1,

@@ -21,6 +21,7 @@ from nnit.artifacts.tokens import read_tokens
 from nnit.cloning import cloning_data
 from nnit.demos import Demos
 from nnit.diffusion.adapters import split
+from nnit.diffusion.batch import BatchRules
 from nnit.diffusion.continuation import with_vocabulary
 from nnit.diffusion.ema import Ema
 from nnit.diffusion.predicted import PredictedCloning
@@ -168,7 +169,12 @@ def run(
         course.branch_rows,
         DiffusionTrainingSettings(
             steps=section.steps,
-            tokens_per_batch=section.tokens_per_batch,
+            batches=BatchRules(
+                tokens=section.tokens_per_batch,
+                least_tokens=section.least_tokens,
+                small_tokens=section.small_tokens,
+                small_times=section.small_times,
+            ),
             learning_rate=section.learning_rate,
             seed=seed,
             autocast=precision == BFLOAT16,

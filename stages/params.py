@@ -315,7 +315,7 @@ class TokenizeParams(Section):
 class DiffuseTrainParams(Section):
     """``nnit diffuse-train``."""
 
-    steps: Count = Field(default=4000, description="optimiser steps")
+    steps: Count = Field(default=6500, description="optimiser steps")
     width: Size = Field(default=192, description="width of a token in the transformer")
     depth: Blocks = Field(default=4, description="transformer blocks")
     heads: Count = Field(default=4, description="attention heads; must divide width")
@@ -327,6 +327,15 @@ class DiffuseTrainParams(Section):
     )
     learning_rate: Rate = Field(default=1e-3, description="peak of the learning rate, in one cycle")
     tokens_per_batch: Count = Field(default=1024, description="tokens in a batch, padding included")
+    least_tokens: Annotated[int, Strict(), Field(ge=0)] = Field(
+        default=128, description="room of a small network in a batch, so that few share a step"
+    )
+    small_tokens: Annotated[int, Strict(), Field(ge=0)] = Field(
+        default=64, description="a network of at most so many tokens is small"
+    )
+    small_times: Annotated[int, Strict(), Field(ge=1, le=100)] = Field(
+        default=3, description="how often a small network comes beside a larger one"
+    )
     ema_decay: Annotated[float, Strict(), Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
         default=0.995, description="decay of the weight average that samples are drawn with"
     )

@@ -132,7 +132,7 @@ def parts_of(plan: Mapping[str, Any], job: Job) -> dict[str, Part]:
         if "shapes" in about:
             shapes, count = about["shapes"], about["samples"]
             if isinstance(shapes, int):
-                shapes = arch_flags(drawn_shapes(job, shapes))
+                shapes = arch_flags(drawn_shapes(job, shapes, about["draw"]))
             asked = {"shapes": shapes, "samples": f"--samples {count}"}
             given = {"networks": add(f"{name}/of-{method}", do[method], asked)}
         elif method in do:
@@ -160,10 +160,10 @@ def many_of(plan: Mapping[str, Any], job: Job) -> Iterator[tuple[int, str]]:
                 yield count, method
 
 
-def drawn_shapes(job: Job, count: int) -> list[Architecture]:
+def drawn_shapes(job: Job, count: int, draw: int = 0) -> list[Architecture]:
     """Return different shapes, drawn as training networks are."""
     within = load_params(job.params).architectures.training_range()
-    chance, shapes = numpy_generator(0, "studies"), dict[Architecture, None]()
+    chance, shapes = numpy_generator(draw, "studies"), dict[Architecture, None]()
     while len(shapes) < count:
         shapes[sample_architecture(chance, within)] = None
     return list(shapes)

@@ -1,6 +1,7 @@
 """Several networks of different lengths as one batch."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -113,9 +114,23 @@ def balanced_members(
     return np.concatenate(parts)
 
 
+@dataclass(frozen=True)
+class BatchRules:
+    """How an epoch's networks are dealt out.
+
+    By padded tokens alone, a batch is one large network or dozens of small ones, which are then in
+    few steps, and stay underfitted.
+    """
+
+    tokens: int  # that a batch has room for; one long network may exceed it
+    least_tokens: int = 0  # the room that any network takes
+    small_tokens: int = 0  # a network of at most so many is small
+    small_times: int = 1  # how often a small one comes in an epoch
+
+
 def epoch_batches(
     lengths: np.ndarray,
-    tokens_per_batch: int,
+    rules: BatchRules,
     seed: int,
     epoch: int,
     groups: np.ndarray,
@@ -128,22 +143,24 @@ def epoch_batches(
 
     Args:
         lengths: Sequence length of each network ``(N,)``.
-        tokens_per_batch: Padded tokens that a batch may hold; one long network may exceed it.
+        rules: What a batch may hold, and how often a small network comes.
         seed: Of the training.
         epoch: Counted from 0; each has an order of its own.
         groups: Index of the group of each network ``(N,)``.
         weights: How many times as many come of a group; by default all weigh the same.
 
     Returns:
-        Indices of networks, every network once where all groups have one size.
+        Indices of networks, every large one once where all groups have one size.
     """
     generator = numpy_generator(seed, "epoch", epoch)
-    members = np.sort(balanced_members(groups, weights or {}, generator))
+    members = balanced_members(groups, weights or {}, generator)
+    small = lengths[members] <= rules.small_tokens
+    members = np.sort(np.repeat(members, np.where(small, rules.small_times, 1)))
     padded = np.array([padded_length(int(length)) for length in lengths[members]])
     batches, waiting = [], np.array([], np.int64)
     for length in np.unique(padded):
         waiting = np.concatenate([waiting, generator.permutation(members[padded == length])])
-        size = max(1, tokens_per_batch // int(length))
+        size = max(1, rules.tokens // max(int(length), rules.least_tokens))
         while len(waiting) >= size:
             batches.append(waiting[:size])
             waiting = waiting[size:]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nnit.cloning import Transitions, draw_transitions
 from nnit.diffusion.architecture import MaskedBatch, architecture_loss, mask_batch
-from nnit.diffusion.batch import UNKNOWN_BRANCH, TokenBatch, collate, padded_length
+from nnit.diffusion.batch import UNKNOWN_BRANCH, BatchRules, TokenBatch, collate, padded_length
 from nnit.diffusion.path import interpolate, sample_times
 from nnit.diffusion.predicted import PredictedCloning, held_losses
 from nnit.diffusion.sampler import OTHER_SHARE
@@ -35,7 +35,7 @@ class DiffusionTrainingSettings:
     """How the diffusion transformer is trained."""
 
     steps: int
-    tokens_per_batch: int
+    batches: BatchRules
     learning_rate: float  # the peak
     seed: int
     autocast: bool  # bfloat16 matrix products

@@ -81,8 +81,8 @@ def branch_rows(tokens: TokenSet) -> list[int]:
 class WeighedBatch(NamedTuple):
     """The networks of a step, and what its mean loss counts.
 
-    Batches hold as many tokens, and so from one large network to dozens of small ones. Weighed by
-    their number against the epoch's mean, every network counts the same in an epoch.
+    Batches hold from one large network to several small ones. Weighed by their number against the
+    epoch's mean, every network counts the same each time that it comes.
     """
 
     members: np.ndarray  # indices of networks
@@ -99,9 +99,7 @@ def batch_order(
     """Yield the networks of each step from ``start`` on, the same however often it is resumed."""
     epoch, position = 0, 0
     while True:
-        batches = epoch_batches(
-            lengths, settings.tokens_per_batch, settings.seed, epoch, groups, weights
-        )
+        batches = epoch_batches(lengths, settings.batches, settings.seed, epoch, groups, weights)
         total = sum(map(len, batches))
         for members in batches[max(0, start - position) :]:
             yield WeighedBatch(members, len(members) * len(batches) / total)

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nnit.diffusion.batch import LENGTH_STEP, collate, epoch_batches, padded_length
+from nnit.diffusion.batch import LENGTH_STEP, BatchRules, collate, epoch_batches, padded_length
 
 relaxed = settings(deadline=None, derandomize=True)
 lengths_of_networks = st.lists(st.integers(1, 200), min_size=1, max_size=40).map(np.array)
@@ -41,7 +41,7 @@ def test_collate_keeps_the_networks_and_masks_the_rest(networks):
 @given(lengths_of_networks, st.integers(1, 400), st.integers(0, 3))
 def test_an_epoch_has_every_network_once_within_the_budget(lengths, tokens_per_batch, epoch):
     """Padded tokens of a batch stay within the budget, unless one network alone exceeds it."""
-    batches = epoch_batches(lengths, tokens_per_batch, 0, epoch, np.zeros(len(lengths)))
+    batches = epoch_batches(lengths, BatchRules(tokens_per_batch), 0, epoch, np.zeros(len(lengths)))
     assert sorted(k for batch in batches for k in batch) == list(range(len(lengths)))
     for batch in batches:
         padded = padded_length(int(lengths[batch].max()))
@@ -51,7 +51,7 @@ def test_an_epoch_has_every_network_once_within_the_budget(lengths, tokens_per_b
 def test_batches_have_few_shapes():
     """Almost all batches are full ones of a single padded length."""
     lengths = np.random.default_rng(0).integers(10, 300, size=800)
-    batches = epoch_batches(lengths, 3000, 0, 0, np.zeros(len(lengths)))
+    batches = epoch_batches(lengths, BatchRules(3000), 0, 0, np.zeros(len(lengths)))
     padded = [{padded_length(int(length)) for length in lengths[batch]} for batch in batches]
     assert sum(len(shapes) > 1 for shapes in padded) <= len(np.unique(-(-lengths // LENGTH_STEP)))
     assert np.mean([len(shapes) == 1 for shapes in padded]) > 0.8
@@ -63,11 +63,23 @@ def test_order_depends_on_seed_and_epoch_alone():
 
     def order(seed, epoch):
         tasks = np.arange(60) % 7  # of 9 networks, or 8
-        return [batch.tolist() for batch in epoch_batches(lengths, 1000, seed, epoch, tasks)]
+        batches = epoch_batches(lengths, BatchRules(1000), seed, epoch, tasks)
+        return [batch.tolist() for batch in batches]
 
     assert order(0, 0) == order(0, 0)
     assert order(0, 0) != order(0, 1)
     assert order(0, 0) != order(1, 0)
+
+
+@relaxed
+@given(lengths_of_networks, st.integers(0, 200), st.integers(1, 4))
+def test_small_networks_come_more_often_and_few_at_a_time(lengths, small, times):
+    """The others come once; room decides how many share a step, and the small ones take more."""
+    rules = BatchRules(400, least_tokens=100, small_tokens=small, small_times=times)
+    batches = epoch_batches(lengths, rules, 0, 0, np.zeros(len(lengths)))
+    came = np.bincount(np.concatenate(batches), minlength=len(lengths))
+    assert came.tolist() == np.where(lengths <= small, times, 1).tolist()
+    assert max(map(len, batches)) <= 4
 
 
 @relaxed
@@ -76,7 +88,7 @@ def test_tasks_weigh_the_same(sizes, weight):
     """Or as they should; all networks of one come about as often as each other."""
     tasks = np.repeat(np.arange(len(sizes)), sizes)
     lengths = np.arange(len(tasks)) % 90 + 1
-    batches = epoch_batches(lengths, 300, 0, 0, tasks, {0: weight})
+    batches = epoch_batches(lengths, BatchRules(300), 0, 0, tasks, {0: weight})
     times = np.bincount(np.concatenate(batches), minlength=len(tasks))
     for task, size in enumerate(sizes):
         mine, expected = times[tasks == task], max(sizes) * (1 if task else weight)

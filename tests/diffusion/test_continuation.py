@@ -8,7 +8,7 @@ import torch
 from learning_examples import DEPTHS, INTERFACE, WIDTHS, random_flat, stirred
 
 from nnit.diffusion.architecture import mask_batch
-from nnit.diffusion.batch import UNKNOWN_BRANCH, collate
+from nnit.diffusion.batch import UNKNOWN_BRANCH, BatchRules, collate
 from nnit.diffusion.continuation import KnownTask, different_sizes, go_on_from
 from nnit.diffusion.ema import Ema
 from nnit.diffusion.sampler import SampleRequest, sample_networks
@@ -126,7 +126,7 @@ def test_other_sizes_are_named():
 def trained(model, token_set, steps):
     """Train a transformer in place on a token set and give it its averaged weights."""
     ema, optimizer = Ema(model, 0.9), build_optimizer(model, 0.0)
-    settings = DiffusionTrainingSettings(steps, 256, 5e-3, seed=0, autocast=False)
+    settings = DiffusionTrainingSettings(steps, BatchRules(256), 5e-3, seed=0, autocast=False)
     networks = [network_tokens(token_set, k) for k in range(len(token_set))]
     for _ in train_diffusion(
         model,

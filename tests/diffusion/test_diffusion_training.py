@@ -8,7 +8,7 @@ import pytest
 import torch
 from learning_examples import DEPTHS, DIMS, WIDTHS
 
-from nnit.diffusion.batch import UNKNOWN_BRANCH, TokenBatch, collate, epoch_batches
+from nnit.diffusion.batch import UNKNOWN_BRANCH, BatchRules, TokenBatch, collate, epoch_batches
 from nnit.diffusion.ema import Ema
 from nnit.diffusion.sampler import OTHER_SHARE
 from nnit.diffusion.step import (
@@ -45,7 +45,7 @@ CONFIG = TransformerConfig(
 )
 BRANCHES = [k % 2 for k in range(len(DIMS))]
 SETTINGS = DiffusionTrainingSettings(
-    steps=9, tokens_per_batch=200, learning_rate=3e-3, seed=5, autocast=False
+    steps=9, batches=BatchRules(200), learning_rate=3e-3, seed=5, autocast=False
 )
 
 pytestmark = pytest.mark.seconds
@@ -201,7 +201,7 @@ def test_order_resumed_at_any_step_is_the_same_order(start):
     """Also where the step is the first, the last or in the middle of an epoch."""
     lengths, tasks = np.random.default_rng(0).integers(10, 90, size=12), np.arange(12) % 3
     expected = list(islice(batch_order(lengths, tasks, SETTINGS, 0), 15))
-    epoch = len(epoch_batches(lengths, SETTINGS.tokens_per_batch, SETTINGS.seed, 0, tasks))
+    epoch = len(epoch_batches(lengths, SETTINGS.batches, SETTINGS.seed, 0, tasks))
     assert epoch < 11
     resumed = list(islice(batch_order(lengths, tasks, SETTINGS, start), 15 - start))
     for ours, theirs in zip(resumed, expected[start:], strict=True):
@@ -213,9 +213,7 @@ def test_every_network_weighs_the_same_in_an_epoch(networks, monkeypatch):
     """Alone off by one all over, at one time, it adds as much to the epoch's losses as another."""
     monkeypatch.setattr("nnit.diffusion.step.sample_times", lambda num, _: torch.zeros(num))
     lengths = np.array([network.layout.num_tokens for network in networks])
-    batches = epoch_batches(
-        lengths, SETTINGS.tokens_per_batch, SETTINGS.seed, 0, np.zeros(len(networks))
-    )
+    batches = epoch_batches(lengths, SETTINGS.batches, SETTINGS.seed, 0, np.zeros(len(networks)))
     assert len({len(batch) for batch in batches}) > 1
     settings = replace(SETTINGS, steps=len(batches), learning_rate=0.0)  # it predicts zero
     added = []
@@ -272,7 +270,7 @@ def test_training_lowers_the_error_and_moves_the_average(networks):
     """The weight error of the last epochs is clearly below that of the first."""
     model, ema, optimizer = fresh()
     before = {name: value.clone() for name, value in ema.parameters.items()}
-    settings = DiffusionTrainingSettings(120, 400, 5e-3, seed=0, autocast=False)
+    settings = DiffusionTrainingSettings(120, BatchRules(400), 5e-3, seed=0, autocast=False)
     steps = list(train_diffusion(model, ema, optimizer, networks[:2], DIMS[:2], [0, 1], settings))
     errors = [step.weight_error for step in steps]
     assert np.mean(errors[-20:]) < 0.7 * np.mean(errors[:20])
@@ -295,7 +293,7 @@ def test_bfloat16_follows_float32(networks):
     losses = []
     for autocast in (False, True):
         model, ema, optimizer = fresh()
-        settings = DiffusionTrainingSettings(4, 200, 1e-3, seed=5, autocast=autocast)
+        settings = DiffusionTrainingSettings(4, BatchRules(200), 1e-3, seed=5, autocast=autocast)
         steps = train_diffusion(model, ema, optimizer, networks, DIMS, BRANCHES, settings)
         losses.append([step.loss for step in steps])
         dtypes = {array.dtype.name for array in all_arrays(model, ema, optimizer).values()}
@@ -308,7 +306,7 @@ def test_gradients_reach_everything_in_bfloat16(networks):
     """Also where predictions without gradients came before in the same step."""
     model, ema, optimizer = fresh()
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
-    settings = DiffusionTrainingSettings(3, 10_000, 1e-3, seed=5, autocast=True)
+    settings = DiffusionTrainingSettings(3, BatchRules(10_000), 1e-3, seed=5, autocast=True)
     for _ in train_diffusion(model, ema, optimizer, networks, DIMS, BRANCHES, settings):
         pass
     for name, value in model.named_parameters():

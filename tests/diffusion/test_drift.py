@@ -5,7 +5,7 @@ import pytest
 import torch
 from learning_examples import INTERFACE, random_flat
 
-from nnit.diffusion.batch import collate
+from nnit.diffusion.batch import BatchRules, collate
 from nnit.diffusion.drift import losses_along_path
 from nnit.diffusion.ema import Ema
 from nnit.diffusion.step import DiffusionTrainingSettings
@@ -75,7 +75,7 @@ def test_trained_on_its_own_predictions_it_does_not_drift():
     model = build_transformer(config, 0)
     model.typical.fit(tokens, [0] * 16, [-1] * 16)
     ema, optimizer = Ema(model, 0.9), build_optimizer(model, 0.0)
-    settings = DiffusionTrainingSettings(150, 512, 3e-3, seed=0, autocast=False)
+    settings = DiffusionTrainingSettings(150, BatchRules(512), 3e-3, seed=0, autocast=False)
     branches = [k // 4 % 2 for k in range(16)]
     for _ in train_diffusion(
         model, ema, optimizer, tokens, list(token_set.architectures), branches, settings

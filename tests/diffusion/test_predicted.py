@@ -14,7 +14,7 @@ from nnit.cloning import (
     evaluate_loss,
     flat_from_layers,
 )
-from nnit.diffusion.batch import collate
+from nnit.diffusion.batch import BatchRules, collate
 from nnit.diffusion.ema import Ema
 from nnit.diffusion.predicted import (
     PredictedCloning,
@@ -144,7 +144,7 @@ def cloning_losses(networks, specs, data, share, tasks=None, steps=20):
         networks,
         DIMS,
         [k % 2 for k in range(len(DIMS))],
-        DiffusionTrainingSettings(steps, 400, 5e-3, seed=0, autocast=False),
+        DiffusionTrainingSettings(steps, BatchRules(400), 5e-3, seed=0, autocast=False),
         tasks=tasks,
         cloning=cloning or None,
     )

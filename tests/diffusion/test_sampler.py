@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from learning_examples import INTERFACE, random_flat
 
-from nnit.diffusion.batch import UNKNOWN_BRANCH, collate
+from nnit.diffusion.batch import UNKNOWN_BRANCH, BatchRules, collate
 from nnit.diffusion.ema import Ema
 from nnit.diffusion.sampler import (
     OTHER_SHARE,
@@ -204,7 +204,7 @@ def test_trained_on_a_tiny_zoo_samples_come_close_to_it():
     config = TransformerConfig(4, width=32, depth=2, heads=2, arch_depths=(1, 2), arch_widths=(8,))
     model = build_transformer(config, 0)
     ema, optimizer = Ema(model, 0.9), build_optimizer(model, 0.0)
-    settings = DiffusionTrainingSettings(200, 256, 5e-3, seed=0, autocast=False)
+    settings = DiffusionTrainingSettings(200, BatchRules(256), 5e-3, seed=0, autocast=False)
     tokens = [network_tokens(token_set, k) for k in range(8)]
     for _ in train_diffusion(model, ema, optimizer, tokens, shapes, [0] * 8, settings):
         pass
@@ -232,7 +232,7 @@ def test_branches_are_told_apart():
     )
     model = build_transformer(config, 0)
     ema, optimizer = Ema(model, 0.9), build_optimizer(model, 0.0)
-    settings = DiffusionTrainingSettings(200, 256, 5e-3, seed=0, autocast=False)
+    settings = DiffusionTrainingSettings(200, BatchRules(256), 5e-3, seed=0, autocast=False)
     tokens = [network_tokens(token_set, k) for k in range(2)]
     for _ in train_diffusion(model, ema, optimizer, tokens, [(8,)], [0, 1], settings):
         pass

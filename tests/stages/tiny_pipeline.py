@@ -67,6 +67,7 @@ PARAMS = Params.model_validate(
             "depth": 1,
             "heads": 2,
             "tokens_per_batch": 128,
+            "least_tokens": 0,
             "checkpoint_every": 3,
         },
         "sample": {"steps": 2},
