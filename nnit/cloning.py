@@ -16,6 +16,7 @@ from nnit.training import prepare_torch
 
 SATURATION = 0.999  # a label beyond it is at the bound of the action
 WORST_LOSS = 1e30  # the largest that artifacts hold
+LEAST_SPREAD = 0.1  # of the largest one of an action's numbers, for one that hardly moves
 
 
 class LayerTensors(NamedTuple):
@@ -33,13 +34,18 @@ class CloningData:
     actions: Tensor  # (N, act_dim), in [-1, 1]; of classes the right one is 1, the others 0
     output: Output = ACTION
     input_dropout: float = 0.0  # share of an observation that is hidden while networks learn
+    weights: Tensor | None = None  # (act_dim,) of the numbers of an action; by default all alike
 
     def __len__(self) -> int:
         return len(self.observations)
 
     def loss(self, predicted: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
         """Return the cloning loss of a network's outputs for the transitions ``rows``."""
-        return cloning_loss(predicted, self.actions[rows], self.output)
+        return self.errors(predicted, rows).mean()
+
+    def errors(self, predicted: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
+        """Return what ``loss`` is the mean of: ``(..., act_dim)``, or ``(...,)`` of classes."""
+        return cloning_errors(predicted, self.actions[rows], self.output, self.weights)
 
     def draw(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         """Return the observations ``(B, obs_dim)`` of a training batch, some numbers hidden.
@@ -97,15 +103,34 @@ def draw_transitions(
 def cloning_data(demos: Demos, device: str = "cpu") -> CloningData:
     """Standardise demonstrations and move them to a device."""
     observations = demos.interface.standardise(demos.observations).astype(np.float32)
+    actions = torch.tensor(demos.actions)  # a copy: the array may be shared with others
+    weights = action_weights(actions).to(device) if demos.interface.output == ACTION else None
     return CloningData(
         torch.from_numpy(observations).to(device),
-        torch.tensor(demos.actions, device=device),  # a copy: the array may be shared with others
+        actions.to(device),
         demos.interface.output,
         demos.input_dropout,
+        weights,
     )
 
 
-def cloning_loss(predicted: Tensor, actions: Tensor, output: Output = ACTION) -> Tensor:
+def action_weights(actions: Tensor) -> Tensor:
+    """Return how much the error of each number of an action ``(N, act_dim)`` weighs.
+
+    It is inverse to the number's spread (standard deviation), at the scale at which the best
+    constant action has its mean squared error. Unweighed, a gripper that opens and closes drowns
+    the millimetres on which it depends whether a cube is let go.
+    """
+    spread = actions.std(dim=0, correction=0)
+    spread = spread.clamp(min=LEAST_SPREAD * float(spread.max()))
+    if not spread.any():
+        return torch.ones_like(spread)
+    return spread.square().sum() / spread.sum() / spread
+
+
+def cloning_loss(
+    predicted: Tensor, actions: Tensor, output: Output = ACTION, weights: Tensor | None = None
+) -> Tensor:
     """Return the mean squared error of actions, or the mean cross-entropy of classes in nats.
 
     The environment clips actions at -1 and 1, so that an output beyond a label at the bound is
@@ -115,17 +140,21 @@ def cloning_loss(predicted: Tensor, actions: Tensor, output: Output = ACTION) ->
         predicted: Outputs of the network, ``(..., act_dim)``, not clipped.
         actions: Labels, the same shape, within [-1, 1]; of classes, their probabilities.
         output: What the outputs are.
+        weights: Of the numbers of an action, ``(act_dim,)``; by default all weigh 1.
     """
-    return cloning_errors(predicted, actions, output).mean()
+    return cloning_errors(predicted, actions, output, weights).mean()
 
 
-def cloning_errors(predicted: Tensor, actions: Tensor, output: Output = ACTION) -> Tensor:
+def cloning_errors(
+    predicted: Tensor, actions: Tensor, output: Output = ACTION, weights: Tensor | None = None
+) -> Tensor:
     """Return what ``cloning_loss`` is the mean of: ``(..., act_dim)``, or ``(...,)`` of classes."""
     if output != ACTION:
         return -(actions * predicted.log_softmax(dim=-1)).sum(dim=-1)
     overshoot = (actions >= SATURATION) & (predicted > actions)
     undershoot = (actions <= -SATURATION) & (predicted < actions)
-    return (predicted - actions).masked_fill(overshoot | undershoot, 0).square()
+    errors = (predicted - actions).masked_fill(overshoot | undershoot, 0).square()
+    return errors if weights is None else errors * weights
 
 
 def loss_targets(data: CloningData) -> Tensor:
@@ -142,19 +171,23 @@ def loss_targets(data: CloningData) -> Tensor:
     return torch.cat([lowest, highest], dim=1)
 
 
-def loss_gradient(predicted: Tensor, targets: Tensor, output: Output = ACTION) -> Tensor:
+def loss_gradient(
+    predicted: Tensor, targets: Tensor, output: Output = ACTION, weights: Tensor | None = None
+) -> Tensor:
     """Return the gradient of ``cloning_loss`` by the outputs, for several networks at once.
 
     Args:
         predicted: Outputs, ``(K, B, act_dim)``.
         targets: Rows of ``loss_targets``, ``(K, B, ...)``.
         output: What the outputs are.
+        weights: As of ``cloning_loss``.
     """
     if output != ACTION:
         return (predicted.softmax(dim=-1) - targets) / predicted.shape[1]
     _, batch_size, act_dim = predicted.shape
     lowest, highest = targets.chunk(2, dim=-1)
-    return (predicted - predicted.clamp(lowest, highest)) * (2 / (batch_size * act_dim))
+    errors = (predicted - predicted.clamp(lowest, highest)) * (2 / (batch_size * act_dim))
+    return errors if weights is None else errors * weights
 
 
 def run_mlp(layers: list[LayerTensors], x: Tensor) -> Tensor:

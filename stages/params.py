@@ -194,7 +194,7 @@ class DemosParams(Section):
 class GhnTrainParams(Section):
     """``nnit ghn-train``."""
 
-    steps: Count = Field(default=4000, description="optimiser steps")
+    steps: Count = Field(default=12000, description="optimiser steps")
     architectures_per_step: Count = Field(
         default=4, description="architectures drawn for each step"
     )

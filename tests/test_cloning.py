@@ -10,6 +10,7 @@ from learning_examples import INTERFACE, make_demos, random_flat
 from nnit.cloning import (
     WORST_LOSS,
     CloningData,
+    action_weights,
     cloning_data,
     cloning_loss,
     flat_from_layers,
@@ -76,6 +77,23 @@ def test_overshoot_has_no_gradient_and_undershoot_has():
     torch.testing.assert_close(predicted.grad, torch.tensor([0.0, -0.5]))
 
 
+def test_weights_of_an_actions_numbers_by_hand():
+    """Inverse to the spread; a number that hardly moves counts as if it did a little."""
+    actions = torch.tensor([[1.0, 0.5, 0.3], [-1.0, -0.5, 0.3]])  # spreads 1, 0.5 and 0, as 0.1
+    scale = (1 + 0.25 + 0.01) / (1 + 0.5 + 0.1)
+    weights = action_weights(actions)
+    torch.testing.assert_close(weights, scale / torch.tensor([1.0, 0.5, 0.1]))
+    assert action_weights(torch.full((4, 2), 0.7)).tolist() == [1, 1]
+
+
+def test_errors_weigh_by_the_demonstrations_spreads(data):
+    """The best constant action has its mean squared error, as if all numbers weighed alike."""
+    best = data.actions.mean(dim=0).expand_as(data.actions)
+    alike = replace(data, weights=None)
+    assert float(data.loss(best)) == pytest.approx(float(alike.loss(best)), rel=0.05)
+    torch.testing.assert_close(data.errors(best), alike.errors(best) * data.weights)
+
+
 @pytest.mark.parametrize("output", ["action", "class"])
 def test_the_gradient_in_closed_form_is_that_of_the_loss(output):
     """Network by network, each of its own mean; labels at the bounds, on both sides of them."""
@@ -86,9 +104,10 @@ def test_the_gradient_in_closed_form_is_that_of_the_loss(output):
         labels = torch.eye(4)[torch.randint(4, (100,), generator=generator)]
     data = CloningData(torch.zeros(100, 1), labels, output)
     targets = loss_targets(data).view(2, 50, -1)
+    weights = torch.tensor([0.5, 2, 1, 3]) if output == "action" else None
     for one, rows in zip(predicted, labels.view(2, 50, 4), strict=True):
-        cloning_loss(one, rows, output).backward()
-    ours = loss_gradient(predicted.detach(), targets, output)
+        cloning_loss(one, rows, output, weights).backward()
+    ours = loss_gradient(predicted.detach(), targets, output, weights)
     torch.testing.assert_close(ours, predicted.grad)
 
 

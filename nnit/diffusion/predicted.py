@@ -16,7 +16,7 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from nnit.cloning import CloningData, LayerTensors, Transitions, cloning_errors, run_mlp
+from nnit.cloning import CloningData, LayerTensors, Transitions, run_mlp
 from nnit.diffusion.batch import TokenBatch
 from nnit.mlp import MlpSpec
 from nnit.tokens.patches import count_patches, join_bias, join_matrix, patch_grid
@@ -155,7 +155,7 @@ def stacked_losses(
         x = x.relu() if k < depth - 1 else x
     rows = torch.stack([drawn.rows for drawn in transitions])
     outputs = x[..., : specs[0].act_dim]
-    return cloning_errors(outputs, data.actions[rows], data.output).flatten(1).mean(dim=1)
+    return data.errors(outputs, rows).flatten(1).mean(dim=1)
 
 
 def relative_loss(losses: Tensor, own: Tensor) -> Tensor:

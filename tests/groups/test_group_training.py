@@ -11,7 +11,6 @@ from learning_examples import INTERFACE, make_demos, random_flat, worker_setting
 
 from nnit.cloning import (
     cloning_data,
-    cloning_loss,
     evaluate_loss,
     initialise_flat,
     layers_from_flat,
@@ -61,7 +60,7 @@ def naive(pupil, data, settings=SETTINGS):
         chosen = torch.randint(len(data), (settings.batch_size,), generator=generator)
         predicted = run_mlp(layers_from_flat(spec, flat), data.draw(chosen, hider))
         optimizer.zero_grad()
-        cloning_loss(predicted, data.actions[chosen], data.output).backward()
+        data.loss(predicted, chosen).backward()
         optimizer.step()
     return flat.detach()
 
