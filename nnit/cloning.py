@@ -118,8 +118,8 @@ def action_weights(actions: Tensor) -> Tensor:
     """Return how much the error of each number of an action ``(N, act_dim)`` weighs.
 
     It is inverse to the number's spread (standard deviation), at the scale at which the best
-    constant action has its mean squared error. Unweighed, a gripper that opens and closes drowns
-    the millimetres on which it depends whether a cube is let go.
+    constant action has about its mean squared error: alike, a gripper that opens and closes would
+    outweigh an arm that moves by a little.
     """
     spread = actions.std(dim=0, correction=0)
     spread = spread.clamp(min=LEAST_SPREAD * float(spread.max()))
