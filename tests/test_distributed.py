@@ -16,6 +16,7 @@ from learning_examples import DEPTHS, DIMS, INTERFACE, RANGE, WIDTHS, make_demos
 from nnit.architectures import sample_architecture
 from nnit.artifacts.state import load_state
 from nnit.cloning import cloning_data
+from nnit.diffusion.batch import BatchRules
 from nnit.diffusion.ema import Ema
 from nnit.diffusion.predicted import PredictedCloning
 from nnit.diffusion.step import DiffusionTrainingSettings
@@ -76,7 +77,7 @@ def diffusion(ranks):
         networks,
         DIMS,
         branches,
-        DiffusionTrainingSettings(8, 160, 3e-3, seed=5, autocast=False, mixed_share=0.5),
+        DiffusionTrainingSettings(8, BatchRules(160), 3e-3, seed=5, autocast=False, mixed_share=0.5),
         cloning=held,
         ranks=ranks,
     )
