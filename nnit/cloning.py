@@ -34,7 +34,7 @@ class CloningData:
     actions: Tensor  # (N, act_dim), in [-1, 1]; of classes the right one is 1, the others 0
     output: Output = ACTION
     input_dropout: float = 0.0  # share of an observation that is hidden while networks learn
-    weights: Tensor | None = None  # (act_dim,) of the numbers of an action; by default all alike
+    importance: Tensor | None = None  # (act_dim,) of the numbers of an action; by default all alike
 
     def __len__(self) -> int:
         return len(self.observations)
@@ -45,7 +45,7 @@ class CloningData:
 
     def errors(self, predicted: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
         """Return what ``loss`` is the mean of: ``(..., act_dim)``, or ``(...,)`` of classes."""
-        return cloning_errors(predicted, self.actions[rows], self.output, self.weights)
+        return cloning_errors(predicted, self.actions[rows], self.output, self.importance)
 
     def draw(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         """Return the observations ``(B, obs_dim)`` of a training batch, some numbers hidden.
@@ -104,17 +104,17 @@ def cloning_data(demos: Demos, device: str = "cpu") -> CloningData:
     """Standardise demonstrations and move them to a device."""
     observations = demos.interface.standardise(demos.observations).astype(np.float32)
     actions = torch.tensor(demos.actions)  # a copy: the array may be shared with others
-    weights = action_weights(actions).to(device) if demos.interface.output == ACTION else None
+    importance = action_importance(actions).to(device) if demos.interface.output == ACTION else None
     return CloningData(
         torch.from_numpy(observations).to(device),
         actions.to(device),
         demos.interface.output,
         demos.input_dropout,
-        weights,
+        importance,
     )
 
 
-def action_weights(actions: Tensor) -> Tensor:
+def action_importance(actions: Tensor) -> Tensor:
     """Return how much the error of each number of an action ``(N, act_dim)`` weighs.
 
     It is inverse to the number's spread (standard deviation), at the scale at which the best
@@ -129,7 +129,7 @@ def action_weights(actions: Tensor) -> Tensor:
 
 
 def cloning_loss(
-    predicted: Tensor, actions: Tensor, output: Output = ACTION, weights: Tensor | None = None
+    predicted: Tensor, actions: Tensor, output: Output = ACTION, importance: Tensor | None = None
 ) -> Tensor:
     """Return the mean squared error of actions, or the mean cross-entropy of classes in nats.
 
@@ -140,13 +140,13 @@ def cloning_loss(
         predicted: Outputs of the network, ``(..., act_dim)``, not clipped.
         actions: Labels, the same shape, within [-1, 1]; of classes, their probabilities.
         output: What the outputs are.
-        weights: Of the numbers of an action, ``(act_dim,)``; by default all weigh 1.
+        importance: Of the numbers of an action, ``(act_dim,)``; by default all weigh 1.
     """
-    return cloning_errors(predicted, actions, output, weights).mean()
+    return cloning_errors(predicted, actions, output, importance).mean()
 
 
 def cloning_errors(
-    predicted: Tensor, actions: Tensor, output: Output = ACTION, weights: Tensor | None = None
+    predicted: Tensor, actions: Tensor, output: Output = ACTION, importance: Tensor | None = None
 ) -> Tensor:
     """Return what ``cloning_loss`` is the mean of: ``(..., act_dim)``, or ``(...,)`` of classes."""
     if output != ACTION:
@@ -154,7 +154,7 @@ def cloning_errors(
     overshoot = (actions >= SATURATION) & (predicted > actions)
     undershoot = (actions <= -SATURATION) & (predicted < actions)
     errors = (predicted - actions).masked_fill(overshoot | undershoot, 0).square()
-    return errors if weights is None else errors * weights
+    return errors if importance is None else errors * importance
 
 
 def loss_targets(data: CloningData) -> Tensor:
@@ -172,7 +172,7 @@ def loss_targets(data: CloningData) -> Tensor:
 
 
 def loss_gradient(
-    predicted: Tensor, targets: Tensor, output: Output = ACTION, weights: Tensor | None = None
+    predicted: Tensor, targets: Tensor, output: Output = ACTION, importance: Tensor | None = None
 ) -> Tensor:
     """Return the gradient of ``cloning_loss`` by the outputs, for several networks at once.
 
@@ -180,14 +180,14 @@ def loss_gradient(
         predicted: Outputs, ``(K, B, act_dim)``.
         targets: Rows of ``loss_targets``, ``(K, B, ...)``.
         output: What the outputs are.
-        weights: As of ``cloning_loss``.
+        importance: As of ``cloning_loss``.
     """
     if output != ACTION:
         return (predicted.softmax(dim=-1) - targets) / predicted.shape[1]
     _, batch_size, act_dim = predicted.shape
     lowest, highest = targets.chunk(2, dim=-1)
     errors = (predicted - predicted.clamp(lowest, highest)) * (2 / (batch_size * act_dim))
-    return errors if weights is None else errors * weights
+    return errors if importance is None else errors * importance
 
 
 def run_mlp(layers: list[LayerTensors], x: Tensor) -> Tensor:

@@ -66,7 +66,7 @@ def train_slimmable(
         loss = data.loss(whole, rows)
         for dims in (narrowest, *(draw(widths) for _ in range(DRAWN))):
             part = run_mlp(cut_layers(layers, interface.spec(dims).layers), seen)
-            loss = loss + cloning_loss(part, taught, data.output, data.weights)
+            loss = loss + cloning_loss(part, taught, data.output, data.importance)
         optimizer.zero_grad()
         loss.backward()
         optimizer.param_groups[0]["lr"] = cosine(step, settings)

@@ -10,7 +10,7 @@ from learning_examples import INTERFACE, make_demos, random_flat
 from nnit.cloning import (
     WORST_LOSS,
     CloningData,
-    action_weights,
+    action_importance,
     cloning_data,
     cloning_loss,
     flat_from_layers,
@@ -77,21 +77,21 @@ def test_overshoot_has_no_gradient_and_undershoot_has():
     torch.testing.assert_close(predicted.grad, torch.tensor([0.0, -0.5]))
 
 
-def test_weights_of_an_actions_numbers_by_hand():
+def test_importance_of_an_actions_numbers_by_hand():
     """Inverse to the spread; a number that hardly moves counts as if it did a little."""
     actions = torch.tensor([[1.0, 0.5, 0.3], [-1.0, -0.5, 0.3]])  # spreads 1, 0.5 and 0, as 0.1
     scale = (1 + 0.25 + 0.01) / (1 + 0.5 + 0.1)
-    weights = action_weights(actions)
-    torch.testing.assert_close(weights, scale / torch.tensor([1.0, 0.5, 0.1]))
-    assert action_weights(torch.full((4, 2), 0.7)).tolist() == [1, 1]
+    importance = action_importance(actions)
+    torch.testing.assert_close(importance, scale / torch.tensor([1.0, 0.5, 0.1]))
+    assert action_importance(torch.full((4, 2), 0.7)).tolist() == [1, 1]
 
 
 def test_errors_weigh_by_the_demonstrations_spreads(data):
     """The best constant action has its mean squared error, as if all numbers weighed alike."""
     best = data.actions.mean(dim=0).expand_as(data.actions)
-    alike = replace(data, weights=None)
+    alike = replace(data, importance=None)
     assert float(data.loss(best)) == pytest.approx(float(alike.loss(best)), rel=0.05)
-    torch.testing.assert_close(data.errors(best), alike.errors(best) * data.weights)
+    torch.testing.assert_close(data.errors(best), alike.errors(best) * data.importance)
 
 
 @pytest.mark.parametrize("output", ["action", "class"])

@@ -77,7 +77,9 @@ def diffusion(ranks):
         networks,
         DIMS,
         branches,
-        DiffusionTrainingSettings(8, BatchRules(160), 3e-3, seed=5, autocast=False, mixed_share=0.5),
+        DiffusionTrainingSettings(
+            8, BatchRules(160), 3e-3, seed=5, autocast=False, mixed_share=0.5
+        ),
         cloning=held,
         ranks=ranks,
     )

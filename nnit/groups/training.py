@@ -119,7 +119,7 @@ def _train_together(
             data.hide(observations, hider)
         for stack, x, out in forward:
             stack.forward(x, out)
-        errors = loss_gradient(outputs, targets, data.output, data.weights)
+        errors = loss_gradient(outputs, targets, data.output, data.importance)
         for stack, error in zip(stacks, errors.split(counts), strict=True):
             stack.backward(error)
         optimizer.step(cosine(step, settings))
