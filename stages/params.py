@@ -508,7 +508,7 @@ class FlatTrainParams(Section):
     autoencoder_steps: Count = Field(
         default=2000, description="optimiser steps of the autoencoder, before the diffusion"
     )
-    steps: Count = Field(default=4000, description="optimiser steps of the diffusion")
+    steps: Count = Field(default=6500, description="optimiser steps of the diffusion")
     latents: Size = Field(default=512, description="numbers that stand for a network")
     width: Size = Field(default=768, description="width of the denoiser")
     depth: Blocks = Field(default=4, description="blocks of the denoiser")
