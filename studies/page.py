@@ -66,7 +66,7 @@ def facts_of(studies: Sequence[Study]) -> dict[str, Any]:
         "methods": plan["methods"],
         "verdicts": {name: verdicts_on(name, tasks) for name in plan["methods"]},
         "unordered": {task: apart(one.methods, "untold", UNORDERED) for task, one in first.items()},
-        "breadth": {task: apart(one.asked("breadth"), OURS) for task, one in first.items()},
+        "breadth": [(one, apart(one.asked("breadth"), OURS)) for one in studies],
         "tasks": tasks,
         "within": {task: rows_of(study, WITHIN) for task, study in first.items()},
         "headline": {task: tasks[task] for task in tasks if tasks[task][OURS].beyond},

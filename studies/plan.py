@@ -147,8 +147,8 @@ def parts_of(plan: Mapping[str, Any], job: Job) -> dict[str, Part]:
 def reports_of(plan: Mapping[str, Any], job: Job) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """Yield what else is said of a task's methods: the report, the method, and how it is made."""
     for name, about in plan["reports"].items():
-        if job.is_first and job.task in about["tasks"]:
-            for method in about["methods"]:
+        if job.task in about["tasks"]:
+            for method in about.get("methods" if job.is_first else "further_seeds", ()):
                 yield name, method, about
 
 

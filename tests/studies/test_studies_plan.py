@@ -52,6 +52,18 @@ def test_training_seeds_share_demonstrations_and_nothing_else():
     assert {parts["generator"].seed for parts in of_task} == {0, 1, 2}
 
 
+def test_many_shapes_are_the_same_for_every_training_seed():
+    """Of further seeds with the hypernetwork and the generator that the seed has."""
+    of_task = [parts_of(PLAN, job) for job in JOBS if job.task == "StackCube-v1"]
+    for method in ("generated", "asked"):
+        parts = [parts[f"breadth/of-{method}"] for parts in of_task]
+        asked = [asked_for(part.words) for part in parts]
+        assert asked == asked[:1] * 3
+        assert len({part.inputs[0] for part in parts}) == 3
+    assert "breadth/packaged" in of_task[0]
+    assert "breadth/packaged" not in of_task[1]
+
+
 def test_only_outcomes_are_of_held_out_shapes():
     """Audits and timings are of shapes that may be trained on."""
     job = next(job for job in JOBS if job.task == "PickCube-v1" and job.is_first)
