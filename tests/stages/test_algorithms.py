@@ -24,19 +24,29 @@ ANY_PROCESSOR = {
     "OPENBLAS_CORETYPE": "Prescott",
     "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
     "OMP_NUM_THREADS": "1",
-    "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(Path(__file__).parent)]),
+    "PYTHONPATH": os.pathsep.join(map(str, [REPOSITORY, *Path(__file__).parents[:2]])),
 }
 WITHOUT = ("ghn-ppo", "frontier")  # they run physics, whose last bits are the processor's
 
 
 def small_runs(folder: Path) -> dict[str, str]:
     """Run every command; return the digest of the files of what each wrote, by command."""
-    from tiny_pipeline import COMMANDS, PARAMS, run
+    from learning_examples import make_demos
+    from tiny_pipeline import COMMANDS, ORIGIN, PARAMS, run
 
     from nnit.artifacts.canonical import canonical_json
+    from nnit.artifacts.demos import write_demos
     from nnit.artifacts.reading import open_artifact
     from nnit.seeding import digest_text
-    from stages import audit, baseline, flat_sample, trained_baseline, zoo_alone, zoo_refine
+    from stages import (
+        audit,
+        baseline,
+        flat_sample,
+        ghn_train,
+        trained_baseline,
+        zoo_alone,
+        zoo_refine,
+    )
     from stages.params import Params, RunOptions
 
     data = PARAMS.model_dump(mode="json")
@@ -62,6 +72,11 @@ def small_runs(folder: Path) -> dict[str, str]:
     for method in ("cloned", "slimmable", "tuned"):
         asked = trained_baseline.Inputs(at / "demos", method, shapes, at / "ghn")
         others[f"baseline {method}"] = trained_baseline, asked
+    write_demos(at / "motions", make_demos(), ORIGIN)  # of actions, which digits have none of
+    others["ghn-train of actions"] = ghn_train, ghn_train.Inputs(at / "motions")
+    others["zoo-alone of actions"] = zoo_alone, zoo_alone.Inputs(at / "motions")
+    cut = trained_baseline.Inputs(at / "motions", "slimmable", shapes)
+    others["baseline slimmable of actions"] = trained_baseline, cut
     for name, (stage, inputs) in others.items():
         stage.run(params, inputs, stage.Outputs(at / name), options=options)
     outputs = {name: command.kind for name, command in COMMANDS.items()}
