@@ -104,10 +104,10 @@ def test_the_gradient_in_closed_form_is_that_of_the_loss(output):
         labels = torch.eye(4)[torch.randint(4, (100,), generator=generator)]
     data = CloningData(torch.zeros(100, 1), labels, output)
     targets = loss_targets(data).view(2, 50, -1)
-    weights = torch.tensor([0.5, 2, 1, 3]) if output == "action" else None
+    importance = torch.tensor([0.5, 2, 1, 3]) if output == "action" else None
     for one, rows in zip(predicted, labels.view(2, 50, 4), strict=True):
-        cloning_loss(one, rows, output, weights).backward()
-    ours = loss_gradient(predicted.detach(), targets, output, weights)
+        cloning_loss(one, rows, output, importance).backward()
+    ours = loss_gradient(predicted.detach(), targets, output, importance)
     torch.testing.assert_close(ours, predicted.grad)
 
 
