@@ -156,10 +156,13 @@ class DaskPool:
         index, _ = self._running[key]
         try:
             finished = future.result(timeout=FETCHING_S * 2 ** self._late[key])
-        except TimeoutError:
-            self._late[key] += 1  # the transfer begins anew each time, and may be long
-            future.add_done_callback(self._ended.put)  # it is repeated
-            return None
+        except (TimeoutError, UnboundLocalError) as error:
+            # Dask raises the latter where a transfer is cancelled between.
+            if future.status == "finished":
+                self._late[key] += 1  # the transfer begins anew each time, and may be long
+                future.add_done_callback(self._ended.put)  # it is repeated
+                return None
+            finished = Finished(index, None, error)
         except KilledWorker as error:
             killed = ResourceError(
                 f"unit {self._names[index]}: {error.allowed_failures + 1} workers that ran it were "

@@ -1,5 +1,6 @@
 """Units by the workers of a Dask scheduler: as by processes of this machine."""
 
+import asyncio
 import functools
 import os
 import random
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import test_parallel as local
 from dask_processes import dask_cluster
+from distributed import Future
 
 from nnit import dask_cluster as engine_module
 from nnit.dask_cluster import Setup
@@ -175,6 +177,21 @@ def test_a_result_that_takes_long_to_fetch_is_waited_for_longer(engine, monkeypa
     """A transfer that was given up begins anew: with the same patience it would never end."""
     monkeypatch.setattr("nnit.dask_cluster.FETCHING_S", 1e-3)
     assert map_units(local._square, range(4), engine) == [0, 1, 4, 9]
+
+
+def test_a_transfer_that_is_cancelled_is_repeated(engine, monkeypatch):
+    """Dask's `sync` has neither result nor error to give then."""
+    whole, cancelled = Future._result, []
+
+    async def once_cancelled(future, *args):
+        if future.key not in cancelled:
+            cancelled.append(future.key)
+            raise asyncio.CancelledError
+        return await whole(future, *args)
+
+    monkeypatch.setattr(Future, "_result", once_cancelled)
+    assert map_units(local._square, range(4), engine) == [0, 1, 4, 9]
+    assert len(cancelled) == 4
 
 
 def test_a_request_to_stop_drops_what_is_not_finished(engine):

@@ -61,8 +61,11 @@ def push_files(
     with _hub(repo) as api:
         from huggingface_hub import CommitOperationAdd
 
-        # None leaves it to what the owner has said of new repositories.
-        full = api.create_repo(repo, private=private or None, exist_ok=True).repo_id
+        full = repo
+        # Asked first: `exist_ok`, refused, knows the endpoint of the import alone.
+        if not api.repo_exists(repo):
+            # None leaves it to what the owner has said of new repositories.
+            full = api.create_repo(repo, private=private or None, exist_ok=True).repo_id
         added = [CommitOperationAdd(name, data) for name, data in files.items()]
         commit = api.create_commit(full, added, commit_message=message)
     return Pushed(full, commit.oid, f"{api.endpoint}/{full}")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from export_examples import fault_of, tree, write_networks
 from hub_stand_in import TOKEN, running_hub
+from huggingface_hub import constants
 
 from nnit.artifacts import hub_folder
 from nnit.artifacts.reading import open_artifact, verify
@@ -19,6 +20,8 @@ REPO = "me/robot"
 @pytest.fixture
 def hub(monkeypatch):
     """A hub that is the only one, and somebody who may write there."""
+    # The library was there before the variable: it reads it once, and not in all places the same.
+    assert "127.0.0.1" not in constants.HF_URL_HOSTS
     with running_hub() as running:
         monkeypatch.setenv("HF_ENDPOINT", running.url)
         monkeypatch.setenv("HF_TOKEN", TOKEN)
