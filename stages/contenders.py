@@ -210,7 +210,7 @@ def ask_ghn(
 def ask_ghn_and_grow(
     path: Path, architectures: tuple[Architecture, ...], training_range: TrainingRange
 ) -> Contenders:
-    """Ask a hypernetwork as the baseline, with all the help that the generator has.
+    """Ask a hypernetwork as the baseline, but for its branches (``nnit baseline asked`` has them).
 
     Beyond the trained widths and depths the generator grows its networks out of smaller ones; the
     hypernetwork's are written as a whole, and grown too, as a source of their own.

@@ -30,7 +30,8 @@ def audit_command(
         Path | None, typer.Option("--rollouts", help="Rollouts of the samples.")
     ] = None,
     ghn: Annotated[
-        Path | None, typer.Option("--ghn", help="Compare with this GHN, asked for each shape.")
+        Path | None,
+        typer.Option("--ghn", help="Compare with this GHN, asked for each shape without branches."),
     ] = None,
     out: Annotated[Path | None, out_option("audit, beside the samples")] = None,
 ) -> None:

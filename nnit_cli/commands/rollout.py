@@ -39,7 +39,8 @@ def rollout_command(
     ] = USUAL,
     arch: ArchOption = None,
     ghn: Annotated[
-        Path | None, typer.Option("--ghn", help="Compare with this GHN, asked for each shape.")
+        Path | None,
+        typer.Option("--ghn", help="Compare with this GHN, asked for each shape without branches."),
     ] = None,
     demos: Annotated[
         Path | None, typer.Option("--demos", help="Compare with networks cloned from these.")
