@@ -108,6 +108,10 @@ def run(
     }
     if zoo_artifact.manifest.parents.get("demos") == demos_artifact.digest:
         progress.note(f"audit: {inputs.demos}: the zoo was trained on these; others say more")
+    if "ghn" in zoo_artifact.manifest.parents and len({one.branch for one in zoo.members}) == 1:
+        progress.note(
+            f"audit: {inputs.zoo}: of one branch: its networks are twins, any blur is novel"
+        )
     if samples_artifact.manifest.parents.get("demos") == demos_artifact.digest:
         progress.note(f"audit: {inputs.demos}: the samples were chosen by these; others say more")
     evaluations, constant = {}, None

@@ -10,6 +10,7 @@ from tiny_pipeline import (
     ORIGIN,
     PARAMS,
     PARAMS_NAME,
+    Recorder,
     content,
     digest,
     tree,
@@ -26,7 +27,7 @@ from nnit.artifacts.rollouts import read_rollouts, write_rollouts
 from nnit.artifacts.samples import Sample, SampleSet, read_samples, write_samples
 from nnit.artifacts.zoo import read_zoo, write_zoo
 from nnit.mlp import join_layers
-from nnit.progress import silent
+from nnit.progress import Progress, silent
 from nnit.zoo.members import build_zoo, networks_by_shape
 from nnit_cli.main import main
 from stages import align_report, audit
@@ -62,7 +63,7 @@ def test_networks_that_overflow_are_alarms(pipeline, tmp_path):
     assert all("no better than a constant action" in one["alarms"] for one in found["samples"])
 
 
-def run_audit(pipeline, samples, out, **changes):
+def run_audit(pipeline, samples, out, progress: Progress = silent, **changes):
     """Audit samples with what the pipeline made."""
     inputs = audit.Inputs(samples, pipeline / "zoo", pipeline / "demos", ghn=pipeline / "ghn")
     return audit.run(
@@ -70,7 +71,7 @@ def run_audit(pipeline, samples, out, **changes):
         replace(inputs, **changes),
         audit.Outputs(out),
         options=RunOptions(device="cpu"),
-        progress=silent,
+        progress=progress,
     )
 
 
@@ -93,6 +94,23 @@ def test_copies_of_the_zoo_are_found_out(pipeline, copies, tmp_path):
     assert [sample.kind for sample in stored.audit.samples] == ["train", "train", "unseen_combo"]
     assert set(artifact.manifest.parents) == {"samples", "zoo", "demos", "ghn"}
     assert set(summary.by_kind) == {"train", "unseen_combo", "all"}
+
+
+def test_a_zoo_whose_networks_are_twins_is_noted(pipeline, copies, tmp_path):
+    """One branch wrote all of them; networks that were trained alone are no twins."""
+    zoo, artifact = read_zoo(pipeline / "zoo")
+    twins = replace(zoo, members=tuple(one._replace(branch=0) for one in zoo.members))
+    notes = {}
+    for name, networks, parents in (
+        ("branches", zoo, artifact.manifest.parents),
+        ("twins", twins, artifact.manifest.parents),
+        ("alone", twins, {"demos": digest(pipeline / "demos")}),
+    ):
+        path, progress = tmp_path / name, Recorder()
+        write_zoo(path, networks, replace(ORIGIN, parents=parents))
+        run_audit(pipeline, copies, tmp_path / f"{name}-audit", zoo=path, progress=progress)
+        notes[name] = any("twins" in line for line in progress.notes)
+    assert notes == {"branches": False, "twins": True, "alone": False}
 
 
 def test_success_comes_from_the_rollouts_of_the_same_samples(pipeline, tmp_path):
