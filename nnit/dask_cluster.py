@@ -157,8 +157,9 @@ class DaskPool:
         try:
             finished = future.result(timeout=FETCHING_S * 2 ** self._late[key])
         except (TimeoutError, UnboundLocalError) as error:
-            # Dask raises the latter where a transfer is cancelled between.
-            if future.status == "finished":
+            # Dask raises the latter where a transfer is cancelled between. A result that was lost
+            # with its worker meanwhile is made again, and comes later.
+            if future.status != "error":
                 self._late[key] += 1  # the transfer begins anew each time, and may be long
                 future.add_done_callback(self._ended.put)  # it is repeated
                 return None
