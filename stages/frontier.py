@@ -2,9 +2,10 @@
 
 Reads:   generator   kind "generator", schema 1, 2 or 3
          demos       kind "demos",     schema 1 (to keep off their reset seeds)
-Writes:  frontier    kind "frontier",  schema 3
+Writes:  frontier    kind "frontier",  schema 4
 """
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,11 +22,12 @@ from nnit.artifacts.state import UnitStore, clear_state
 from nnit.diffusion.architecture import generate_architecture
 from nnit.figures.frontier import FrontierPoint, draw_frontier
 from nnit.frontier.candidates import by_size, spread_shapes
-from nnit.frontier.front import Candidate, Frontier, episodes_run
+from nnit.frontier.front import TESTS, Candidate, Frontier, episodes_run, z_of_tests
 from nnit.frontier.race import RaceRules, Standing, race
 from nnit.generators.choice import choose_interface
 from nnit.generators.generation import Settings, Wanted, generate_networks
 from nnit.generators.trained import Generator, load_generator, moved
+from nnit.intervals import Level, wilson_interval
 from nnit.mlp import Architecture, Network, PolicyInterface, format_architecture
 from nnit.patterns import ArchitectureBounds
 from nnit.progress import Progress, silent
@@ -44,7 +46,6 @@ from stages.task_source import named_id, source_digests, task_of
 
 UNBOUNDED = ArchitectureBounds()
 SAMPLE_INDEX = 0  # the network is the one that ``nnit sample --arch`` gives first
-TRIES = 10  # larger shapes where the smallest is not confirmed; each may be by luck, one in forty
 SHAPES_TOGETHER = 20  # of a unit of sampling, whatever the number of workers
 GENERATED_TRIES = 20  # draws for each architecture that is wanted
 
@@ -102,7 +103,7 @@ def run(
     Held-out architectures may be among the shapes: this is evaluation. All networks face the same
     initial states, and an episode ends at its first success. Those of the front then run in further
     states: the best of many look better in the episodes that they were chosen by. Where the
-    smallest is not confirmed so, larger ones are tried in their order, ``TRIES`` at most. Finished
+    smallest is not confirmed so, larger ones are tried in their order, ``TESTS`` at most. Finished
     networks and episodes are kept beside the output until it is whole, so that an interrupted run
     goes on with ``--resume``.
 
@@ -121,6 +122,8 @@ def run(
     if inputs.demos is not None:
         parents["demos"] = check_demos(inputs, generator.interface, section)
     episode_seeds(task, section.first_seed, section.episodes + section.confirm_episodes)
+    for line in too_few_episodes(section):
+        progress.note(line)
     shapes = choose_shapes(generator, section, inputs.bounds, options)
     if len(shapes) < section.shapes:
         progress.note(f"frontier: within bounds are {len(shapes)} shapes; all of them are tried")
@@ -167,6 +170,21 @@ def run(
         sampler_s=sampled - started,
         evaluation_s=evaluated - sampled,
     )
+
+
+def too_few_episodes(section: FrontierParams) -> list[str]:
+    """Say where a network could not do the job even without a failure: its bound is too low."""
+    lines, wanted = list[str](), section.min_success
+    for name, tests in (("episodes", 1), ("confirm_episodes", TESTS)):
+        count, z = getattr(section, name), z_of_tests(tests)
+        best = wilson_interval(1.0, count, z).low if count else 1.0
+        if best < wanted:
+            enough = math.ceil(z**2 * wanted / (1 - wanted)) if wanted < 1 else "no number"
+            lines.append(
+                f"frontier: {name}, {count}, cannot show a success of min_success, {wanted:g}: "
+                f"without a failure the lower bound is {best:.3f}; it takes {enough}"
+            )
+    return lines
 
 
 def check_task(params: Params, inputs: Inputs) -> None:
@@ -355,7 +373,7 @@ def confirm(
         progress.note(f"frontier: confirming {len(front)} shapes in fresh episodes")
         found = dict(zip(front, outcomes_of(front, episodes, further), strict=True))
         frontier = frontier.confirmed(found)
-        for _ in range(TRIES):
+        for _ in range(TESTS):
             k = frontier.next_to_try
             if k is None:
                 break
@@ -388,9 +406,10 @@ def points_of(frontier: Frontier) -> list[FrontierPoint]:
         FrontierPoint(
             format_architecture(one.hidden_dims),
             frontier.parameters(k),
-            one.confirmed.mean if one.confirmed else one.success_once,
-            *(one.confirmed.interval if one.confirmed else one.interval),
+            level.mean,
+            *level.interval,
             on_front=k in front,
         )
         for k, one in enumerate(frontier.candidates)
+        for level in [frontier.confirmed_success(k) or Level(one.success_once, one.interval)]
     ]

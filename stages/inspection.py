@@ -308,7 +308,7 @@ def front_table(frontier: Frontier) -> list[Row]:
                 f"{frontier.parameters(k):,}",
                 f"{frontier.macs(k):,}",
                 str(Level(one.success_once, one.interval)),
-                str(one.confirmed or "-"),
+                str(frontier.confirmed_success(k) or "-"),
             )
         )
     return rows

@@ -440,7 +440,7 @@ class FrontierParams(Section):
     )
     episodes: Count = Field(default=100, description="episodes of a shape of the front")
     confirm_episodes: Index = Field(
-        default=100,
+        default=200,
         description="further episodes of a shape of the front, which it was not chosen by; 0: none",
     )
     first_seed: Index = Field(default=0, description="reset seed of the first episode")

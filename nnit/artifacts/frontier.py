@@ -31,9 +31,9 @@ from nnit.mlp import PolicyInterface
 
 FRONTIER_NAME = "frontier.json"
 SCHEMA = KINDS["frontier"].schema
-GOES_ON = (
-    3  # the schema from which on larger candidates are tried where the smallest is not confirmed
-)
+# How many candidates may be confirmed, by an error that they share, before schema 4: the smallest
+# of the race alone, then any.
+TESTS_BEFORE: dict[int, int | None] = {1: 1, 2: 1, 3: None}
 FIGURE_NAME = "frontier.png"
 MAX_EPISODES = 10**9
 
@@ -76,6 +76,7 @@ class FrontierFile(Record):
     min_success: Share
     rules: Annotated[RaceRules, Stored(_Rules)]
     smallest: Any
+    tests: Annotated[Natural, Field(ge=1)] | None = None  # since schema 4
 
 
 @dataclass(frozen=True)
@@ -146,8 +147,8 @@ def read_frontier(path: Path, *, check: Check = "small") -> tuple[StoredFrontier
             for one in content.candidates
         )
         schema = artifact.manifest.schema
-        goes_on = schema >= GOES_ON
-        frontier = Frontier(candidates, content.rules, content.min_success, interface, goes_on)
+        tests = TESTS_BEFORE.get(schema, content.tests)
+        frontier = Frontier(candidates, content.rules, content.min_success, interface, tests)
         networks = tuple(read_network(artifact, k, interface) for k in range(count))
         stored = StoredFrontier(frontier, networks)
         _check(stored)
@@ -164,6 +165,7 @@ def frontier_json(frontier: Frontier, schema: int = SCHEMA) -> dict[str, Any]:
     ]
     smallest = frontier.smallest
     return {
+        **({} if schema in TESTS_BEFORE else {"tests": frontier.tests}),
         "answer": frontier.answer(),
         "candidates": candidates,
         "min_success": frontier.min_success,
@@ -193,9 +195,10 @@ def _indices(frontier: Frontier) -> Sequence[int]:
 
 def _candidate_json(frontier: Frontier, k: int, schema: int, *, on_front: bool) -> dict[str, Any]:
     one = frontier.candidates[k]
-    level = one.confirmed
+    level = frontier.confirmed_success(k)
+    interval = "confirmed_95" if schema in TESTS_BEFORE else "confirmed_interval"
     confirmed = {
-        "confirmed_95": level and list(level.interval),
+        interval: level and list(level.interval),
         "confirmed_once": level and level.mean,
         "confirmed_outcomes": _as_text(one.confirmation),
     }

@@ -48,7 +48,7 @@ KINDS: dict[str, Kind] = {
     "flat": Kind("nnit flat-train", 1, (1,)),
     "samples": Kind("nnit sample", 2, (1, 2)),
     "rollouts": Kind("nnit rollout", 3, (1, 2, 3)),
-    "frontier": Kind("nnit frontier", 3, (1, 2, 3)),
+    "frontier": Kind("nnit frontier", 4, (1, 2, 3, 4)),
     "audit": Kind("nnit audit", 1, (1,)),
     "alignment": Kind("nnit align-report", 2, (1, 2)),
 }

@@ -73,7 +73,7 @@ def draw_frontier(points: Sequence[FrontierPoint], min_success: float) -> bytes:
     axis.axhline(place(min_success), color="black", linewidth=0.8, linestyle=":")
     axis.set_xscale("log")
     axis.set_xlabel("parameters")
-    show_failures(axis, "success_once, 95 % Wilson interval")
+    show_failures(axis, "success_once, Wilson interval")
     axis.grid(axis="x", alpha=0.3)
     axis.legend(loc="lower right", frameon=False)
     return png_bytes(figure)

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import NamedTuple
 
 from nnit.frontier.race import OUTRUN, RaceRules, Standing, find_front
-from nnit.intervals import Interval, Level, wilson_interval
+from nnit.intervals import UPPER, Z_95, Interval, Level, wilson_interval
 from nnit.mlp import Architecture, PolicyInterface, format_architecture
+
+TESTS = 10  # of whether a candidate does the job in further states, until one does
 
 
 class Candidate(NamedTuple):
@@ -27,14 +30,6 @@ class Candidate(NamedTuple):
         """95 % Wilson interval of ``success_once``."""
         return wilson_interval(self.success_once, len(self.standing.outcomes))
 
-    @property
-    def confirmed(self) -> Level | None:
-        """Success in the episodes of the confirmation, if there are any."""
-        if not self.confirmation:
-            return None
-        share = sum(self.confirmation) / len(self.confirmation)
-        return Level(share, wilson_interval(share, len(self.confirmation)))
-
 
 @dataclass(frozen=True)
 class Frontier:
@@ -44,7 +39,7 @@ class Frontier:
     rules: RaceRules
     min_success: float  # what the smallest network is wanted for
     interface: PolicyInterface
-    goes_on: bool = True  # to larger ones, where the smallest is not confirmed
+    tests: int | None = TESTS  # that share one error; None: any number, each with its own
 
     def parameters(self, k: int) -> int:
         """Weights and biases of a candidate."""
@@ -53,6 +48,18 @@ class Frontier:
     def macs(self, k: int) -> int:
         """Multiplications of one forward pass of a candidate."""
         return self.interface.spec(self.candidates[k].hidden_dims).num_macs
+
+    def confirmed_success(self, k: int) -> Level | None:
+        """Success of a candidate in further states, if it ran in any.
+
+        The interval is for ``tests`` of them together (Bonferroni): the chance that the lower bound
+        of any is above its success is at most that of one alone in a 95 % interval.
+        """
+        outcomes = self.candidates[k].confirmation
+        if not outcomes:
+            return None
+        share = sum(outcomes) / len(outcomes)
+        return Level(share, wilson_interval(share, len(outcomes), z_of_tests(self.tests)))
 
     @property
     def front(self) -> list[int]:
@@ -83,7 +90,7 @@ class Frontier:
         One that did as well in the race, or was not run to its end for no other reason than that a
         smaller one had as many successes, which may have been luck.
         """
-        if self.smallest is None or self.is_met:
+        if self.smallest is None or self.is_met or len(self._tested) == self.tests:
             return None
         for k in range(self.smallest + 1, len(self.candidates)):
             one = self.candidates[k]
@@ -102,15 +109,15 @@ class Frontier:
         return find_front(sizes, [one.standing for one in self.candidates], self.rules)
 
     @property
-    def _confirmed(self) -> list[int]:
-        tried = range(len(self.candidates)) if self.goes_on else self._of_race
-        enough = [k for k in tried if self.seems_enough(k)]
-        if not self.goes_on:
-            enough = enough[:1]
-        return [k for k in enough if self._is_confirmed(self.candidates[k].confirmed)]
+    def _tested(self) -> list[int]:
+        """The candidates whose success in further states decides, from small to large."""
+        ran = [k for k, one in enumerate(self.candidates) if one.confirmation]
+        return list(filter(self.seems_enough, ran))[: self.tests]
 
-    def _is_confirmed(self, level: Level | None) -> bool:
-        return level is not None and level.interval.low >= self.min_success
+    @property
+    def _confirmed(self) -> list[int]:
+        levels = {k: self.confirmed_success(k) for k in self._tested}
+        return [k for k, one in levels.items() if one and one.interval.low >= self.min_success]
 
     def confirmed(self, outcomes: Mapping[int, tuple[bool, ...]]) -> "Frontier":
         """Return it with outcomes of candidates in further states."""
@@ -139,13 +146,19 @@ class Frontier:
         chosen = self.candidates[self.smallest]
         shape = format_architecture(chosen.hidden_dims)
         found = f"{wanted}: {shape} with {self.parameters(self.smallest):,} parameters"
-        if chosen.confirmed is None:
+        level = self.confirmed_success(self.smallest)
+        if level is None:
             return found
-        said = f"{chosen.confirmed} in {len(chosen.confirmation)} fresh episodes"
+        said = f"{level} in {len(chosen.confirmation)} fresh episodes"
         if not self.is_met:
             return f"{found}, not confirmed: {said}"
         lucky = sum(map(self.seems_enough, range(self.smallest)))
         return f"{found}, {said}" + f" ({lucky} smaller not confirmed)" * (lucky > 0)
+
+
+def z_of_tests(tests: int | None) -> float:
+    """Return the normal quantile of intervals of which so many share the error of one."""
+    return NormalDist().inv_cdf(1 - (1 - UPPER) / tests) if tests and tests > 1 else Z_95
 
 
 def episodes_run(candidates: Sequence[Candidate]) -> int:

@@ -99,7 +99,7 @@ def test_larger_shapes_are_tried_where_the_smallest_was_lucky(pipeline, tmp_path
         ]
 
     monkeypatch.setattr(frontier, "run_ranges", as_told)
-    params = with_section(SMALL, "frontier", min_success=0.3)  # two of two, or three of three
+    params = with_section(SMALL, "frontier", min_success=0.2)  # two of two, or three of three
     progress = Recorder()
     summary = run(pipeline, tmp_path / "out", params, progress=progress)
     found = read_frontier(tmp_path / "out")[0].frontier
@@ -199,3 +199,18 @@ def test_the_table_names_the_networks_of_the_front(found, capsys):
     """``nnit inspect`` prints what the command does."""
     assert main(["inspect", str(found[0])]) == 0
     assert "network-0000" in capsys.readouterr().out
+
+
+def test_it_is_told_where_no_network_could_do_the_job():
+    """Of so few episodes even all successes leave a lower bound that is too low."""
+
+    def said(**section):
+        return frontier.too_few_episodes(with_section(PARAMS, "frontier", **section).frontier)
+
+    enough = {"episodes": 73, "confirm_episodes": 150, "min_success": 0.95}
+    assert said(**enough) == said(**{**enough, "confirm_episodes": 0}) == []
+    [race, further] = said(**{**enough, "episodes": 72, "confirm_episodes": 149})
+    assert race.startswith("frontier: episodes, 72, cannot show a success of min_success, 0.95: ")
+    assert race.endswith("it takes 73")
+    assert further.endswith("it takes 150")
+    assert said(**{**enough, "min_success": 1.0})[0].endswith("is 0.950; it takes no number")

@@ -103,9 +103,9 @@ def tokens_of_two_tasks():
 
 
 def frontier():
-    """Return two candidates; the smaller one is as good and alone on the front."""
+    """Return two candidates; the smaller one is as good and alone on the front, and ran again."""
     candidates = (
-        Candidate((2, 3), "train", Standing((True, False))),
+        Candidate((2, 3), "train", Standing((True, False)), (True, True, False)),
         Candidate((4,), "wider", Standing((True,), 1, "outrun")),
     )
     found = Frontier(candidates, RaceRules(1, 1, 2, floor=0.5), 0.95, INTERFACE)
