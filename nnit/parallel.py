@@ -113,6 +113,7 @@ def run_units(
     label: str = LABEL,
     names: Sequence[str] | None = None,
     unit_sizes: Sequence[int] | None = None,
+    unit_costs: Sequence[float] | None = None,
     needed_for: str | None = None,
 ) -> None:
     """Do what ``map_units`` does with units whose results are kept; a shard runs its own alone.
@@ -127,6 +128,7 @@ def run_units(
         label: What progress and errors call the units.
         names: What errors call each.
         unit_sizes: What each unit counts for in ``progress``; 1 each by default.
+        unit_costs: How long each takes, in any unit; by default as its size says.
         needed_for: What the units that come after these are called; None: there are none.
 
     Raises:
@@ -135,7 +137,7 @@ def run_units(
         UsageError: shards are merged, and have not run all units.
         Exception: as ``map_units``.
     """
-    work = _Round(units, label, names, unit_sizes)
+    work = _Round(units, label, names, unit_sizes, unit_costs)
     missing = [k for k in range(len(units)) if k not in done]
     if engine.merged:
         refuse_gaps(missing, label, len(units), engine.merged)
@@ -207,11 +209,13 @@ class _Round:
         label: str,
         names: Sequence[str] | None,
         sizes: Sequence[int] | None,
+        costs: Sequence[float] | None = None,
     ) -> None:
         total = len(units)
         self.units, self.label = units, label
         self.names = names or [f"{k + 1} of {total} ({label})" for k in range(total)]
         self.sizes = sizes or [1] * total
+        self.costs = costs or self.sizes
 
     def start(self, progress: Progress, all_units: Iterable[int], todo: Iterable[int]) -> None:
         """Tell progress what there is and what is left of it."""
@@ -229,6 +233,7 @@ def _run(
     waiting, finished = deque(todo), 0
     cargo = Cargo(work.units, todo)
     pool.begin(cargo, work.names)
+    all_of_it = sum(work.costs[k] for k in todo)
     try:
         while finished < len(todo):
             _raise_if_stopped(progress, finished, len(todo))
@@ -241,7 +246,8 @@ def _run(
                 cargo.finish(one.index)
                 _submit(pool, waiting)
                 on_result(one.index, one.result)
-                progress.advance(work.sizes[one.index])
+                share = work.costs[one.index] / all_of_it
+                progress.advance(work.sizes[one.index], share=share)
                 finished += 1
     except KeyboardInterrupt:  # a worker was so slow to take a unit that nobody asked about signals
         _raise_if_stopped(progress, finished, len(todo))

@@ -15,8 +15,12 @@ class Progress(Protocol):
         """Begin a part of the work: ``total`` units in all, ``done`` of them before (resumed)."""
         ...
 
-    def advance(self, units: int = 1, **figures: float) -> None:
-        """``units`` more are finished; ``figures`` (a loss, say) are shown beside the bar."""
+    def advance(self, units: int = 1, *, share: float | None = None, **figures: float) -> None:
+        """``units`` more are finished; ``figures`` (a loss, say) are shown beside the bar.
+
+        Where some units take longer than others, ``share`` is how much of the work these were, of
+        what was left when the part began.
+        """
         ...
 
     def note(self, line: str) -> None:
@@ -38,7 +42,7 @@ class SilentProgress:
     def start(self, label: str, total: int, done: int = 0) -> None:
         """Do nothing."""
 
-    def advance(self, units: int = 1, **figures: float) -> None:
+    def advance(self, units: int = 1, *, share: float | None = None, **figures: float) -> None:
         """Do nothing."""
 
     def note(self, line: str) -> None:

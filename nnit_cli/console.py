@@ -38,7 +38,7 @@ class QuietProgress:
     def start(self, label: str, total: int, done: int = 0) -> None:
         """Begin a part of the work (see ``nnit.progress``)."""
 
-    def advance(self, units: int = 1, **figures: float) -> None:
+    def advance(self, units: int = 1, *, share: float | None = None, **figures: float) -> None:
         """Some units are finished."""
 
     def note(self, line: str) -> None:
@@ -49,7 +49,33 @@ class QuietProgress:
         return self._stop.poll()
 
 
-class LineProgress(QuietProgress):
+class CountingProgress(QuietProgress):
+    """Knows what is done and how long the rest takes; the base of those that show it."""
+
+    def __init__(self, stop: StopRequest) -> None:
+        super().__init__(stop)
+        self._label, self._total, self._done, self._fresh = "", 0, 0, 0
+        self._share = self._started = self._shown = 0.0
+
+    def start(self, label: str, total: int, done: int = 0) -> None:
+        """Begin a part of the work."""
+        self._label, self._total, self._done, self._fresh = label, total, done, total - done
+        self._share, self._started = 0.0, time.monotonic()
+        self._shown = self._started
+
+    def count(self, units: int, share: float | None) -> None:
+        """Count what is finished."""
+        self._done += units
+        self._share += units / max(1, self._fresh) if share is None else share
+
+    def time_left(self, elapsed_s: float) -> str:
+        """Return how long the rest takes, if it goes on as before; nothing where all is done."""
+        if self._done == self._total or not self._share:
+            return ""
+        return f"{_duration(elapsed_s / self._share * max(0.0, 1 - self._share))} left"
+
+
+class LineProgress(CountingProgress):
     """Writes a line every few seconds: for log files and pipes."""
 
     def __init__(
@@ -57,17 +83,10 @@ class LineProgress(QuietProgress):
     ) -> None:
         super().__init__(stop)
         self._stream, self._line_every_s = stream, line_every_s
-        self._label, self._total, self._done, self._done_before = "", 0, 0, 0
-        self._started = self._shown = 0.0
 
-    def start(self, label: str, total: int, done: int = 0) -> None:
-        """Begin a part of the work."""
-        self._label, self._total, self._done, self._done_before = label, total, done, done
-        self._started = self._shown = time.monotonic()
-
-    def advance(self, units: int = 1, **figures: float) -> None:
+    def advance(self, units: int = 1, *, share: float | None = None, **figures: float) -> None:
         """Write a line where the last one is some seconds old, and at the end of the part."""
-        self._done += units
+        self.count(units, share)
         now = time.monotonic()
         if now - self._shown >= self._line_every_s or self._done == self._total:
             self._shown = now
@@ -78,36 +97,37 @@ class LineProgress(QuietProgress):
         print(printable(line), file=self._stream, flush=True)
 
     def _line(self, elapsed_s: float, figures: Mapping[str, float]) -> str:
-        parts = [f"{self._label}: {self._done}/{self._total}", *_figures(figures)]
-        if self._done == self._total:
-            return ", ".join([*parts, f"took {_duration(elapsed_s)}"])
-        fresh = max(1, self._done - self._done_before)
-        left_s = elapsed_s / fresh * (self._total - self._done)
-        return ", ".join([*parts, f"{_duration(left_s)} left"])
+        left = self.time_left(elapsed_s) or f"took {_duration(elapsed_s)}"
+        return ", ".join([f"{self._label}: {self._done}/{self._total}", *_figures(figures), left])
 
 
-class BarProgress(QuietProgress):
+class BarProgress(CountingProgress):
     """Draws a bar with the time that is left: for people at a terminal."""
 
     def __init__(self, stop: StopRequest, bars: "Progress") -> None:
         super().__init__(stop)
         self._bars = bars
         self._task: TaskID | None = None
-        self._shown = 0.0
 
     def start(self, label: str, total: int, done: int = 0) -> None:
         """Begin a part of the work: a new bar below the others."""
-        self._task = self._bars.add_task(printable(label), total=total, completed=done, figures="")
+        super().start(label, total, done)
+        self._task = self._bars.add_task(
+            printable(label), total=total, completed=done, figures="", left=""
+        )
 
-    def advance(self, units: int = 1, **figures: float) -> None:
-        """Move the bar; the figures change a few times a second."""
+    def advance(self, units: int = 1, *, share: float | None = None, **figures: float) -> None:
+        """Move the bar; what stands beside it changes a few times a second."""
         if self._task is None:
             return
+        self.count(units, share)
         self._bars.advance(self._task, units)
         now = time.monotonic()
-        if figures and now - self._shown >= BAR_FIGURES_EVERY_S:
+        if now - self._shown >= BAR_FIGURES_EVERY_S or self._done == self._total:
             self._shown = now
-            self._bars.update(self._task, figures=printable(", ".join(_figures(figures))))
+            self._bars.update(self._task, left=self.time_left(now - self._started))
+            if figures:
+                self._bars.update(self._task, figures=printable(", ".join(_figures(figures))))
 
     def note(self, line: str) -> None:
         """Write the line above the bars."""
@@ -292,7 +312,7 @@ def _bars() -> "Progress":
         progress.BarColumn(),
         progress.MofNCompleteColumn(),
         progress.TimeElapsedColumn(),
-        progress.TimeRemainingColumn(),
+        progress.TextColumn("{task.fields[left]}", markup=False),
         progress.TextColumn("{task.fields[figures]}", markup=False),
         console=Console(stderr=True),
     )

@@ -28,6 +28,11 @@ class OfNetworks(Protocol):
         """Their places among all networks."""
         ...
 
+    @property
+    def cost(self) -> float:
+        """How long it takes, in any unit."""
+        ...
+
 
 OfNetworksT = TypeVar("OfNetworksT", bound=OfNetworks)
 
@@ -42,6 +47,7 @@ def fan_out(
     progress: Progress,
     *,
     unit_sizes: Sequence[int] | None = None,
+    unit_costs: Sequence[float] | None = None,
     kept_as: str = "",
     needed_for: str | None = None,
 ) -> list[Arrays]:
@@ -56,6 +62,7 @@ def fan_out(
         options: Engine and device; on a GPU one process does everything, unless told otherwise.
         progress: Counts what is done.
         unit_sizes: What each unit counts for; 1 each by default.
+        unit_costs: How long each takes, in any unit; by default as its size says.
         kept_as: What the store calls them; the label by default.
         needed_for: What the units that come after these are called; None: there are none.
 
@@ -84,6 +91,7 @@ def fan_out(
         label=label,
         names=names,
         unit_sizes=unit_sizes,
+        unit_costs=unit_costs,
         needed_for=needed_for,
     )
     return [arrays[k] for k in range(len(units))]
@@ -128,6 +136,7 @@ def train_networks(
         options,
         progress,
         unit_sizes=[len(unit.indices) for unit in units],
+        unit_costs=[unit.cost for unit in units],
         kept_as="groups" if options.device == "cpu" else "gpu-groups",  # which differ in size
     )
     return in_order((unit.indices for unit in units), map(unpack_networks, packed))

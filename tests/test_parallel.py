@@ -75,12 +75,13 @@ def _write_process_id_and_sleep(folder):
 
 class _Recorder(SilentProgress):
     def __init__(self, stop_after_s=None, signal_number=signal.SIGTERM):
-        self.advanced = []
+        self.advanced, self.shares = [], []
         self.stop_at = None if stop_after_s is None else time.monotonic() + stop_after_s
         self.signal_number = signal_number
 
-    def advance(self, units=1, **figures):
+    def advance(self, units=1, *, share=None, **figures):
         self.advanced.append(units)
+        self.shares.append(share)
 
     def stop_signal(self):
         stopped = self.stop_at is not None and time.monotonic() > self.stop_at
@@ -128,6 +129,24 @@ def test_progress_counts_what_units_are_worth():
     progress = _Recorder()
     map_units(_square, [1, 2, 3], ONE_WORKER, progress, unit_sizes=[10, 10, 5])
     assert progress.advanced == [10, 10, 5]
+    assert progress.shares == [0.4, 0.4, 0.2]
+
+
+def test_progress_is_told_how_much_of_the_work_a_unit_was():
+    """By what units cost, where that is said; what was done before does not count."""
+    progress, costs = _Recorder(), [9.0, 3.0, 1.0]
+    kept = {}
+    run_units(
+        _square,
+        [1, 2, 3],
+        ONE_WORKER,
+        progress,
+        on_result=kept.__setitem__,
+        done={0},
+        unit_sizes=[10, 10, 5],
+        unit_costs=costs,
+    )
+    assert (progress.advanced, progress.shares, kept) == ([10, 5], [0.75, 0.25], {1: 4, 2: 9})
 
 
 @pytest.mark.parametrize("workers", [1, 2])

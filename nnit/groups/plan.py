@@ -52,9 +52,7 @@ def plan_groups(
         by_depth.setdefault(spec.depth, []).append(k)
     groups = []
     for members in by_depth.values():
-        widths = np.array(
-            [[specs[k].obs_dim, *(out for out, _ in specs[k].layers)] for k in members]
-        )
+        widths = _widths([specs[k] for k in members])
         whole_batch = costs._replace(product=costs.product * batch_size)
         todo = [np.arange(len(members))]
         while todo:
@@ -74,6 +72,17 @@ def deal_out(groups: Iterable[tuple[int, ...]], least: int) -> list[list[tuple[i
             units.append([])
         units[-1].append(group)
     return units
+
+
+def step_cost(specs: Sequence[MlpSpec], batch_size: int, costs: GroupCosts) -> float:
+    """Return what a step of one group costs, in microseconds."""
+    whole_batch = costs._replace(product=costs.product * batch_size)
+    return float(_cost(np.array(len(specs)), _widths(specs).max(axis=0), whole_batch))
+
+
+def _widths(specs: Sequence[MlpSpec]) -> np.ndarray:
+    """Return inputs, hidden widths and outputs of networks of one depth, ``(G, depth + 2)``."""
+    return np.array([[spec.obs_dim, *(out for out, _ in spec.layers)] for spec in specs])
 
 
 def _cut(members: np.ndarray, widths: np.ndarray, costs: GroupCosts) -> list[np.ndarray]:

@@ -10,7 +10,7 @@ import numpy as np
 from nnit.cloning import cloning_data, evaluate_loss, layers_from_flat
 from nnit.demos import Demos
 from nnit.errors import ParamsError
-from nnit.groups.plan import NETWORKS_PER_UNIT, deal_out, group_costs, plan_groups
+from nnit.groups.plan import NETWORKS_PER_UNIT, deal_out, group_costs, plan_groups, step_cost
 from nnit.groups.training import CloningSettings, Pupil, train_groups
 from nnit.mlp import Architecture, format_architecture
 from nnit.seeding import derive_seed
@@ -35,6 +35,16 @@ class GroupUnit(NamedTuple):
     demos: Demos
     settings: CloningSettings
     device: str
+
+    @property
+    def cost(self) -> float:
+        """What a step of its groups costs, in microseconds."""
+        batch_size, costs = self.settings.batch_size, group_costs(self.device)
+        spec_of = self.demos.interface.spec
+        return sum(
+            step_cost([spec_of(pupil.hidden_dims) for pupil in group], batch_size, costs)
+            for group in self.groups
+        )
 
 
 def plan_units(

@@ -76,6 +76,11 @@ class MemberUnit(NamedTuple):
         """Of the networks in the zoo, in the order in which they are trained."""
         return self.training.indices
 
+    @property
+    def cost(self) -> float:
+        """What a step of the fine-tuning costs, in microseconds."""
+        return self.training.cost
+
 
 def train_branch(unit: BranchUnit) -> Branch:
     """Train a copy of the hypernetwork on, with codes and a seed of its own.

@@ -186,6 +186,21 @@ def test_lines_come_now_and_then_with_the_time_left(monkeypatch):
     ]
 
 
+def test_the_time_left_goes_by_what_units_cost(monkeypatch):
+    """Half of the units that took four fifths of the work leave a quarter of the time so far."""
+    clock = iter([0.0, 8.0, 10.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    stream = io.StringIO()
+    progress = LineProgress(StopRequest(), stream, line_every_s=5.0)
+    progress.start("networks", 4)
+    progress.advance(2, share=0.8)
+    progress.advance(2, share=0.2)
+    assert stream.getvalue().splitlines() == [
+        "networks: 2/4, 2 s left",
+        "networks: 4/4, took 10 s",
+    ]
+
+
 def test_request_to_stop_passes_through_every_kind_of_progress():
     """Whatever is shown, the signal's number reaches the work."""
     stop = StopRequest()

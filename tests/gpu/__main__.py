@@ -45,7 +45,7 @@ class Stopwatch(SilentProgress):
     def __init__(self) -> None:
         self.times: list[float] = []
 
-    def advance(self, units: int = 1, **figures: float) -> None:
+    def advance(self, units: int = 1, *, share: float | None = None, **figures: float) -> None:
         """Note the time."""
         del units, figures
         self.times.append(time.perf_counter())

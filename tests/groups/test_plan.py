@@ -5,7 +5,7 @@ import pytest
 from learning_examples import INTERFACE
 
 from nnit.architectures import sample_architecture
-from nnit.groups.plan import CPU_COSTS, GPU_COSTS, deal_out, plan_groups
+from nnit.groups.plan import CPU_COSTS, GPU_COSTS, deal_out, plan_groups, step_cost
 from nnit.seeding import numpy_generator
 from stages.params import ArchitecturesParams
 
@@ -48,6 +48,14 @@ def test_groups_are_cheaper_than_networks_one_by_one_or_a_group_a_depth(specs, c
     depths = [[k for k, spec in enumerate(specs) if spec.depth == d] for d in range(1, 5)]
     assert planned < estimate(alone, specs, costs)
     assert planned <= estimate(depths, specs, costs) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("costs", [CPU_COSTS, GPU_COSTS])
+def test_a_step_of_a_group_costs_what_the_plan_goes_by(specs, costs):
+    """So that progress knows which part of the work a group is."""
+    for group in plan_groups(specs, BATCH, costs):
+        found = step_cost([specs[k] for k in group], BATCH, costs)
+        assert found == pytest.approx(estimate([group], specs, costs))
 
 
 def test_thousands_of_equal_networks_are_planned_too():

@@ -68,7 +68,7 @@ class Stopping(SilentProgress):
         """Take note of what was done before."""
         self.done = done
 
-    def advance(self, units=1, **figures):
+    def advance(self, units=1, *, share=None, **figures):
         """Count."""
         self.advanced += units
 

@@ -34,7 +34,7 @@ class _Counter(SilentProgress):
     def start(self, label, total, done=0):
         self.total, self.done = total, done
 
-    def advance(self, units=1, **figures):
+    def advance(self, units=1, *, share=None, **figures):
         self.done += units
 
     def stop_signal(self):

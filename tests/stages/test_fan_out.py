@@ -16,6 +16,7 @@ class Some(NamedTuple):
     """Networks of a unit."""
 
     indices: tuple[int, ...]
+    cost: float = 1.0
 
 
 def numbered(unit: Some) -> list[TrainedNetwork]:

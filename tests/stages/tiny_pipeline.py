@@ -239,7 +239,7 @@ class Recorder:
         """Remember the part."""
         self.parts.append((label, total, done))
 
-    def advance(self, units: int = 1, **figures: float) -> None:
+    def advance(self, units: int = 1, *, share: float | None = None, **figures: float) -> None:
         """Count."""
         self.units += units
 
