@@ -148,6 +148,8 @@ def read_frontier(path: Path, *, check: Check = "small") -> tuple[StoredFrontier
         )
         schema = artifact.manifest.schema
         tests = TESTS_BEFORE.get(schema, content.tests)
+        if tests is None and schema not in TESTS_BEFORE:
+            raise DamagedArtifactError(f"{where}: tests: must be a number")
         frontier = Frontier(candidates, content.rules, content.min_success, interface, tests)
         networks = tuple(read_network(artifact, k, interface) for k in range(count))
         stored = StoredFrontier(frontier, networks)

@@ -202,6 +202,15 @@ def test_a_frontier_with_impossible_rules_is_refused(field, tmp_path):
         READERS["frontier"](tmp_path / "frontier")
 
 
+def test_a_frontier_says_how_many_tests_share_an_error(tmp_path):
+    """Else each could have one of its own, and any be confirmed by luck."""
+    write("frontier", tmp_path / "frontier")
+    top = json.loads((tmp_path / "frontier" / "frontier.json").read_bytes())
+    replace_file(tmp_path / "frontier", "frontier.json", canonical_file({**top, "tests": None}))
+    with pytest.raises(DamagedArtifactError, match="tests: must be a number"):
+        READERS["frontier"](tmp_path / "frontier")
+
+
 def test_inspect_checks_the_hashes_of_a_small_artifact(tmp_path):
     """As every reader of one does."""
     write("ghn", tmp_path / "ghn")
