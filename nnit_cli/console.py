@@ -97,8 +97,9 @@ class LineProgress(CountingProgress):
         print(printable(line), file=self._stream, flush=True)
 
     def _line(self, elapsed_s: float, figures: Mapping[str, float]) -> str:
-        left = self.time_left(elapsed_s) or f"took {_duration(elapsed_s)}"
-        return ", ".join([f"{self._label}: {self._done}/{self._total}", *_figures(figures), left])
+        took = f"took {_duration(elapsed_s)}" if self._done == self._total else ""
+        said = (*_figures(figures), took or self.time_left(elapsed_s))
+        return ", ".join([f"{self._label}: {self._done}/{self._total}", *filter(None, said)])
 
 
 class BarProgress(CountingProgress):
