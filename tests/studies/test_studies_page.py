@@ -79,9 +79,9 @@ def test_page_has_every_task_and_method_and_is_the_same_again(tmp_path):
     assert "Of PickCube-v1, seed 0, cloned-short, average, noise, best" in page
     assert "No networks are evaluated yet of StackCube-v1, seed 0; " in page
     assert first.index("PickCube-v1") < first.index("./own.py")
-    assert "of PickCube-v1, 4, 4 generated networks (by training seed) fail in more than" in page
-    assert "(#many-shapes) of ./own.py, 4 generated networks fail in more than a\n" in page
-    assert "tenth of the states, 0, 0 short clones, - of the hypernetwork's.\n" in page
+    shapes = "(#many-shapes) each of PickCube-v1 / ./own.py, 4, 4 / 4 generated networks (by training"
+    assert f"{shapes} seed)\n" in page
+    assert "of the states, 0, 0 / 0 short clones, - / - of the hypernetwork's.\n" in page
     assert "**Shown in part: no training" in page
     assert "| PickCube-v1 | 1 | generated | 0.850 | 0.850 | 0 | 4 | 0.85 |" in page
     assert "| PickCube-v1 | 0 | cloned-short | 0.900 | 0.900 | 0 | 0 | 0.90 | -0.050 [" in page
