@@ -79,8 +79,7 @@ def test_page_has_every_task_and_method_and_is_the_same_again(tmp_path):
     assert "Of PickCube-v1, seed 0, cloned-short, average, noise, best" in page
     assert "No networks are evaluated yet of StackCube-v1, seed 0; " in page
     assert first.index("PickCube-v1") < first.index("./own.py")
-    shapes = "(#many-shapes) each of PickCube-v1 / ./own.py, 4, 4 / 4 generated networks (by training"
-    assert f"{shapes} seed)\n" in page
+    assert "(#many-shapes) each of PickCube-v1 / ./own.py, 4, 4 / 4 generated networks " in page
     assert "of the states, 0, 0 / 0 short clones, - / - of the hypernetwork's.\n" in page
     assert "**Shown in part: no training" in page
     assert "| PickCube-v1 | 1 | generated | 0.850 | 0.850 | 0 | 4 | 0.85 |" in page
