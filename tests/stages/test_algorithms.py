@@ -2,7 +2,7 @@
 
 ``python -m tests.stages.test_algorithms`` records it anew, after a version was raised. Processors
 round differently, so that not bytes are compared but what arrays hold, to one part in a thousand of
-their magnitude: rounding moves these runs by less than one in ten thousand.
+their magnitude, more than rounding moves runs as short as these.
 """
 
 import json
@@ -104,7 +104,7 @@ def gist_of(path: Path) -> dict[str, Any]:
 
 
 def gist(array: np.ndarray) -> list[float]:
-    """Return the size of an array, the sum of its magnitudes, and of it with signs by chance."""
+    """Return the size of an array, the sum of its magnitudes, and that of it with random signs."""
     flat = np.nan_to_num(array.astype(float).ravel())
     signs = np.random.default_rng(0).choice([-1.0, 1.0], flat.size)
     return [flat.size, *(float(f"{one:.7g}") for one in (np.abs(flat).sum(), flat @ signs))]
