@@ -40,7 +40,8 @@ class Difference(NamedTuple):
         return "alike" if max(map(abs, self.interval)) <= MARGIN else "open"
 
     def __str__(self) -> str:
-        return f"{self.mean:+.3f} [{self.interval.low:+.3f}, {self.interval.high:+.3f}]"
+        words = f"{self.mean:+.3f} [{self.interval.low:+.3f}, {self.interval.high:+.3f}]"
+        return f"**{words}**" if self.verdict == "worse" else words
 
 
 class Row(NamedTuple):

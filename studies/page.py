@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-from studies.compare import OURS, WITHIN, Difference, Row, apart, over_seeds, rows_of
+from studies.compare import OURS, WITHIN, Row, apart, difference, over_seeds, rows_of
 from studies.figures import draw_alarms, draw_break_even, draw_differences
 from studies.outcomes import RESULTS, Study, read_study, said_by
 from studies.plan import jobs_of, methods_of, read_plan
@@ -36,7 +36,7 @@ def write_pages(studies: Sequence[Study], docs: Path = DOCS, readme: Path = READ
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    templates.filters |= {"ahead": ahead, "number": number}
+    templates.filters |= {"number": number}
     facts = facts_of(studies)
     for name, draw, what in (
         ("differences", draw_differences, "headline"),
@@ -78,18 +78,22 @@ def facts_of(studies: Sequence[Study]) -> dict[str, Any]:
             for task, found in seeds.items()
             if len(found) > 1 and all("asked" in one.methods for one in found)
         },
+        "further": {  # clones need no hypernetwork: there are those of the first seed
+            task: [
+                difference(one.methods[OURS], first[task].methods["cloned"]) for one in found[1:]
+            ]
+            for task, found in seeds.items()
+            if "cloned" in first[task].methods
+        },
         "reports": {task: study.reports for task, study in first.items()},
         "alarms": {t: one.reports["alarms"] for t, one in first.items() if "alarms" in one.reports},
         "second_look": {
-            task: {
-                method: rows_of(study._replace(methods={OURS: networks}))[OURS]
-                for method, networks in study.asked("second-look").items()
-            }
+            task: rows_of(study._replace(methods=found))
             for task, study in first.items()
+            if OURS in (found := study.asked("second-look"))
         },
-        "costs": {task: study.costs for task, study in first.items()},
+        "first": first,
         "packaged": said_by("", Path(plan["artifacts"]["common"]["at"]))["bytes"],
-        "sizes": {task: study.sizes for task, study in first.items()},
         "many": {task: many_of(study) for task, study in first.items() if many_of(study)},
     }
 
@@ -113,11 +117,6 @@ def verdicts_on(method: str, tasks: Mapping[str, Mapping[str, Row]]) -> dict[str
             found[rows[method].ahead.verdict].append(task)
             found["tasks"] += 1
     return found
-
-
-def ahead(difference: Difference) -> str:
-    """Write a difference, in bold where the generated networks are worse."""
-    return f"**{difference}**" if difference.verdict == "worse" else str(difference)
 
 
 def number(value: float | None, digits: int = 2, unit: float = 1.0) -> str:

@@ -45,7 +45,7 @@ def crafted(task, seed, methods):
     zoo |= {key: {"relative": mean} for key in ("line", "line_matched")}
     says = {f"outcomes/{name}": networks() for name in methods}
     says["alignment/zoo"] = {"zoos": [zoo]}
-    says["second-look/cloned"] = networks()
+    says |= {f"second-look/{name}": networks() for name in ("generated", "cloned")}
     says["breadth/generated"] = [{**one, "successes": "1" * 17 + "000"} for one in networks()]
     says["breadth/cloned-short"] = [{**one, "successes": "1" * 18 + "00"} for one in networks()]
     says["audits/generated"] = audit
@@ -93,6 +93,38 @@ def test_page_has_every_task_and_method_and_is_the_same_again(tmp_path):
     write_pages(studies, tmp_path, readme)
     assert (tmp_path / "results.md").read_text() == page
     assert readme.read_text() == first
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "spread", "shown"),
+    [
+        ("1" * 2000, "1" * 20, "Shown:"),
+        ("10" * 1000, "1" * 20, "part"),
+        ("1" * 2000, "0" * 20, "part"),
+    ],
+)
+def test_a_further_seed_can_take_back_what_the_first_showed(tmp_path, outcomes, spread, shown):
+    """In the shapes of all methods, or in random ones."""
+    for seed in (0, 1):
+        kept = crafted("PickCube-v1", seed, ("generated", "cloned", "asked"))
+        for name, part in kept["parts"].items():
+            report, _, method = name.partition("/")
+            later = seed == 1 and method == OURS
+            if report == "outcomes":
+                for one in part["says"]:
+                    one["successes"] = outcomes if later else "1" * 2000
+            if report == "breadth":
+                for one in part["says"]:
+                    one["successes"] = spread if later else "1" * 20
+        (tmp_path / f"0-seed-{seed}.json").write_text(json.dumps(kept))
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- tasks --><!-- /tasks -->")
+    write_pages(read_studies(tmp_path), tmp_path, readme)
+    page = (tmp_path / "results.md").read_text()
+    assert shown in page.partition(": no training")[0][-20:] + ":"
+    alike = int(outcomes == "1" * 2000)
+    level = "1.000" if alike else "0.500"
+    assert f"[training seeds](#training-seeds) {level} on PickCube-v1: {alike} of 1 alike" in page
 
 
 def test_every_difference_stands_at_the_name_of_its_method(tmp_path, monkeypatch):
