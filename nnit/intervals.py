@@ -16,7 +16,7 @@ import numpy as np
 UPPER = 0.975  # of a distribution, below the upper bound of a 95 % interval
 Z_95 = 1.959963984540054  # the standard normal's quantile there
 APART = 0.1  # share of networks by which two methods differ in a state
-FEW = 5  # hard states; fewer say too little of those that were not met
+FEW = 5  # hard states; fewer say too little of how hard those are that were not met
 
 
 class Interval(NamedTuple):
@@ -138,8 +138,8 @@ def success_interval(cells: np.ndarray) -> Interval:
         z = students_t(variance.freedom)
     low, high = wilson_interval(share, trials, z)
     by_state = cells.mean(axis=0)
-    low = min(low, share - unmet_share(by_state < 0.5))
-    high = max(high, share + unmet_share(by_state > 0.5))
+    low = min(low, share - unmet_share(1 - by_state, 0.5, FEW))
+    high = max(high, share + unmet_share(by_state, 0.5, FEW))
     return Interval(max(0.0, low), min(1.0, high))
 
 
@@ -147,7 +147,8 @@ def difference_interval(ours: np.ndarray, theirs: np.ndarray) -> Interval:
     """Return the interval of the mean difference of two methods on the same shapes and states.
 
     Student's, by the crossed variance of the differences. States in which one method is better may
-    be rare too; they are allowed for as in ``success_interval``.
+    be rare too; Student's interval being as long on both sides, they are allowed for however many
+    were met: more that a method is worse in never make two more alike.
 
     Args:
         ours: ``(S, R)``, as there.
@@ -164,21 +165,30 @@ def difference_interval(ours: np.ndarray, theirs: np.ndarray) -> Interval:
     if variance.value > 0:
         half = students_t(variance.freedom) * math.sqrt(variance.value)
     by_state = cells.mean(axis=0)
-    low = min(mean - half, mean - unmet_share(by_state < -APART))
-    high = max(mean + half, mean + unmet_share(by_state > APART))
+    low = mean - max(half, unmet_share(-by_state, APART))
+    high = mean + max(half, unmet_share(by_state, APART))
     return Interval(max(-1.0, low), min(1.0, high))
 
 
-def unmet_share(met: np.ndarray) -> float:
-    """Return how much larger the share of states of a rare kind may be than among those met.
+def unmet_share(sizes: np.ndarray, least: float, enough: float = math.inf) -> float:
+    """Return how much more states of a rare kind may add to a mean than those that were met.
+
+    Wilson's upper bound of their share, less the share, times their size: the mean of those met, of
+    ``FEW`` at least, as if those that were not met were as large as can be. So what more states
+    of a kind are known of the less is allowed for, step by step.
 
     Args:
-        met: ``(R,)`` bool, which of the states are of that kind. One state tells nothing.
+        sizes: ``(R,)``, what each state adds. One state tells nothing.
+        least: States that add more are of the kind.
+        enough: As many of them leave nothing to be allowed for.
     """
-    if len(met) == 1 or met.sum() >= FEW:
+    met = sizes[sizes > least]
+    if len(sizes) == 1 or len(met) >= enough:
         return 0.0
-    share = float(met.mean())
-    return wilson_interval(share, len(met)).high - share
+    known = max(FEW, len(met))
+    size = (float(met.sum()) + known - len(met)) / known
+    share = len(met) / len(sizes)
+    return size * (wilson_interval(share, len(sizes)).high - share)
 
 
 def mean_interval(values: Sequence[float]) -> Estimate:

@@ -274,7 +274,7 @@ def clone_directly(
     options: RunOptions,
     progress: Progress,
 ) -> Cloned:
-    """Clone a network of every shape from scratch with all demonstrations: the ceiling."""
+    """Clone a network of every shape from scratch with all demonstrations."""
     shapes = contenders.shapes
     units = plan_clones(
         shapes,

@@ -90,19 +90,18 @@ def apart(
     return {name: difference(found[ours], found[name]) for name in there}
 
 
-def rows_of(study: Study, kinds: Sequence[str] = (*WITHIN, *BEYOND)) -> dict[str, Row]:
-    """Return a row for each method, of shapes that are held out as one of some kinds."""
-    asked = {method: of_kinds(networks, kinds) for method, networks in study.methods.items()}
+def rows_of(methods: Mapping[str, Networks]) -> dict[str, Row]:
+    """Return a row for each method."""
     return {
         method: Row(
             method,
             level(of_kinds(networks, WITHIN)),
             level(beyond) if (beyond := of_kinds(networks, BEYOND)) else None,
             lowest(networks),
-            difference(asked[OURS], networks),
+            difference(methods[OURS], networks),
             statistics.median(one.loss for one in networks),
         )
-        for method, networks in asked.items()
+        for method, networks in methods.items()
     }
 
 

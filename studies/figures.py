@@ -32,7 +32,6 @@ def draw_differences(tasks: Mapping[str, Mapping[str, Row]], path: Path) -> None
         axis.set_title(task, fontsize=10)
         axis.set_xscale("symlog", linthresh=0.1)
         axis.set_xlabel("success ahead of the method", fontsize=8)
-        axis.spines[["top", "right"]].set_visible(False)
     save(figure, path)
 
 
@@ -53,7 +52,6 @@ def draw_break_even(tasks: Mapping[str, Mapping[str, Mapping[int, float]]], path
             )
     axis.set(xscale="log", yscale="log", xlabel="networks", ylabel="processor hours")
     axis.legend(frameon=False, fontsize=8)
-    axis.spines[["top", "right"]].set_visible(False)
     save(figure, path)
 
 
@@ -75,7 +73,6 @@ def draw_alarms(tasks: Mapping[str, Mapping[str, Mapping[str, Any]]], path: Path
         axis.set_yticks(range(len(methods)), list(methods))
         axis.set_title(task, fontsize=10)
         axis.set(xlim=(0, 1), xlabel="AUROC")
-        axis.spines[["top", "right"]].set_visible(False)
     handles = axes[0, 0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside upper center", fontsize=8, frameon=False, ncols=3)
     save(figure, path)
@@ -83,5 +80,7 @@ def draw_alarms(tasks: Mapping[str, Mapping[str, Mapping[str, Any]]], path: Path
 
 def save(figure: Figure, path: Path) -> None:
     """Write a picture."""
+    for axis in figure.axes:
+        axis.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(png_bytes(figure))

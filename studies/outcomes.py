@@ -61,6 +61,7 @@ class Study(NamedTuple):
     reports: dict[str, dict[str, Any]]  # report -> method -> what it says
     costs: dict[str, dict[str, float | None]]  # networks -> processor seconds, before and for them
     sizes: dict[str, int]  # bytes of each artifact
+    parts: frozenset[str]
 
     def asked(self, report: str) -> dict[str, tuple[Outcome, ...]]:
         """Return the networks that a report is about, by method."""
@@ -202,6 +203,7 @@ def read_study(path: Path) -> Study:
         reports,
         costs_of(parts),
         {name: part["bytes"] for name, part in parts.items() if "bytes" in part},
+        frozenset(parts),
     )
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import jinja2
 
-from studies.compare import OURS, WITHIN, Row, apart, difference, over_seeds, rows_of
+from studies.compare import OURS, WITHIN, Row, apart, difference, of_kinds, over_seeds, rows_of
 from studies.figures import draw_alarms, draw_break_even, draw_differences
 from studies.outcomes import RESULTS, Study, read_study, said_by
-from studies.plan import jobs_of, methods_of, read_plan
+from studies.plan import jobs_of, parts_of, read_plan
 
 PAGES = Path(__file__).with_name("pages")
 UNORDERED = ("shuffled", "unaligned")  # as untold, of networks whose units have no common order
@@ -57,41 +57,39 @@ def write_pages(studies: Sequence[Study], docs: Path = DOCS, readme: Path = READ
 
 def facts_of(studies: Sequence[Study]) -> dict[str, Any]:
     """Return what the templates may ask for."""
-    first = dict(reversed({one.task: one for one in reversed(studies)}.items()))  # seeds of tasks
-    seeds = {task: [one for one in studies if one.task == task] for task in first}
-    tasks = {task: rows_of(study) for task, study in first.items()}
+    seeds = {one.task: [of for of in studies if of.task == one.task] for one in studies}
+    first = {task: found[0] for task, found in seeds.items()}
+    tasks = {task: rows_of(study.methods) for task, study in first.items()}
+    inside = {
+        task: [{m: of_kinds(found, WITHIN) for m, found in one.methods.items()} for one in of]
+        for task, of in seeds.items()
+    }
+    within = {task: rows_of(found[0]) for task, found in inside.items()}
     plan = read_plan()
     return {
         "missing": missing_of(plan, studies),
         "methods": plan["methods"],
-        "verdicts": {name: verdicts_on(name, tasks) for name in plan["methods"]},
-        "unordered": {task: apart(one.methods, "untold", UNORDERED) for task, one in first.items()},
+        "verdicts": {name: verdicts_on(name, within) for name in plan["methods"]},
+        "unordered": {t: apart(of[0], "untold", UNORDERED) for t, of in inside.items()},
         "breadth": [(one, apart(one.asked("breadth"), OURS)) for one in studies],
         "tasks": tasks,
-        "within": {task: rows_of(study, WITHIN) for task, study in first.items()},
+        "within": within,
         "headline": {task: tasks[task] for task in tasks if tasks[task][OURS].beyond},
         "seeds": {
             task: {
-                method: [*(rows_of(one)[method] for one in found), over_seeds(found, method)]
+                method: [*(rows_of(one.methods)[method] for one in of), over_seeds(of, method)]
                 for method in (OURS, "asked")
             }
-            for task, found in seeds.items()
-            if len(found) > 1 and all("asked" in one.methods for one in found)
+            for task, of in seeds.items()
+            if len(of) > 1 and all("asked" in one.methods for one in of)
         },
         "further": {  # clones need no hypernetwork: there are those of the first seed
-            task: [
-                difference(one.methods[OURS], first[task].methods["cloned"]) for one in found[1:]
-            ]
-            for task, found in seeds.items()
-            if "cloned" in first[task].methods
+            task: [difference(one[OURS], of[0]["cloned"]) for one in of[1:]]
+            for task, of in inside.items()
+            if "cloned" in of[0]
         },
         "reports": {task: study.reports for task, study in first.items()},
         "alarms": {t: one.reports["alarms"] for t, one in first.items() if "alarms" in one.reports},
-        "second_look": {
-            task: rows_of(study._replace(methods=found))
-            for task, study in first.items()
-            if OURS in (found := study.asked("second-look"))
-        },
         "first": first,
         "packaged": said_by("", Path(plan["artifacts"]["common"]["at"]))["bytes"],
         "many": {task: many_of(study) for task, study in first.items() if many_of(study)},
@@ -99,13 +97,15 @@ def facts_of(studies: Sequence[Study]) -> dict[str, Any]:
 
 
 def missing_of(plan: Mapping[str, Any], studies: Sequence[Study]) -> dict[str, list[str]]:
-    """Return the methods that are still to come of a task and seed; an empty list means all."""
-    kept = {(study.task, study.seed): study.methods for study in studies}
+    """Return what is still to come of a task and seed; an empty list means all."""
+    kept = {(study.task, study.seed): study.parts for study in studies}
     found = {}
     for job in jobs_of(plan, []):
-        planned, there = methods_of(plan, job), kept.get((job.task, job.seed), {})
-        if missing := [one for one in planned if one not in there]:
-            found[f"{job.task}, seed {job.seed}"] = missing if there else []
+        there = kept.get((job.task, job.seed), ())
+        names = [name for name in parts_of(plan, job) if "/" in name and name not in there]
+        said = [name for name in names if not name.startswith("samples/") and "/of-" not in name]
+        if said:
+            found[f"{job.task}, seed {job.seed}"] = said if there else []
     return found
 
 

@@ -1,6 +1,7 @@
 """What is made for a task and a training seed, and by which commands: ``plan.yaml``, read."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from string import Formatter
 from typing import Any, NamedTuple
@@ -10,7 +11,6 @@ from ruamel.yaml import YAML
 from nnit.architectures import sample_architecture
 from nnit.mlp import Architecture, format_architecture
 from nnit.seeding import numpy_generator
-from stages.params import Params
 from stages.params_file import load_params
 
 OF_STUDIES = {"evaluate": "studies.outcomes", "alarms": "studies.alarms"}  # word -> module
@@ -161,17 +161,22 @@ def many_of(plan: Mapping[str, Any], job: Job) -> Iterator[tuple[int, str]]:
 
 
 def drawn_shapes(job: Job, count: int, draw: int = 0) -> list[Architecture]:
-    """Return different shapes, drawn as training networks are."""
-    within = load_params(job.params).architectures.training_range()
+    """Return different shapes, drawn as training networks are; with a draw, of held-out widths."""
+    training = load_params(job.params).architectures.training_range()
+    within = replace(training, width_step=1, held_out_widths=()) if draw else training
     chance, shapes = numpy_generator(draw, "studies"), dict[Architecture, None]()
     while len(shapes) < count:
-        shapes[sample_architecture(chance, within)] = None
+        drawn = sample_architecture(chance, within)
+        if training.is_trainable(drawn) != bool(draw):
+            shapes[drawn] = None
     return list(shapes)
 
 
 def constants_of(plan: Mapping[str, Any], job: Job) -> dict[str, str]:
     """Return what words of the plan stand for in a task."""
     data, episodes = job.about.get("data"), job.about.get("episodes", plan["episodes"])
+    of = load_params(job.params).architectures.held_out
+    within = arch_flags((*of.unseen_combo, *of.unseen_width))
     return {
         "task": job.task,
         "params": f"--params {job.params}",
@@ -179,17 +184,11 @@ def constants_of(plan: Mapping[str, Any], job: Job) -> dict[str, str]:
         "fresh_ones": job.about.get("fresh", "-n 60 --first-seed 500000"),
         "where": f"--task {job.task}" + (f" --data {data}" if data else ""),
         "episodes": f"--episodes {episodes}" if episodes else "",
-        "shapes": "--held-out" if job.is_headline else within_range(load_params(job.params)),
+        "shapes": "--held-out" if job.is_headline else within,
         "samples": f"--samples {plan['samples']}",
         "steps": f"--clone-steps {plan['clone_steps']}",
         "slim_steps": f"--clone-steps {plan['slim_steps']}",
     }
-
-
-def within_range(params: Params) -> str:
-    """Ask for the held-out shapes within the trained range."""
-    held_out = params.architectures.held_out
-    return arch_flags((*held_out.unseen_combo, *held_out.unseen_width))
 
 
 def arch_flags(shapes: Iterable[Architecture]) -> str:

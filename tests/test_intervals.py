@@ -172,6 +172,17 @@ def test_rare_differences_are_allowed_for(share):
     assert covered / RUNS >= 0.93
 
 
+def test_small_differences_do_not_hide_rare_large_ones():
+    """Where some states tell two methods apart a little, and one in a hundred wholly."""
+    rng, covered = np.random.default_rng(0), 0
+    for _ in range(RUNS):
+        kind = rng.choice(3, STATES, p=[0.94, 0.05, 0.01])
+        theirs = rng.random((12, SAMPLES, STATES)) < np.array([1.0, 0.8, 0.0])[kind]
+        low, high = difference_interval(np.ones((12, STATES)), theirs.mean(axis=1))
+        covered += low <= 0.05 * 0.2 + 0.01 <= high
+    assert covered / RUNS >= 0.95
+
+
 def test_no_difference_is_known_no_better_than_the_states_are_many():
     """The other way round it is the same with another sign; only pairs are compared."""
     unmet = wilson_interval(0, 100).high

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from studies.compare import difference, level, lowest, of_kinds, over_seeds, rows_of
+from nnit.intervals import difference_interval
+from studies.compare import Difference, difference, level, lowest, of_kinds, over_seeds, rows_of
 from studies.outcomes import Outcome, Study, cells_of
 
 
@@ -66,7 +67,7 @@ def test_rows_hold_every_method_and_its_kinds():
     """Within and beyond apart; None where a method has nothing beyond."""
     ours = outcomes({(8,): ["11"]}) + outcomes({(512,): ["10"]}, kind="wider", loss=0.3)
     flat = outcomes({(8,): ["10"]})
-    rows = rows_of(Study("task", 0, {"generated": ours, "flat": flat}, {}, {}, {}))
+    rows = rows_of({"generated": ours, "flat": flat})
     assert {method: row.within.mean for method, row in rows.items()} == {
         "generated": 1,
         "flat": 0.5,
@@ -78,18 +79,23 @@ def test_rows_hold_every_method_and_its_kinds():
     assert of_kinds(ours, ["wider"]) == list(ours[1:])
 
 
-def test_rows_of_some_kinds_know_nothing_of_others():
-    """Neither the lowest nor the difference of shapes within range looks beyond it."""
-    ours = outcomes({(8,): ["11"]}) + outcomes({(512,): ["00"]}, kind="wider")
-    study = Study("task", 0, {"generated": ours, "cloned": outcomes({(8,): ["11"]})}, {}, {}, {})
-    row = rows_of(study, ["unseen_combo"])["generated"]
-    assert (row.lowest.success, row.beyond) == (1, None)
-    assert rows_of(study)["generated"].lowest.success == 0
+@pytest.mark.parametrize("states", [20, 100, 359])
+def test_more_failures_never_make_two_methods_alike(states):
+    """What fails in k states, in a share of its networks, is no worse than what fails in more."""
+    ours = np.ones((12, states))
+    for share in np.arange(0.1, 1.001, 0.02):
+        verdicts = [
+            Difference(0.0, difference_interval(ours, ours - share * (np.arange(states) < k)))
+            for k in range(15)
+        ]
+        alike = [one.verdict == "alike" for one in verdicts]
+        assert alike == sorted(alike, reverse=True), share
 
 
 def test_seeds_count_as_samples_of_a_shape():
     """Not as further shapes."""
     studies = [
-        Study("t", k, {"m": outcomes({(8,): ["11"], (9,): ["10"]})}, {}, {}, {}) for k in "01"
+        Study("t", k, {"m": outcomes({(8,): ["11"], (9,): ["10"]})}, {}, {}, {}, frozenset())
+        for k in "01"
     ]
     assert over_seeds(studies, "m")[0] == level(studies[0].methods["m"])

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from studies import figures
+from studies import figures, page
 from studies.compare import OURS, rows_of
 from studies.page import read_studies, write_pages
 
@@ -45,9 +45,10 @@ def crafted(task, seed, methods):
     zoo |= {key: {"relative": mean} for key in ("line", "line_matched")}
     says = {f"outcomes/{name}": networks() for name in methods}
     says["alignment/zoo"] = {"zoos": [zoo]}
-    says |= {f"second-look/{name}": networks() for name in ("generated", "cloned")}
     says["breadth/generated"] = [{**one, "successes": "1" * 17 + "000"} for one in networks()]
-    says["breadth/cloned-short"] = [{**one, "successes": "1" * 18 + "00"} for one in networks()]
+    says["breadth/cloned"] = says["breadth/cloned-short"] = [
+        {**one, "successes": "1" * 18 + "00"} for one in networks()
+    ]
     says["audits/generated"] = audit
     says["alarms/generated"] = dict.fromkeys(("as trained", "heavier", "delayed"), said)
     made = {"ghn": 60, **{f"samples/{name}": 30 for name in methods}}
@@ -76,11 +77,12 @@ def test_page_has_every_task_and_method_and_is_the_same_again(tmp_path):
     for words in ("## PickCube-v1", "| ./own.py |", "slimmable", "All seeds", "AUROC"):
         assert words.lower() in page.lower()
     assert "| PickCube-v1 | 0." in first
-    assert "Of PickCube-v1, seed 0, cloned-short, average, noise, best" in page
-    assert "No networks are evaluated yet of StackCube-v1, seed 0; " in page
+    assert "- PickCube-v1, seed 0: cloned-short, average, noise, best" in page
+    assert ", audits/tuned, " in page
+    assert "- and all of StackCube-v1, seed 0; " in page
     assert first.index("PickCube-v1") < first.index("./own.py")
-    assert "(#many-shapes) each of PickCube-v1 / ./own.py, 4, 4 / 4 generated networks " in page
-    assert "of the states, 0, 0 / 0 short clones, - / - of the hypernetwork's.\n" in page
+    assert "on PickCube-v1 4, 4 generated networks (by training seed), 0, 0 clones, 0, 0" in page
+    assert "on ./own.py 4 generated networks, 0 clones, 0 clones of 2,000 steps, - of" in page
     assert "**Shown in part: no training" in page
     assert "| PickCube-v1 | 1 | generated | 0.850 | 0.850 | 0 | 4 | 0.85 |" in page
     assert "| PickCube-v1 | 0 | cloned-short | 0.900 | 0.900 | 0 | 0 | 0.90 | -0.050 [" in page
@@ -117,14 +119,47 @@ def test_a_further_seed_can_take_back_what_the_first_showed(tmp_path, outcomes, 
                 for one in part["says"]:
                     one["successes"] = spread if later else "1" * 20
         (tmp_path / f"0-seed-{seed}.json").write_text(json.dumps(kept))
-    readme = tmp_path / "README.md"
-    readme.write_text("<!-- tasks --><!-- /tasks -->")
-    write_pages(read_studies(tmp_path), tmp_path, readme)
-    page = (tmp_path / "results.md").read_text()
+    page = page_of(tmp_path)
     assert shown in page.partition(": no training")[0][-20:] + ":"
     alike = int(outcomes == "1" * 2000)
-    level = "1.000" if alike else "0.500"
-    assert f"[training seeds](#training-seeds) {level} on PickCube-v1: {alike} of 1 alike" in page
+    level = "1.000 / 1.000, 1.00" if alike else "0.500 / 0.500, 0.50"
+    assert f"the lowest network: {level} on PickCube-v1: {alike} of 1 alike" in page
+
+
+def page_of(folder):
+    """Return the page of all studies in a folder."""
+    readme = folder / "README.md"
+    readme.write_text("<!-- tasks --><!-- /tasks -->")
+    write_pages(read_studies(folder), folder, readme)
+    return (folder / "results.md").read_text()
+
+
+@pytest.mark.parametrize(("beaten", "shown"), [(1, "Not shown"), (4, "Shown on PickCube-v1")])
+def test_a_generator_is_needed_where_every_rival_is_beaten(tmp_path, beaten, shown):
+    """On one and the same task; ahead of one of them says nothing."""
+    rivals = ("slimmable", "asked", "tuned", "nearest")
+    kept = crafted("PickCube-v1", 0, (OURS, "cloned", *rivals))
+    for name, part in kept["parts"].items():
+        report, _, method = name.partition("/")
+        for one in part["says"] if report == "outcomes" else ():
+            one["successes"] = ("0" if method in rivals[:beaten] else "1") * 400
+    (tmp_path / "0-seed-0.json").write_text(json.dumps(kept))
+    assert f"**{shown}: that a generator is needed" in page_of(tmp_path)
+
+
+def test_what_is_to_come_is_said_until_nothing_is(tmp_path, monkeypatch):
+    """Also where all tasks have begun, or only reports are missing."""
+    plan = {**page.read_plan(), "tasks": {"a": {}}}
+    monkeypatch.setattr(page, "read_plan", lambda: plan)
+    methods = ("generated", "packaged", "cloned", "slimmable", "asked", "tuned")
+    path = tmp_path / "a-seed-0.json"
+    path.write_text(json.dumps(crafted("a", 0, methods)))
+    assert (
+        "not run to its end.** To come are, of what has begun:\n\n- a, seed 0: nearest\n\n"
+        in page_of(tmp_path)
+    )
+    path.write_text(json.dumps(crafted("a", 0, (*methods, "nearest"))))
+    assert "not run to its end" not in page_of(tmp_path)
 
 
 def test_every_difference_stands_at_the_name_of_its_method(tmp_path, monkeypatch):
@@ -136,7 +171,7 @@ def test_every_difference_stands_at_the_name_of_its_method(tmp_path, monkeypatch
     ):
         kept = json.dumps(crafted(task, number, methods))
         (tmp_path / f"{task}-seed-0.json").write_text(kept)
-    tasks = {one.task: rows_of(one) for one in read_studies(tmp_path)}
+    tasks = {one.task: rows_of(one.methods) for one in read_studies(tmp_path)}
     figures.draw_differences(tasks, tmp_path / "x.png")
     for axis, rows in zip(drawn[0].axes, tasks.values(), strict=True):
         names = {

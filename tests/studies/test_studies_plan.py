@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from nnit.architectures import held_out_kind
 from nnit.mlp import parse_architecture
 from stages.algorithms import VERSIONS
 from stages.params_file import load_params
@@ -65,16 +66,18 @@ def test_many_shapes_are_the_same_for_every_training_seed():
 
 
 def test_only_outcomes_are_of_held_out_shapes():
-    """Audits and timings are of shapes that may be trained on."""
+    """Outcomes of many shapes too. Audits and timings are of shapes that may be trained on."""
     job = next(job for job in JOBS if job.task == "PickCube-v1" and job.is_first)
     within = load_params(job.params).architectures.training_range()
     for name, part in parts_of(PLAN, job).items():
-        if name.startswith(("audits/of-", "many/")):
+        if name.startswith(("audits/of-", "breadth/of-", "many/")):
             wanted, held_out = asked_for(part.words)
             shapes = [parse_architecture(value) for flag, value in wanted if flag == "--arch"]
             assert shapes
             assert not held_out
-            assert [dims for dims in shapes if not within.is_trainable(dims)] == []
+            kinds = {held_out_kind(dims, within) for dims in shapes}
+            assert kinds == ({"unseen_width"} if name.startswith("breadth") else {None})
+            assert set(map(len, shapes)) <= set(range(within.depth_min, within.depth_max + 1))
 
 
 def test_drawn_shapes_are_different_and_begin_alike():
