@@ -338,4 +338,7 @@ def _is_number(cell: str) -> bool:
 
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
+    hours, of_hour = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {of_hour} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -7,6 +7,7 @@ little, and takes the signal over first.
 import os
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
 
 
@@ -30,5 +31,6 @@ def main(argv: list[str] | None = None) -> int:
 
 def _end_at_once(number: int, _frame: FrameType | None) -> None:
     """End before there is anything to save, or after it: without a traceback of what goes on."""
-    os.write(2, b"nnit: interrupted\n")
+    with suppress(OSError):  # nobody may read it any more
+        os.write(2, b"nnit: interrupted\n")
     os._exit(128 + number)

@@ -50,16 +50,21 @@ class Stream:
     """Stdout or stderr, of a command that goes on when whoever reads it, ``head`` say, has left.
 
     What is written then is lost, and nothing else: the command is judged, and has its exit code.
+
+    Args:
+        stream: What is written to.
+        lost: What may go wrong with it. Of stderr that is everything, a full disk too: work is not
+            lost for its log.
     """
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO, lost: type[OSError] = BrokenPipeError) -> None:
+        self._stream, self._lost = stream, lost
 
     def write(self, text: str) -> int:
         """Write text, if anybody reads it."""
         try:
             return self._stream.write(text)
-        except BrokenPipeError:
+        except self._lost:
             self.discard()
             return len(text)
 
@@ -67,7 +72,7 @@ class Stream:
         """Write what is left, if anybody reads it."""
         try:
             self._stream.flush()
-        except BrokenPipeError:
+        except self._lost:
             self.discard()
 
     def discard(self) -> None:
@@ -84,7 +89,8 @@ class Stream:
 def readers_may_leave() -> Iterator[Stream]:
     """Put up with readers of stdout and stderr that leave, and yield stdout."""
     given = sys.stdout, sys.stderr
-    out, err = (Stream(one or StringIO()) for one in given)  # None: was closed from the start
+    out = Stream(sys.stdout or StringIO())  # None: was closed from the start
+    err = Stream(sys.stderr or StringIO(), OSError)
     sys.stdout, sys.stderr = out, err  # type: ignore[assignment]
     try:
         yield out

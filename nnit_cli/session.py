@@ -178,8 +178,8 @@ class Session:
         together = f", {size} ranks" if size > 1 else ""
         lines = [f"{self.command}: from {sources or self.params.task} on {device}{together}"]
         if self.flags.verbose:
-            task = getattr(inputs, "task", None) or self.params.task
-            values = {"seed": self.options.seed, "task": task, **self.section}
+            task = getattr(inputs, "task", None) or ("" if sources else self.params.task)
+            values = {"seed": self.options.seed, **({"task": task} if task else {}), **self.section}
             lines += [f"{self.command}: {name} = {value}" for name, value in values.items()]
         return lines
 

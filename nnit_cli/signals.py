@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
 
@@ -75,7 +75,8 @@ class StopRequest:
         if not self._working:
             raise KeyboardInterrupt
         if self.is_first:
-            os.write(2, NOTICE)
+            with suppress(OSError):  # who read stderr may be gone; to save is what counts
+                os.write(2, NOTICE)
         signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
 
     def _on_unraisable(

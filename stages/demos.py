@@ -10,6 +10,7 @@ from pathlib import Path
 from nnit.artifacts.demos import write_demos
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
+from nnit.artifacts.state import clear_state
 from nnit.demos import Demos
 from nnit.progress import Progress, silent
 from nnit.tasks.collect import DemoRequest, collect_demos, count_units, demo_seeds
@@ -83,18 +84,19 @@ def run(
     demos = collect(ref, request, run_, progress)
     provenance = Provenance("demos", decides, options.seed, parents)
     write_demos(outputs.demos, demos, provenance, force=options.force)
+    clear_state(outputs.demos)
     return summarise(demos)
 
 
 def collect(ref: TaskRef, request: DemoRequest, run: Run, progress: Progress) -> Demos:
-    """Collect demonstrations; the episodes of a shard are kept, until all shards are merged.
+    """Collect demonstrations; episodes are kept until all are there, of all shards.
 
     Raises:
         ShardEnd: a shard has run its units.
         NnitError: as ``collect_demos`` and ``open_units``.
     """
     engine = run.options.engine
-    if not engine.is_shared:
+    if get_task(ref).examples is not None:  # no episode is run
         return collect_demos(ref, request, engine, progress)
     store = open_units(run)
     kept = {k: found for k in range(count_units(ref, request)) if (found := load_records(store, k))}

@@ -14,6 +14,7 @@ from nnit.artifacts.demos import read_demos, write_demos
 from nnit.artifacts.interface import stored_interfaces
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.publish import check_output_free
+from nnit.artifacts.state import clear_state
 from nnit.errors import UsageError, WrongKindError
 from nnit.mlp import Architecture, Network, PolicyInterface, Recorded, format_architecture
 from nnit.progress import Progress, silent
@@ -93,6 +94,7 @@ def run(
     robot = require_one_robot(known)
     everything = replace(everything, interface=everything.interface._replace(recorded=robot))
     write_demos(outputs.demos, everything, provenance, force=options.force)
+    clear_state(outputs.demos)
     return summarise(demos)
 
 

@@ -1,9 +1,15 @@
 """What a task hands over is looked at where it comes in: its author is told, not a later reader."""
 
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import numpy as np
 
-from nnit.errors import UsageError
-from nnit.tasks.task import Examples, Observed, Simulation, Task
+from nnit.errors import NnitError, UsageError
+from nnit.task_ids import FILE_SUFFIX
+from nnit.tasks.task import Examples, Expert, Observed, Simulation, Task
 
 
 class CheckedSimulation:
@@ -22,17 +28,66 @@ class CheckedSimulation:
         """Begin an episode.
 
         Raises:
-            UsageError: an observation of another size, or with a number that is not finite.
+            UsageError: an observation of another size, or with a number that is not finite; or the
+                file of the user's that has the task failed.
         """
-        return self._checked(self._inner.reset(seed))
+        with told(self._name, "reset"):
+            observation = self._inner.reset(seed)
+        return self._checked(observation)
 
     def step(self, action: np.ndarray) -> Observed:
         """Go on by one step; raises as ``reset``."""
-        seen = self._inner.step(action)
+        with told(self._name, "step"):
+            seen = self._inner.step(action)
+        if not isinstance(seen, Observed):
+            found = type(seen).__name__
+            raise UsageError(
+                f"--task {self._name}: step: found {found}, expected a nnit.tasks.task.Observed"
+            )
         return seen._replace(observation=self._checked(seen.observation))
 
     def _checked(self, observation: np.ndarray) -> np.ndarray:
         return checked_numbers(self._name, "observation", observation, self._task.obs_dim)
+
+
+@contextmanager
+def told(name: str, where: str) -> Iterator[None]:
+    """Tell the author of a task which line of the file failed, and how; others' errors pass.
+
+    Args:
+        name: The task as the user named it; of a file the path.
+        where: What was asked of it.
+
+    Raises:
+        UsageError: it is a file, and something other than nnit failed.
+    """
+    try:
+        yield
+    except NnitError:
+        raise
+    except Exception as error:
+        if not name.endswith(FILE_SUFFIX):
+            raise
+        raise UsageError(f"--task {name}: {where}: {fault_in(Path(name), error)}") from error
+
+
+def fault_in(path: Path, error: BaseException) -> str:
+    """Return what failed, with the line of a file that it came from, if it did."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [one.lineno for one in frames if Path(one.filename).resolve() == path.resolve()]
+    first_line = str(error).partition("\n")[0]
+    place = f"line {lines[-1]}: " if lines else ""
+    return f"{place}{type(error).__name__}: {first_line}"
+
+
+def told_expert(name: str, expert: Expert) -> Expert:
+    """Return the expert of a task, whose author is told where it fails."""
+
+    def answer(observation: np.ndarray) -> np.ndarray:
+        with told(name, "expert"):
+            return expert(observation)
+
+    return answer
 
 
 def checked_numbers(name: str, what: str, found: np.ndarray, expected: int) -> np.ndarray:
@@ -41,7 +96,12 @@ def checked_numbers(name: str, what: str, found: np.ndarray, expected: int) -> n
     Raises:
         UsageError: another shape, or a number that is not finite.
     """
-    numbers = np.array(found, np.float32)
+    try:
+        numbers = np.array(found, np.float32)
+    except (TypeError, ValueError):
+        raise UsageError(
+            f"--task {name}: {what}: found {found!r:.40}, expected {expected} numbers"
+        ) from None
     if numbers.shape != (expected,):
         raise UsageError(f"--task {name}: {what}: found shape {numbers.shape}, expected {expected}")
     if not np.isfinite(numbers).all():

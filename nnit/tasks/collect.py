@@ -15,7 +15,7 @@ from nnit.parallel import run_units
 from nnit.policy import NumpyPolicy
 from nnit.progress import Progress, silent
 from nnit.seeding import numpy_generator
-from nnit.tasks.checked import checked_examples, checked_numbers
+from nnit.tasks.checked import checked_examples, checked_numbers, told_expert
 from nnit.tasks.registry import episode_seeds, expert_of, get_task, process_simulation
 from nnit.tasks.task import Examples, Expert, Simulation, Task, TaskRef
 
@@ -260,6 +260,7 @@ def _collect(unit: _Unit) -> Iterator[EpisodeRecord]:
     task, request = get_task(unit.task), unit.request
     simulation = process_simulation(unit.task)
     expert = request.teacher.policy() if request.teacher else expert_of(task)
+    expert = told_expert(unit.task.name, expert)
     actors = [actor.policy() for actor in request.actors]
     for k in unit.episodes:
         rng = numpy_generator(request.seed, "demos", k)

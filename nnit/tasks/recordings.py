@@ -18,6 +18,7 @@ from nnit.tasks.task import Simulation, Task, TaskRef
 
 MAX_STEPS = 10**7  # of a recording: 92 hours at 30 Hz
 MAX_BYTES = 2**28  # of an array
+MOST = 1e30  # of a number, up and down; artifacts hold none beyond
 ARRAYS = ("observations", "actions", "episode_ends")  # of a .npz
 
 
@@ -64,7 +65,7 @@ def checked_recording(
     """Return arrays of numbers as a recording.
 
     Raises:
-        DamagedArtifactError: they contradict each other, or hold NaN; the line names the array.
+        DamagedArtifactError: they contradict each other, or hold what is no number; it is named.
     """
     for name, array in (("observations", observations), ("actions", actions)):
         if array.ndim != 2 or len(array) != len(actions) or not 0 < array.shape[1] <= MAX_WIDTH:
@@ -80,9 +81,11 @@ def checked_recording(
     with np.errstate(over="ignore"):
         found = observations.astype(np.float32), actions.astype(np.float32)
     for name, array in zip(ARRAYS[:2], found, strict=True):
-        finite = np.isfinite(array).all(axis=1)
-        if not finite.all():
-            _refuse(path, name, f"step {int(finite.argmin())}: a number is not finite")
+        fine = np.abs(array) <= MOST  # which NaN is not
+        if not fine.all():
+            step, place = np.unravel_index(int(fine.argmin()), fine.shape)
+            found_there = f"step {step}: found {array[step, place]:g} at {place}"
+            _refuse(path, name, f"{found_there}, expected a number within {MOST:g}")
     seen, done = map(np.ascontiguousarray, found)
     return Recording(seen, done, ends, control_freq)
 

@@ -19,7 +19,7 @@ from nnit.task_ids import (
     is_found_elsewhere,
     is_stored_task_id,
 )
-from nnit.tasks.checked import CheckedSimulation
+from nnit.tasks.checked import CheckedSimulation, fault_in
 from nnit.tasks.classification import DIGITS, mnist
 from nnit.tasks.gymnasium_tasks import gym_task
 from nnit.tasks.maniskill_any import maniskill_any
@@ -52,6 +52,8 @@ def get_task(ref: TaskRef | str) -> Task:
             f"--task {ref.name}: task_id: found {task.task_id!r}, expected a name that artifacts "
             "may hold: up to 100 letters, digits and _ . -"
         )
+    if task.horizon < 1:
+        raise UsageError(f"--task {ref.name}: horizon: found {task.horizon}, expected 1 or more")
     return task
 
 
@@ -160,9 +162,8 @@ def load_task(name: str) -> Task:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        first_line = str(error).partition("\n")[0]
-        raise UsageError(f"--task {name}: {type(error).__name__}: {first_line}") from error
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"--task {name}: {fault_in(path, error)}") from error
     task = getattr(module, "TASK", None)
     if not isinstance(task, Task):
         raise UsageError(f"--task {name}: defines no TASK, a nnit.tasks.task.Task")

@@ -211,6 +211,15 @@ def test_full_disk_is_exit_code_6(tmp_path):
     assert (done.returncode, done.stderr) == (6, "nnit: output: No space left on device\n")
 
 
+def test_a_full_disk_under_the_log_is_no_end_of_the_work(tmp_path):
+    """What stderr says is lost, and nothing else."""
+    code = "import sys; from nnit_cli.outcome import guarded\n"
+    code += "sys.exit(guarded(lambda: print('x', file=sys.stderr, flush=True) or 3, debug=False))"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-c", code], stderr=full, cwd=tmp_path, check=False)
+    assert done.returncode == 3
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [

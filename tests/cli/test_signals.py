@@ -16,6 +16,7 @@ from nnit.errors import InterruptedRunError
 def work(progress):
     while not progress.stop_signal():
         time.sleep(0.01)
+    print("kept", flush=True)
     raise InterruptedRunError(progress.stop_signal(), "saved; go on with --resume")
 """
 DEAF = """
@@ -124,6 +125,16 @@ def test_an_interrupt_that_python_drops_comes_again():
     returned, _, err, seconds = worker.end()
     assert (returned, err) == (130, f"{NOTICE}nnit: interrupted\n")
     assert 2 < seconds < 20
+
+
+def test_work_is_saved_where_nobody_reads_stderr_any_more():
+    """As of ``2>&1 | tee log``, where Ctrl-C ends ``tee`` too."""
+    worker = Worker(POLITE)
+    with worker.process as process:
+        process.stderr.close()
+        worker.signal(signal.SIGINT)
+        assert process.stdout.read() == "kept\n"
+    assert process.returncode == 130
 
 
 def test_second_signal_ends_at_once():

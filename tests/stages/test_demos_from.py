@@ -4,14 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tiny_pipeline import Recorder, names, tree
 
 from nnit.artifacts.demos import read_demos, write_demos
 from nnit.artifacts.manifest import Provenance
 from nnit.artifacts.samples import Sample, SampleSet, read_samples, write_samples
-from nnit.errors import UsageError, WrongKindError
+from nnit.errors import InterruptedRunError, UsageError, WrongKindError
 from nnit.groups.units import plan_clones, train_unit
 from nnit.mlp import Network
 from nnit.policy import NumpyPolicy
+from nnit.progress import silent
 from nnit.tasks.registry import get_task
 from stages import demos, demos_from
 from stages.params import Params, RunOptions
@@ -115,3 +117,26 @@ def test_adding_needs_somebody_new(folder):
     """Otherwise nothing would be added."""
     with pytest.raises(UsageError, match="--add-to"):
         demos_from.check_inputs(demos_from.Inputs(add_to=folder / "demos"))
+
+
+def test_demonstrations_go_on_where_they_were_stopped(tmp_path):
+    """To the same bytes; without being asked they are not begun anew."""
+    params = PARAMS.model_copy(update={"demos": PARAMS.demos.model_copy(update={"episodes": 25})})
+
+    def collect(name, progress=silent, **flags):
+        options = RunOptions(device="cpu", workers=1, **flags)
+        outputs = demos.Outputs(tmp_path / name)
+        demos.run(params, demos.Inputs(), outputs, options=options, progress=progress)
+
+    collect("one")
+    with pytest.raises(
+        InterruptedRunError, match=r"out: .*go on with the same command and --resume"
+    ):
+        collect("out", Recorder(1))
+    with pytest.raises(UsageError, match=r"finished units? .*go on with --resume"):
+        collect("out")
+    resumed = Recorder()
+    collect("out", resumed, resume=True)
+    assert resumed.parts[0][2] >= 10  # episodes that were kept
+    assert tree(tmp_path / "out") == tree(tmp_path / "one")
+    assert names(tmp_path) == ["one", "out"]

@@ -10,7 +10,7 @@ from nnit.rollout.episodes import run_trajectory
 from nnit.seeding import numpy_generator
 from nnit.tasks.checked import CheckedSimulation, checked_examples
 from nnit.tasks.classification import simulate
-from nnit.tasks.collect import collect_episode
+from nnit.tasks.collect import DemoRequest, collect_demos, collect_episode
 from nnit.tasks.registry import get_task
 from nnit.tasks.task import Examples, Observed, Task, TaskRef
 
@@ -152,3 +152,65 @@ def test_a_name_that_no_artifact_can_have(tmp_path):
     )
     with pytest.raises(UsageError, match="task_id: found 'my task'"):
         get_task(TaskRef(str(path), typed=True))
+
+
+FILE = """import numpy as np
+from nnit.tasks.task import Observed, Task
+
+class Mine:
+    def reset(self, seed):
+        return np.zeros(3)
+    def step(self, action):
+        return Observed(np.zeros(3), success=False)
+
+def expert(observation):
+    return np.zeros(2)
+
+TASK = Task("Own", obs_dim=3, act_dim=2, horizon=4, simulate=lambda _: Mine(), expert=expert)
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("return np.zeros(2)", "return 1 / 0", "expert: line 11: ZeroDivisionError: division by"),
+        (
+            "return np.zeros(2)",
+            "return 'left'",
+            "the expert's action: found 'left', expected 2 num",
+        ),
+        (
+            "return Observed(np.zeros(3), success=False)",
+            "raise ValueError('bad')",
+            "step: line 8: V",
+        ),
+        (
+            "return Observed(np.zeros(3), success=False)",
+            "return 1, 2",
+            "step: found tuple, expected",
+        ),
+        ("(self, seed)", "(self)", "reset: TypeError: Mine.reset"),
+        ("horizon=4", "horizon=0", "horizon: found 0, expected 1 or more"),
+        ("import numpy as np\n", "import sys; sys.exit(3)\n", "line 1: SystemExit: 3"),
+    ],
+)
+def test_an_author_is_told_where_the_file_fails(right, wrong, said, tmp_path):
+    """The file, what was asked of it, the line, and what failed there."""
+    path = tmp_path / "own.py"
+    assert right in FILE
+    path.write_text(FILE.replace(right, wrong))
+    with pytest.raises(UsageError) as caught:
+        collect_demos(TaskRef(str(path), typed=True), DemoRequest(2))
+    assert said in str(caught.value)
+    assert str(path) in str(caught.value) or "--task Own" in str(caught.value)
+
+
+def test_a_failure_of_another_is_not_the_authors():
+    """Of a built-in task it passes as it is."""
+
+    class Failing(Showing):
+        def step(self, action):
+            raise OSError("no device")
+
+    with pytest.raises(OSError, match="no device"):
+        CheckedSimulation("PushCube-v1", TASK, Failing(np.zeros(3))).step(np.zeros(2))

@@ -88,7 +88,14 @@ BROKEN_NPZ = {
     "another array missing": ({"actions": None}, "has no actions"),
     "steps that differ": ({"observations": ARRAYS["observations"][1:]}, "found shape"),
     "no rows": ({"actions": ARRAYS["actions"][:, 0]}, "actions: found shape"),
-    "not a number": ({"observations": NAN}, "observations: step 0: a number is not finite"),
+    "not a number": (
+        {"observations": NAN},
+        "observations: step 0: found nan at 2, expected a number",
+    ),
+    "no reading": (
+        {"actions": np.full_like(ARRAYS["actions"], -3.4e38)},
+        r"step 0: found -3\.4e\+38 at 0",
+    ),
     "ends that fall": ({"episode_ends": ARRAYS["episode_ends"][::-1]}, "do not rise"),
     "ends beyond": ({"episode_ends": ARRAYS["episode_ends"] + 1}, "do not rise"),
     "ends that are no whole numbers": ({"episode_ends": ARRAYS["episode_ends"] / 1}, "whole"),
